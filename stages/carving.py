@@ -1,0 +1,46 @@
+"""A split that was not delivered is carved from train: stratified, by seed, rows of one text kept together."""
+
+import hashlib
+from collections import defaultdict
+
+from stages.dataset import Split
+from stages.entry import InputError
+
+
+def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, Split]:
+    """Part ``train`` into what stays and a new split ``name`` of about ``fraction`` of its rows, both in train's order.
+
+    Rows are drawn by a hash of seed and text, so that a row added to train moves no other row across. A label's only
+    text stays in train.
+
+    Raises:
+        InputError: train is too small for the new split to hold two classes.
+    """
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(train.texts):
+        groups[" ".join(text.lower().split())].append(row)
+    strata: defaultdict[int, list[tuple[bytes, list[int]]]] = defaultdict(list)
+    for text, rows in groups.items():
+        digest = hashlib.blake2b(f"{name} {seed} {text}".encode(), digest_size=16).digest()
+        strata[train.labels[rows[0]]].append((digest, rows))
+
+    taken: set[int] = set()
+    owed = 0.0
+    for _, stratum in sorted(strata.items()):
+        owed += fraction * sum(len(rows) for _, rows in stratum)
+        for _, rows in sorted(stratum)[:-1]:  # the last text of a label is train's
+            if owed < 0.5:
+                break
+            taken.update(rows)
+            owed -= len(rows)
+    stays, carved = Split(skipped=train.skipped), Split()
+    for row, (text, label) in enumerate(zip(train.texts, train.labels, strict=True)):
+        side = carved if row in taken else stays
+        side.texts.append(text)
+        side.labels.append(label)
+    if len(set(carved.labels)) < 2:
+        raise InputError(
+            f"the train split's {len(train.texts)} rows are too few to carve {fraction:.0%} of them as {name} with two "
+            f"classes: raise dataset.{name}_fraction, or give a {name} file"
+        )
+    return stays, carved

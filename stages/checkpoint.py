@@ -1,0 +1,127 @@
+"""A pretrained checkpoint, copied and checked: safetensors weights and tokenizer files, nothing pickled or run."""
+
+import base64
+import hashlib
+import json
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from stages.entry import InputError
+
+CONFIG = "config.json"
+WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+)
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+
+
+def package_files(package: str) -> Path:
+    """The folder of an installed package that holds a checkpoint, found without importing it, its files checked.
+
+    Raises:
+        InputError: the package is not installed, holds no checkpoint, or a file differs from what the package records.
+    """
+    try:
+        files = metadata.files(package) or []
+    except metadata.PackageNotFoundError:
+        raise InputError(
+            f"model.package: {package} is not installed: run `make install`, or set model.source"
+        ) from None
+    folders = {
+        file.parent
+        for file in files
+        if file.name == CONFIG and any(f.parent == file.parent and f.match(WEIGHTS[0]) for f in files)
+    }
+    if len(folders) != 1:
+        raise InputError(
+            f"model.package: {package} holds {len(folders)} checkpoints with safetensors weights, one is expected"
+        )
+    folder = folders.pop()
+    for file in files:
+        if file.parent == folder and file.hash is not None and _wanted(file.name):
+            digest = base64.urlsafe_b64encode(_sha256(Path(str(file.locate())))).rstrip(b"=").decode()
+            if digest != file.hash.value:
+                raise InputError(f"model.package: {file} differs from what {package} records: install it again")
+    return Path(str(metadata.distribution(package).locate_file(folder)))
+
+
+def copy_checkpoint(source: Path, model: Path, tokenizer: Path, sha256: str | None) -> None:
+    """Copy config and weights to ``model``, config and tokenizer files to ``tokenizer``, and check both.
+
+    The config goes along with the tokenizer because it names the tokenizer's class where the tokenizer's own does not.
+
+    Raises:
+        InputError: a file is missing or broken, the weights have another sha256, or the config asks for remote code.
+    """
+    if not source.is_dir():
+        raise InputError(f"model.path: {source} is not a folder: set it to one with {CONFIG} and safetensors weights")
+    for folder, patterns in ((model, (CONFIG, *WEIGHTS)), (tokenizer, (CONFIG, *TOKENIZER))):
+        folder.mkdir()
+        for file in sorted({file for pattern in patterns for file in source.glob(pattern) if file.is_file()}):
+            shutil.copyfile(file, folder / file.name)
+    _check_config(source, model / CONFIG)
+    _check_weights(source, model, sha256)
+    if not any(file for pattern in VOCABULARIES for file in tokenizer.glob(pattern)):
+        raise InputError(f"{source}: no tokenizer: one of {', '.join(VOCABULARIES)} is needed beside the weights")
+
+
+def _check_config(source: Path, config: Path) -> None:
+    try:
+        content = json.loads(config.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{source}: no {CONFIG}: is it a checkpoint in the Transformers format?") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{source}/{CONFIG}: not JSON ({error}): fetch the checkpoint again") from None
+    if not isinstance(content, dict) or not isinstance(content.get("model_type"), str):
+        raise InputError(f"{source}/{CONFIG}: no model_type: is it a checkpoint in the Transformers format?")
+    if "auto_map" in content:
+        raise InputError(
+            f"{source}/{CONFIG}: asks for remote code (auto_map), which is never run: choose another checkpoint"
+        )
+
+
+def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
+    weights = sorted(model.glob(WEIGHTS[0]))
+    if not weights:
+        pickled = any(file for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for file in source.glob(pattern))
+        reason = (
+            "its weights are pickled, which is never loaded: save them as safetensors"
+            if pickled
+            else "no safetensors weights"
+        )
+        raise InputError(f"{source}: {reason}")
+    for file in weights:
+        try:
+            with safe_open(file, framework="np") as tensors:
+                tensors.keys()
+        except SafetensorError as error:
+            raise InputError(f"{source / file.name}: not whole safetensors ({error}): fetch it again") from None
+    if sha256 is not None:
+        digests = {file.name: _sha256(file).hex() for file in weights}
+        if len(digests) > 1:
+            raise InputError(f"model.weights_sha256: {source} has {len(digests)} weight files: set it to null")
+        name, digest = digests.popitem()
+        if digest != sha256:
+            raise InputError(
+                f"{source / name}: sha256 is {digest}, model.weights_sha256 is {sha256}: not the weights asked for"
+            )
+
+
+def _wanted(name: str) -> bool:
+    return any(Path(name).match(pattern) for pattern in (CONFIG, *WEIGHTS, *TOKENIZER))
+
+
+def _sha256(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

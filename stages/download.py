@@ -1,0 +1,135 @@
+"""Fetch the labelled texts and the pretrained checkpoint, from wherever params.yaml says.
+
+In:  the `dataset` and `model` params, what `dataset.path` and `model.path` hold
+Out: data/raw/{train,validation,test}.parquet (text, label), models/pretrained/{model,tokenizer}/
+Run: python -m stages.download
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from stages import entry
+from stages.outputs import staged
+from stages.params import Number, Section, load
+
+SPLITS = ("train", "validation", "test")
+
+
+def _hexadecimal(value: str | None, digits: int, what: str) -> str | None:
+    if value is not None and not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
+        raise ValueError(f"{what} ({digits} lower-case hexadecimal digits)")
+    return value
+
+
+Commit = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 40, "a commit hash"))]
+Sha256 = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 64, "a sha256"))]
+Position = Annotated[int, Field(ge=0)]
+Fraction = Annotated[Number, Field(gt=0, le=0.5)]
+
+
+class DatasetParams(Section):
+    """Where the labelled texts come from and how to read them."""
+
+    source: Literal["files", "hub"] = Field(description="files: from `path`; hub: from the Hugging Face hub")
+    path: str = Field(description="files: a folder with train, validation and test files, or a single file")
+    text_column: str | Position = Field(description="the column of the texts: its name, or its position from 0")
+    label_column: str | Position = Field(description="the column of the labels: its name, or its position from 0")
+    header: bool = Field(description="whether csv, tsv and txt files begin with the names of their columns")
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+        description="what parts the columns; null: by the file's ending, a comma in csv and a tab in tsv"
+    )
+    quoting: bool = Field(description="whether fields may stand in double quotes; false: a quote is just a character")
+    labels: Annotated[list[str], Field(min_length=2)] | None = Field(
+        description="the label names in their order, which integers count from 0; null: those of train, sorted"
+    )
+    on_bad_rows: Literal["error", "skip"] = Field(
+        description="a row with no text or no known label: stop, or leave it out and count it"
+    )
+    validation_fraction: Fraction = Field(description="the share of train that becomes validation where none is given")
+    test_fraction: Fraction = Field(description="the share of train that becomes test where none is given")
+    seed: Annotated[int, Field(ge=0)] = Field(description="which rows the carved splits get")
+    hub_name: str = Field(description="hub: the data set, as owner/name")
+    hub_config: str | None = Field(description="hub: its configuration, null where it has one only")
+    hub_revision: Commit = Field(description="hub: the commit hash")
+
+
+class ModelParams(Section):
+    """Where the pretrained checkpoint comes from."""
+
+    source: Literal["package", "hub", "path"] = Field(
+        description="package: installed with pip; hub: from the Hugging Face hub; path: a folder"
+    )
+    package: str = Field(description="package: its name")
+    path: str = Field(description="path: a folder with config.json, safetensors weights and tokenizer files")
+    weights_sha256: Sha256 | None = Field(
+        description="the sha256 of the weights, checked wherever they come from; null (path and hub only): unchecked"
+    )
+    hub_name: str = Field(description="hub: the checkpoint, as owner/name")
+    hub_revision: Commit = Field(description="hub: the commit hash")
+
+
+def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
+    """Write the three splits, carving those that were not delivered, and say what they hold."""
+    from stages import hub, tables
+    from stages.carving import carve
+    from stages.dataset import build_splits
+    from stages.rows import Layout, read_rows, split_files
+
+    names = params.labels
+    if params.source == "hub":
+        found, hub_names = hub.dataset_rows(
+            params.hub_name, params.hub_config, params.hub_revision, params.text_column, params.label_column
+        )
+        names = names or hub_names
+    else:
+        layout = Layout(params.text_column, params.label_column, params.header, params.delimiter, params.quoting)
+        files = split_files(Path(params.path))
+        found = {split: read_rows(files[split], layout) for split in SPLITS if split in files}
+    splits, names = build_splits(found, names, skip=params.on_bad_rows == "skip")
+    delivered = {split: split for split in splits}
+    for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
+        if split not in splits:
+            splits["train"], splits[split] = carve(splits["train"], fraction, params.seed, split)
+            delivered[split] = "train"
+    for split, output in zip(SPLITS, outputs, strict=True):
+        rows = splits[split]
+        schema = tables.schema(tables.TEXTS, names, "label", delivered_as=delivered[split], skipped=rows.skipped)
+        tables.write(output, schema, text=rows.texts, label=rows.labels)
+        carved = ", carved from train" if delivered[split] != split else ""
+        skipped = "".join(f", {count} rows left out: {reason}" for reason, count in rows.skipped.items())
+        print(f"{split}: {len(rows.texts)} rows{carved}{skipped}")
+    print(f"{len(names)} labels: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}")
+
+
+def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> None:
+    """Copy the checkpoint's files, checked."""
+    from stages import checkpoint, hub
+
+    if params.source == "package":
+        if params.weights_sha256 is None:
+            raise entry.InputError("params.yaml: model.weights_sha256: a package is trusted by its hash: set it")
+        source = checkpoint.package_files(params.package)
+    elif params.source == "hub":
+        patterns = (checkpoint.CONFIG, *checkpoint.WEIGHTS, *checkpoint.TOKENIZER)
+        source = hub.snapshot(params.hub_name, params.hub_revision, patterns)
+    else:
+        source = Path(params.path)
+    checkpoint.copy_checkpoint(source, model, tokenizer, params.weights_sha256)
+    size = sum(file.stat().st_size for file in model.iterdir()) / 1e6
+    print(f"checkpoint: {source.name if params.source != 'hub' else params.hub_name}, {size:.0f} MB")
+
+
+def main() -> None:
+    """Fetch both, or neither."""
+    dataset, model = load("dataset", DatasetParams), load("model", ModelParams)
+    tables = [f"data/raw/{split}.parquet" for split in SPLITS]
+    with staged(*tables, "models/pretrained/model", "models/pretrained/tokenizer") as partials:
+        download_dataset(dataset, partials[:3])
+        download_checkpoint(model, *partials[3:])
+
+
+if __name__ == "__main__":
+    entry.run(main, offline=False)

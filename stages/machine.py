@@ -1,0 +1,43 @@
+"""The machine a stage finds itself on: its device, what that can do, and the libraries at work."""
+
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from packaging.requirements import Requirement
+
+
+def device() -> torch.device:
+    """The device to compute on: CUDA, else MPS, else the CPU."""
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+
+
+def device_name() -> str:
+    """The GPU's model, or the CPU's architecture and widest instruction set."""
+    kind = device().type
+    if kind == "cuda":
+        return str(torch.cuda.get_device_name())
+    return kind if kind != "cpu" else f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def bf16_supported() -> bool:
+    """Whether the device multiplies bfloat16 matrices in hardware."""
+    kind = device().type
+    if kind == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities() if kind == "cpu" else {}
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def description(*, bf16: bool) -> dict[str, Any]:
+    """What is recorded with a result: versions, device, precision and threads."""
+    lines = Path("requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = [Requirement(line).name for line in lines if line and not line.startswith("#")]
+    return {
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in pins},
+        "device": device_name(),
+        "precision": "bfloat16 autocast" if bf16 else "float32",
+        "threads": torch.get_num_threads(),
+    }

@@ -1,0 +1,26 @@
+"""The figures by which a classifier is judged, from scikit-learn."""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import accuracy_score, f1_score, log_loss
+
+
+def scores(labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], classes: int) -> dict[str, float]:
+    """Accuracy, F1 weighted by each class's support, and the plain mean of the classes' F1 (macro).
+
+    Args:
+        labels: label numbers, ``[rows]``.
+        predictions: predicted label numbers, ``[rows]``.
+        classes: how many labels there are; one that neither has nor is given a row counts as 0 in macro F1.
+    """
+    known = list(range(classes))
+    return {
+        "accuracy": float(accuracy_score(labels, predictions)),
+        "f1": float(f1_score(labels, predictions, labels=known, average="weighted", zero_division=0)),
+        "f1_macro": float(f1_score(labels, predictions, labels=known, average="macro", zero_division=0)),
+    }
+
+
+def cross_entropy(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]) -> float:
+    """Mean negative log likelihood of the labels, in nats, under ``probabilities`` ``[rows, classes]``."""
+    return float(log_loss(labels, probabilities, labels=list(range(probabilities.shape[1]))))

@@ -1,0 +1,109 @@
+"""params.yaml, a section at a time: typed, checked, and only the keys that a stage has asked for."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from stages.entry import InputError
+
+PARAMS = Path("params.yaml")
+SECTIONS = ("dataset", "model", "tokenize", "train")
+
+
+def _number(value: object) -> object:
+    """YAML 1.1 reads ``2e-5`` as a string; so does PyYAML with what ``dvc exp run -S`` writes (``3e-05``)."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+
+
+class Section(BaseModel):
+    """A section of params.yaml. Subclasses give each key a type, a range and a line on what it is, and no default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load(name: str, section: type[S], path: Path = PARAMS) -> S:
+    """Read section ``name`` of the params file as ``section``.
+
+    Raises:
+        InputError: names the file, the line and the key of everything that is wrong.
+    """
+    text, document = _parse(path)
+    lines = _lines(text)
+    problems = [
+        f"{_place(path, lines, (key,))}: unknown section, did you mean {_nearest(key, SECTIONS)}?"
+        for key in document
+        if key not in SECTIONS
+    ]
+    params = None
+    if not isinstance(document.get(name), dict):
+        problems.append(f"{path}: section {name} is missing or empty")
+    else:
+        try:
+            params = section.model_validate(document[name])
+        except ValidationError as error:
+            problems += [_problem(path, lines, name, section, detail) for detail in error.errors()]
+    if problems or params is None:
+        raise InputError("\n       ".join(problems))
+    return params
+
+
+def _parse(path: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: copy one from recipes/, or run from the top of the clone") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+        raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
+    return text, document
+
+
+def _lines(text: str) -> dict[tuple[str, ...], int]:
+    """The line of each section and key."""
+    lines: dict[tuple[str, ...], int] = {}
+    document = yaml.compose(text, Loader=yaml.SafeLoader)
+    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - _parse has seen to it
+    for section, body in document.value:
+        lines[(section.value,)] = section.start_mark.line + 1
+        if isinstance(body, yaml.MappingNode):
+            lines |= {(section.value, str(key.value)): key.start_mark.line + 1 for key, _ in body.value}
+    return lines
+
+
+def _place(path: Path, lines: dict[tuple[str, ...], int], keys: tuple[str, ...]) -> str:
+    line = lines.get(keys) or lines.get(keys[:1])
+    return f"{path}{f', line {line}' if line else ''}: {'.'.join(keys)}"
+
+
+def _nearest(word: str, known: Iterable[str]) -> str:
+    return difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)[0]
+
+
+def _problem(path: Path, lines: dict[tuple[str, ...], int], name: str, section: type[Section], detail: Any) -> str:
+    keys = (name, *(str(part) for part in detail["loc"][:1]))
+    place = _place(path, lines, keys)
+    if detail["type"] == "extra_forbidden":
+        return f"{place}: unknown key, did you mean {name}.{_nearest(keys[-1], section.model_fields)}?"
+    if detail["type"] == "missing":
+        return f"{place}: missing: {section.model_fields[keys[-1]].description}"
+    reason = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
+    return f"{place}: should be {reason}, is {detail['input']!r}" if len(keys) > 1 else f"{place}: {reason}"

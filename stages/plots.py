@@ -1,0 +1,97 @@
+"""What the test split looks like under the classifier: tables for DVC's plots, and the same as pictures."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+BINS = 10  # of equal width, for the calibration curve
+WRITTEN = 40  # labels at most, for the confusion matrix to have figures in its cells
+
+
+def draw(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], names: list[str], folder: Path) -> None:
+    """Write per-class figures, the confusion matrix and the calibration curve to ``folder``.
+
+    Args:
+        labels: label numbers, ``[rows]``.
+        probabilities: of each label, ``[rows, labels]``.
+        names: label names, in the order of their numbers.
+        folder: an existing folder.
+    """
+    mpl.rcParams.update({"svg.hashsalt": "retune", "font.family": "DejaVu Sans"})
+    predictions = probabilities.argmax(axis=1)
+    _per_class(labels, predictions, names, folder)
+    _confusion(labels, predictions, names, folder)
+    _calibration(labels == predictions, probabilities.max(axis=1), folder)
+
+
+def _per_class(
+    labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], names: list[str], folder: Path
+) -> None:
+    known = list(range(len(names)))
+    columns = precision_recall_fscore_support(labels, predictions, labels=known, zero_division=0)
+    rows = zip(names, *(np.round(column, 4).tolist() for column in columns), strict=True)
+    _write_csv(folder / "per_class.csv", ("label", "precision", "recall", "f1", "support"), rows)
+
+
+def _confusion(
+    labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], names: list[str], folder: Path
+) -> None:
+    pairs = ((names[label], names[prediction]) for label, prediction in zip(labels, predictions, strict=True))
+    _write_csv(folder / "confusion_matrix.csv", ("label", "prediction"), pairs)
+
+    shares = confusion_matrix(labels, predictions, labels=list(range(len(names))), normalize="true")
+    size = max(4.0, 0.55 * len(names) + 2.0) if len(names) <= WRITTEN else 14.0
+    figure = Figure(figsize=(size + 0.8, size), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set(xlabel="prediction", ylabel="label", title=f"Confusion on test, {len(labels)} rows, each row sums to 1")
+    small = 9 if len(names) <= WRITTEN else 5
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=small)
+    axes.set_yticks(range(len(names)), names, fontsize=small)
+    if len(names) <= WRITTEN:
+        for (row, column), share in np.ndenumerate(shares):
+            axes.text(
+                column,
+                row,
+                f"{share:.2f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if share > 0.5 else "black",
+            )
+    figure.colorbar(image, ax=axes, shrink=0.8)
+    _save(figure, folder / "confusion_matrix.png")
+
+
+def _calibration(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[np.float64], folder: Path) -> None:
+    accuracy, mean = calibration_curve(correct, confidence, n_bins=BINS, strategy="uniform")
+    rows = zip(np.round(mean, 4).tolist(), np.round(accuracy, 4).tolist(), strict=True)
+    _write_csv(folder / "calibration.csv", ("confidence", "accuracy"), rows)
+
+    figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
+    axes, below = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    axes.plot((0, 1), (0, 1), color="grey", linestyle="--", linewidth=1, label="perfectly calibrated")
+    axes.plot(mean, accuracy, marker="o", label="classifier")
+    axes.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title="Calibration on test")
+    axes.legend(loc="upper left")
+    below.hist(confidence, bins=BINS, range=(0, 1))
+    below.set(xlabel="confidence (probability of the prediction)", ylabel="rows")
+    _save(figure, folder / "calibration.png")
+
+
+def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(header)
+        table.writerows(rows)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figure.savefig(path, metadata={"Software": None})

@@ -1,0 +1,187 @@
+"""Labelled texts from local files: csv, tsv, txt, jsonl and parquet, plain or gzipped, a row at a time."""
+
+import csv
+import gzip
+import json
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+from pyarrow import ArrowException
+
+from stages.entry import InputError
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+}
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": None}
+ENDINGS = (*DELIMITERS, ".jsonl", ".parquet")
+
+
+class Row(NamedTuple):
+    """A row as it was found: where it stands, and its text and label, None where there is none."""
+
+    where: str
+    text: Any
+    label: Any
+
+
+class Layout(NamedTuple):
+    """How files lay out a row; see the keys of the same names in params.yaml."""
+
+    text_column: str | int
+    label_column: str | int
+    header: bool
+    delimiter: str | None
+    quoting: bool
+
+
+def split_files(path: Path) -> dict[str, Path]:
+    """Find the file of each split: one file is train, and of a folder the files named for a split.
+
+    Raises:
+        InputError: there is no such path, no train file, or two files for one split.
+    """
+    if path.is_file():
+        _ending(path)
+        return {"train": path}
+    if not path.is_dir():
+        raise InputError(f"dataset.path: {path} does not exist: set it to a file or to a folder with a train file")
+    files: dict[str, Path] = {}
+    for file in sorted(path.iterdir()):
+        split = SPLIT_NAMES.get(file.name.split(".")[0].lower())
+        if split is None or not file.is_file():
+            continue
+        _ending(file)
+        if split in files:
+            raise InputError(f"{path}: both {files[split].name} and {file.name} are {split}: leave one of them")
+        files[split] = file
+    if "train" not in files:
+        raise InputError(f"{path}: no train file: name it train with one of the endings {', '.join(ENDINGS)} (or .gz)")
+    return files
+
+
+def read_rows(path: Path, layout: Layout) -> Iterator[Row]:
+    """Yield the rows of a file in order.
+
+    Raises:
+        InputError: the file is not what its ending says, is not UTF-8, or lacks a column.
+    """
+    ending = _ending(path)
+    try:
+        if ending == ".parquet":
+            yield from _parquet(path, layout)
+        elif ending == ".jsonl":
+            yield from _jsonl(path, layout)
+        else:
+            yield from _separated(path, layout, layout.delimiter or DELIMITERS[ending])
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{path}: broken gzip file ({error}): fetch it again") from None
+
+
+def _ending(path: Path) -> str:
+    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if ending not in ENDINGS or path.name.endswith(".parquet.gz"):
+        raise InputError(f"{path}: unknown ending: {', '.join(ENDINGS)} are read, all but parquet also with .gz")
+    return ending
+
+
+def _text_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file with their line ends, without a byte order mark."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                byte = line[error.start]
+                raise InputError(
+                    f"{path}, line {number}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8"
+                ) from None
+
+
+def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Row]:
+    if delimiter is None:
+        raise InputError(f"{path}: a .txt file does not say what parts its columns: set dataset.delimiter")
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(
+        _text_lines(path),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE,
+        strict=True,
+    )
+    try:
+        header = next(reader, []) if layout.header else None
+        text, label = (_position(path, column, header) for column in (layout.text_column, layout.label_column))
+        start = reader.line_num + 1
+        for fields in reader:
+            if fields:
+                yield Row(f"{path}, line {start}", _field(fields, text), _field(fields, label))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise InputError(
+            f"{path}, line {reader.line_num}: {error}: mend the quotes, or set dataset.quoting to false"
+        ) from None
+
+
+def _position(path: Path, column: str | int, header: list[str] | None) -> int:
+    if isinstance(column, int):
+        return column
+    if header is None:
+        raise InputError(f"{path}: without a header, columns are positions from 0, not names like {column!r}")
+    names = [name.strip() for name in header]
+    return names.index(column_name(f"{path}, line 1", names, column))
+
+
+def _field(fields: list[str], position: int) -> str | None:
+    return fields[position] if position < len(fields) else None
+
+
+def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
+    for number, line in enumerate(_text_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: not JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, line {number}: an object is expected, with a text and a label")
+        yield Row(f"{path}, line {number}", row.get(str(layout.text_column)), row.get(str(layout.label_column)))
+
+
+def column_name(where: str, names: list[str], column: str | int) -> str:
+    """The name of a column that is given by its name or by its position.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    name = names[column] if isinstance(column, int) and column < len(names) else column
+    if name not in names:
+        raise InputError(
+            f"{where}: no column {column!r}, there are: {', '.join(names) or 'none'}: "
+            "set dataset.text_column and dataset.label_column"
+        )
+    return str(name)
+
+
+def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
+    try:
+        file = pq.ParquetFile(path)
+        names = file.schema_arrow.names
+        columns = [column_name(str(path), names, column) for column in (layout.text_column, layout.label_column)]
+        number = 0
+        for batch in file.iter_batches(columns=list(dict.fromkeys(columns))):
+            for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
+                number += 1
+                yield Row(f"{path}, row {number}", text, label)
+    except (ArrowException, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]})") from None

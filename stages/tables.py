@@ -1,0 +1,65 @@
+"""The parquet files between stages: the same bytes from the same rows, label names and provenance in the schema."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import ClassLabel, Features, List, Value
+
+from stages.entry import InputError
+
+METADATA = b"retune"
+TEXTS = {"text": Value("string")}
+TOKENS = {"input_ids": List(Value("int32"))}
+PREDICTIONS = {"probabilities": List(Value("float32"))}
+
+
+def schema(columns: dict[str, Any], names: list[str], *labels: str, **metadata: Any) -> pa.Schema:
+    """An Arrow schema of ``columns`` and the ``labels`` columns (datasets' ClassLabel), with ``metadata`` as JSON."""
+    features = Features(columns | {label: ClassLabel(names=names) for label in labels})
+    arrow = features.arrow_schema
+    stamp = json.dumps(metadata, sort_keys=True, ensure_ascii=False).encode()
+    return arrow.with_metadata(arrow.metadata | {METADATA: stamp})
+
+
+def writer(path: Path, to: pa.Schema) -> pq.ParquetWriter:
+    """A writer with every setting that shapes the bytes named here."""
+    return pq.ParquetWriter(path, to, compression="zstd", version="2.6", use_dictionary=True, write_statistics=True)
+
+
+def batch(to: pa.Schema, **columns: Any) -> pa.RecordBatch:
+    """Columns of equal length as a batch of the schema ``to``."""
+    return pa.RecordBatch.from_pydict(columns, schema=to)
+
+
+def write(path: Path, to: pa.Schema, **columns: Any) -> None:
+    """Write whole columns under the schema ``to``."""
+    with writer(path, to) as file:
+        file.write_table(pa.table(columns, schema=to))
+
+
+def read(path: str) -> pa.Table:
+    """Read a table that an earlier stage wrote.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    try:
+        return pq.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: run `dvc repro`, which makes it first") from None
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: damaged ({reason}): delete it and run `dvc checkout` or `dvc repro`") from None
+
+
+def label_names(arrow: pa.Schema, column: str = "label") -> list[str]:
+    """The label names, in the order of their numbers."""
+    return list(Features.from_arrow_schema(arrow)[column].names)
+
+
+def metadata(arrow: pa.Schema) -> dict[str, Any]:
+    """What the stage that wrote the table said of it."""
+    return dict(json.loads(arrow.metadata[METADATA]))

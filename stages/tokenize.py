@@ -1,0 +1,99 @@
+"""Turn texts into token ids with the checkpoint's own tokenizer.
+
+In:  data/raw/*.parquet, models/pretrained/tokenizer/, the `tokenize` params
+Out: data/tokenized/{train,validation,test}.parquet (input_ids, label), row for row
+Run: python -m stages.tokenize
+"""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from stages import entry
+from stages.outputs import staged
+from stages.params import Section, load
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+SPLITS = ("train", "validation", "test")
+TOKENIZER = "models/pretrained/tokenizer"
+ROWS = 4096  # at a time: enough to keep every core busy, few enough to keep memory flat
+
+
+class TokenizeParams(Section):
+    """How texts become token ids."""
+
+    max_length: Annotated[int, Field(ge=4)] = Field(
+        description="the most tokens a text may have, special tokens counted; longer texts are cut at the end"
+    )
+
+
+def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
+    """Load the checkpoint's tokenizer and hold ``max_length`` against what it allows."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(TOKENIZER, trust_remote_code=False)
+    except Exception as error:  # whatever a broken file makes the tokenizer library raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise entry.InputError(
+            f"{TOKENIZER}: not a tokenizer that loads ({reason}): choose another checkpoint"
+        ) from error
+    if max_length > tokenizer.model_max_length:
+        raise entry.InputError(
+            f"params.yaml: tokenize.max_length: {max_length} is more than the {tokenizer.model_max_length} tokens "
+            "that the checkpoint takes"
+        )
+    return tokenizer
+
+
+def tokenize_texts(
+    tokenizer: "PreTrainedTokenizerBase", texts: list[str], max_length: int
+) -> tuple[list[list[int]], int, int]:
+    """Give the token ids of each text, the number of texts that were cut, and of the tokens they lost."""
+    ids = tokenizer(texts, truncation=False, return_attention_mask=False, return_token_type_ids=False, verbose=False)[
+        "input_ids"
+    ]
+    long = [row for row, row_ids in enumerate(ids) if len(row_ids) > max_length]
+    lost = 0
+    for row in long:
+        cut = tokenizer(texts[row], truncation=True, max_length=max_length, verbose=False)["input_ids"]
+        lost += len(ids[row]) - len(cut)
+        ids[row] = cut
+    return ids, len(long), lost
+
+
+def main() -> None:
+    """Tokenize the three splits."""
+    params = load("tokenize", TokenizeParams)
+
+    from stages import tables
+    from stages.progress import Progress
+
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    tokenizer = load_tokenizer(params.max_length)
+    with staged(*(f"data/tokenized/{split}.parquet" for split in SPLITS)) as partials:
+        for split, partial in zip(SPLITS, partials, strict=True):
+            raw = tables.read(f"data/raw/{split}.parquet")
+            schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
+            tokens = rows_cut = tokens_lost = 0
+            with (
+                tables.writer(Path(partial), schema) as file,
+                Progress(f"tokenize {split}", len(raw), "rows") as progress,
+            ):
+                for batch in raw.to_batches(max_chunksize=ROWS):
+                    ids, cut, lost = tokenize_texts(tokenizer, batch["text"].to_pylist(), params.max_length)
+                    file.write_batch(tables.batch(schema, input_ids=ids, label=batch["label"]))
+                    tokens, rows_cut, tokens_lost = tokens + sum(map(len, ids)), rows_cut + cut, tokens_lost + lost
+                    progress.advance(len(ids))
+            print(
+                f"{split}: {len(raw)} rows, {tokens / len(raw):.1f} tokens on average; "
+                f"{rows_cut} rows were cut to {params.max_length} and lost {tokens_lost} tokens"
+            )
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,57 @@
+"""Fine-tune the checkpoint on the train split; keep the epoch that does best on validation.
+
+In:  data/tokenized/{train,validation}.parquet, models/pretrained/, the `train` params
+Out: models/classifier/ (weights, config, tokenizer, provenance.json), metrics/curves/{training,validation}.csv
+Run: python -m stages.train
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from stages import entry
+from stages.outputs import staged
+from stages.params import Number, Section, load
+
+
+class TrainParams(Section):
+    """How the checkpoint is fine-tuned. Hardware is found at run time and is no param."""
+
+    epochs: Annotated[int, Field(ge=1)] = Field(description="passes over the train split")
+    batch_size: Annotated[int, Field(ge=1)] = Field(description="texts per optimizer step, over all devices together")
+    learning_rate: Annotated[Number, Field(gt=0, le=1)] = Field(description="AdamW's learning rate at its peak")
+    warmup_ratio: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        description="the share of the steps over which the learning rate rises linearly; then it falls linearly to 0"
+    )
+    weight_decay: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        description="AdamW's decoupled weight decay, on all weights but biases and layer norms"
+    )
+    max_grad_norm: Annotated[Number, Field(gt=0)] = Field(description="gradients are clipped to this norm")
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        description="the share of a label's probability that the loss spreads evenly over all labels"
+    )
+    best_metric: Literal["accuracy", "f1", "f1_macro", "loss"] = Field(
+        description="the validation metric by which the epoch to keep is chosen; f1 is weighted by support"
+    )
+    early_stopping_patience: Annotated[int, Field(ge=1)] | None = Field(
+        description="stop after this many epochs without a better best_metric; null: never"
+    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        description="the new head's first weights, the order of the rows, dropout"
+    )
+
+
+def main() -> None:
+    """Train, and write the classifier and the curves."""
+    params = load("train", TrainParams)
+
+    from stages import curves, fine_tuning
+
+    outputs = ("models/classifier", "metrics/curves/training.csv", "metrics/curves/validation.csv")
+    with staged(*outputs) as (classifier, training, validation):
+        history = fine_tuning.fine_tune(params, classifier)
+        curves.write(history, training, validation)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,100 @@
+"""What the tests stand on: clones of this tree, a tiny checkpoint, and one run of the pipeline that many share."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+TREE = Path(__file__).parents[1]
+EMOTION = TREE.parent / "shared" / "data" / "emotion"
+DEFAULTS: dict[str, dict[str, Any]] = yaml.safe_load((TREE / "recipes/default.yaml").read_text(encoding="utf-8"))
+
+needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")
+
+
+def run(*command: str, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in ``cwd``; a failure shows all it printed."""
+    python = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{python}:{os.environ['PATH']}", "VENV": str(python.parent)} | env
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        pytest.fail(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    """Run git and give what it prints."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    return run("git", *identity, *arguments, cwd=cwd).stdout
+
+
+def make_clone(folder: Path) -> Path:
+    """A clone of this tree as it stands, edits and new files included, all committed."""
+    git("clone", "--quiet", str(TREE), str(folder), cwd=TREE)
+    for name in git("ls-files", "--deleted", cwd=TREE).splitlines():
+        (folder / name).unlink(missing_ok=True)
+    for name in git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines():
+        if (TREE / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TREE / name, folder / name)
+    git("add", "--all", cwd=folder)
+    git("commit", "--quiet", "--allow-empty", "--message", "as it stands", cwd=folder)
+    return folder
+
+
+def set_params(folder: Path, **changes: Any) -> None:
+    """Write ``folder``'s params.yaml: the default recipe with ``section__key=value`` changed."""
+    document = {section: dict(keys) for section, keys in DEFAULTS.items()}
+    for name, value in changes.items():
+        section, key = name.split("__")
+        document[section][key] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def make_tiny_random_checkpoint(folder: Path, **config: Any) -> Path:
+    """A BERT of 2 layers with random weights and a letters-only vocabulary: a stand-in where only mechanics count."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder.mkdir(parents=True)
+    letters = [chr(code) for code in (*range(ord("a"), ord("z") + 1), *range(ord("0"), ord("9") + 1))]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=256).save_pretrained(folder)
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    settings = shape | {"vocab_size": len(words), "max_position_embeddings": 256} | config
+    BertModel(BertConfig(**settings)).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_tiny_random_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_checkpoint: Path) -> Callable[..., Path]:
+    """A folder to run a stage's ``main`` in, in this process: call it with the params that differ from the default's."""
+    (tmp_path / "dvc.yaml").write_bytes((TREE / "dvc.yaml").read_bytes())
+    (tmp_path / "requirements.txt").write_bytes((TREE / "requirements.txt").read_bytes())
+    (tmp_path / "stages").symlink_to(TREE / "stages")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path / "checkpoints"))
+
+    def prepare(**changes: Any) -> Path:
+        checkpoint = {
+            "model__source": "path",
+            "model__path": str(tiny_random_checkpoint),
+            "model__weights_sha256": None,
+        }
+        set_params(tmp_path, **(checkpoint | changes))
+        return tmp_path
+
+    return prepare

@@ -1,0 +1,50 @@
+"""Check params.yaml as a whole against every stage, and print each key with its value and what it is.
+
+Run: python -m tools.params
+"""
+
+from rich.console import Console
+from rich.table import Table
+
+from stages import entry
+from stages.download import DatasetParams, ModelParams
+from stages.params import PARAMS, Section, load
+from stages.tokenize import TokenizeParams
+from stages.train import TrainParams
+
+CLASSES: dict[str, type[Section]] = {
+    "dataset": DatasetParams,
+    "model": ModelParams,
+    "tokenize": TokenizeParams,
+    "train": TrainParams,
+}
+
+
+def check() -> dict[str, Section]:
+    """Read every section.
+
+    Raises:
+        InputError: names every key that is wrong, in every section.
+    """
+    sections, problems = {}, []
+    for name, section in CLASSES.items():
+        try:
+            sections[name] = load(name, section, PARAMS)
+        except entry.InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise entry.InputError("\n       ".join(dict.fromkeys("\n       ".join(problems).split("\n       "))))
+    return sections
+
+
+def main() -> None:
+    """Print the table."""
+    table = Table("key", "value", "what it is", box=None, pad_edge=False)
+    for name, section in check().items():
+        for key, field in type(section).model_fields.items():
+            table.add_row(f"{name}.{key}", str(getattr(section, key)), field.description)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    entry.run(main)

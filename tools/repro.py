@@ -1,0 +1,104 @@
+"""Run the pipeline and sum up: the metrics, what ran and what came from cache.
+
+Run: python -m tools.repro [RECIPE]
+
+With the name of a recipe, recipes/NAME.yaml is copied onto params.yaml first, unless that holds edits of its own.
+"""
+
+import json
+import logging
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from stages import entry
+from stages.params import PARAMS
+from tools import params
+
+RECIPES = Path("recipes")
+METRICS = Path("metrics/metrics.json")
+
+
+class StageLog(logging.Handler):
+    """Learns from DVC's own log which stages ran, which came from the cache, and which did not change."""
+
+    PATTERNS = (
+        (re.compile(r"Running stage '([^']+)'"), "ran"),
+        (re.compile(r"Stage '([^']+)' is cached"), "from cache"),
+        (re.compile(r"Stage '([^']+)' didn't change"), "unchanged"),
+    )
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.stages: dict[str, str] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Note what the record says of a stage."""
+        message = record.getMessage()
+        for pattern, outcome in self.PATTERNS:
+            if match := pattern.search(message):
+                self.stages[match[1]] = outcome
+
+
+def use_recipe(name: str) -> None:
+    """Copy a recipe onto params.yaml.
+
+    Raises:
+        InputError: there is no such recipe, or params.yaml has edits that stand neither in git nor in a recipe.
+    """
+    recipe = RECIPES / f"{name}.yaml"
+    known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    if name not in known:
+        raise entry.InputError(f"RECIPE={name}: no such recipe, there are: {', '.join(known)}")
+    committed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", str(PARAMS)], check=False).returncode == 0
+    if (
+        not committed
+        and PARAMS.exists()
+        and PARAMS.read_bytes() not in [path.read_bytes() for path in RECIPES.glob("*.yaml")]
+    ):
+        raise entry.InputError(
+            f"{PARAMS} has uncommitted edits: commit them, or undo them with `git checkout {PARAMS}`"
+        )
+    shutil.copyfile(recipe, PARAMS)
+
+
+def reproduce() -> tuple[int, dict[str, str]]:
+    """Run `dvc repro` in this process; give its exit code and what became of each stage."""
+    from dvc.cli import main as dvc
+
+    log = StageLog()
+    logging.getLogger("dvc").addHandler(log)
+    return dvc(["repro"]), log.stages
+
+
+def summary(stages: dict[str, str], seconds: float) -> Table:
+    """A table of the metrics and of what became of each stage."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in json.loads(METRICS.read_text(encoding="utf-8")).items():
+        table.add_row(name, f"{value:.4f}")
+    for outcome in dict.fromkeys(stages.values()):
+        table.add_row(outcome, ", ".join(stage for stage, became in stages.items() if became == outcome))
+    table.add_row("seconds", f"{seconds:.0f}")
+    return table
+
+
+def main() -> None:
+    """Check the params, run, sum up."""
+    if len(sys.argv) > 1:
+        use_recipe(sys.argv[1])
+    params.check()
+    start = time.monotonic()
+    code, stages = reproduce()
+    if code:
+        sys.exit(1)
+    Console().print(summary(stages, time.monotonic() - start))
+
+
+if __name__ == "__main__":
+    entry.run(main)
