@@ -25,7 +25,7 @@ DIGITS = 4  # in metrics.json, so that a diff shows no change where there is non
 
 
 def predict_split(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", split: str) -> "Judged":
-    """Give the label numbers ``[rows]`` and the probabilities ``[rows, labels]`` of a split, in the order of its rows."""
+    """Give the label numbers ``[rows]`` and the probabilities ``[rows, labels]`` of a split, row for row."""
     from scipy.special import softmax
 
     from stages import inference, tables

@@ -81,7 +81,7 @@ def tiny_random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_checkpoint: Path) -> Callable[..., Path]:
-    """A folder to run a stage's ``main`` in, in this process: call it with the params that differ from the default's."""
+    """A folder to run a stage's ``main`` in, in this process; called with the params that differ from the default's."""
     (tmp_path / "dvc.yaml").write_bytes((TREE / "dvc.yaml").read_bytes())
     (tmp_path / "requirements.txt").write_bytes((TREE / "requirements.txt").read_bytes())
     (tmp_path / "stages").symlink_to(TREE / "stages")

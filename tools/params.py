@@ -39,7 +39,10 @@ def check() -> dict[str, Section]:
 
 def main() -> None:
     """Print the table."""
-    table = Table("key", "value", "what it is", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("key", no_wrap=True)
+    table.add_column("value")
+    table.add_column("what it is")
     for name, section in check().items():
         for key, field in type(section).model_fields.items():
             table.add_row(f"{name}.{key}", str(getattr(section, key)), field.description)
