@@ -10,8 +10,9 @@ from stages.entry import InputError
 def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, Split]:
     """Part ``train`` into what stays and a new split ``name`` of about ``fraction`` of its rows, both in train's order.
 
-    Rows are drawn by a hash of seed and text, so that a row added to train moves no other row across. A label's only
-    text stays in train.
+    Rows are drawn by a hash of seed and text, so that where texts differ, a row added to train moves at most one other
+    row of each label across: the rounding's. A label's only text stays in train. Of a text with several labels, the
+    first row's counts.
 
     Raises:
         InputError: train is too small for the new split to hold two classes.

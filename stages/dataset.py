@@ -1,5 +1,6 @@
 """From rows as they were found to splits with numbered labels; what is wrong with a row is said with its place."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,11 +41,12 @@ def build_splits(
     if names is None:
         names = _sorted({label for row in rows["train"] if (label := _label(row.label))})
     number = {name: position for position, name in enumerate(names)}
-    if not any(name.lstrip("-").isdigit() for name in names):
+    if not any(map(_is_integer, names)):
         number |= {str(position): position for position in range(len(names))}
-    splits = {split: _build(split_rows, number, names, skip=skip) for split, split_rows in rows.items()}
-    for name, split in splits.items():
-        _check(name, split, names)
+    splits = {}
+    for split, split_rows in rows.items():
+        splits[split] = _build(split_rows, number, names, skip=skip)
+        _check(split, splits[split], names)
     return splits, list(names)
 
 
@@ -52,8 +54,12 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
     split = Split()
     for row in rows:
         label = _label(row.label)
-        if not isinstance(row.text, str) or not row.text.strip():
-            problem = "no text" if row.text is None or isinstance(row.text, str) else "a text that is not a string"
+        if row.problem:
+            problem = row.problem
+        elif row.text is None or not str(row.text).strip():
+            problem = "no text"
+        elif not _is_text(row.text):
+            problem = "a text that is not a string of Unicode"
         elif not label:
             problem = (
                 "no label" if label is not None or row.label is None else "a label that is not a name or an integer"
@@ -74,9 +80,8 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
 def _check(name: str, split: Split, names: Sequence[str]) -> None:
     left_out = f" ({split.skipped.total()} bad rows left out)" if split.skipped else ""
     if not split.texts:
-        raise InputError(
-            f"the {name} split has no rows{left_out}: give it some, or leave its file away to carve it from train"
-        )
+        carve = "" if name == "train" else ", or remove its file to have it carved from train"
+        raise InputError(f"the {name} split has no rows{left_out}: give it some{carve}")
     if len(set(split.labels)) < 2:
         label = names[split.labels[0]]
         raise InputError(
@@ -88,14 +93,22 @@ def _label(value: object) -> str | None:
     """A label as a name: integers, also as floats (a parquet column with gaps), by their digits."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, str | bool | int):
+    if isinstance(value, int) or _is_text(value):
         return str(value).strip()
     return None
 
 
 def _sorted(names: set[str]) -> list[str]:
-    integers = all(name.lstrip("-").isdigit() for name in names)
-    return sorted(names, key=int) if integers else sorted(names)
+    return sorted(names, key=lambda name: (int(name), name)) if all(map(_is_integer, names)) else sorted(names)
+
+
+def _is_integer(name: str) -> bool:
+    return re.fullmatch("-?[0-9]{1,18}", name) is not None
+
+
+def _is_text(value: object) -> bool:
+    """Whether a value is a string that UTF-8 can hold: JSON can spell half of a surrogate pair."""
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
 
 
 def _some(names: Sequence[str], most: int = 12) -> str:

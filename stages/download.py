@@ -24,8 +24,15 @@ def _hexadecimal(value: str | None, digits: int, what: str) -> str | None:
     return value
 
 
+def _distinct(names: list[str]) -> list[str]:
+    if len({name for name in names if name and name == name.strip()}) < len(names):
+        raise ValueError("names that all differ, none empty, none with spaces around it")
+    return names
+
+
 Commit = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 40, "a commit hash"))]
 Sha256 = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 64, "a sha256"))]
+LabelNames = Annotated[list[str], Field(min_length=2), AfterValidator(_distinct)]
 Position = Annotated[int, Field(ge=0)]
 Fraction = Annotated[Number, Field(gt=0, le=0.5)]
 
@@ -38,17 +45,19 @@ class DatasetParams(Section):
     text_column: str | Position = Field(description="the column of the texts: its name, or its position from 0")
     label_column: str | Position = Field(description="the column of the labels: its name, or its position from 0")
     header: bool = Field(description="whether csv, tsv and txt files begin with the names of their columns")
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = Field(
+    delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]')] | None = Field(
         description="what parts the columns; null: by the file's ending, a comma in csv and a tab in tsv"
     )
     quoting: bool = Field(description="whether fields may stand in double quotes; false: a quote is just a character")
-    labels: Annotated[list[str], Field(min_length=2)] | None = Field(
+    labels: LabelNames | None = Field(
         description="the label names in their order, which integers count from 0; null: those of train, sorted"
     )
     on_bad_rows: Literal["error", "skip"] = Field(
         description="a row with no text or no known label: stop, or leave it out and count it"
     )
-    validation_fraction: Fraction = Field(description="the share of train that becomes validation where none is given")
+    validation_fraction: Fraction = Field(
+        description="the share of train, less a carved test split, that becomes validation where none is given"
+    )
     test_fraction: Fraction = Field(description="the share of train that becomes test where none is given")
     seed: Annotated[int, Field(ge=0)] = Field(description="which rows the carved splits get")
     hub_name: str = Field(description="hub: the data set, as owner/name")
@@ -62,7 +71,7 @@ class ModelParams(Section):
     source: Literal["package", "hub", "path"] = Field(
         description="package: installed with pip; hub: from the Hugging Face hub; path: a folder"
     )
-    package: str = Field(description="package: its name")
+    package: Annotated[str, Field(min_length=1)] = Field(description="package: its name")
     path: str = Field(description="path: a folder with config.json, safetensors weights and tokenizer files")
     weights_sha256: Sha256 | None = Field(
         description="the sha256 of the weights, checked wherever they come from; null (path and hub only): unchecked"

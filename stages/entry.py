@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -13,6 +14,11 @@ from packaging.version import Version
 
 class InputError(Exception):
     """Something the person at the keyboard can mend; its text says what is wrong, where, and what to do."""
+
+
+def reason(error: Exception) -> str:
+    """What a library says of an error, in one line."""
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
 
 
 def check_versions(requirements: Path = Path("requirements.txt")) -> None:

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    Judged = tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]
+    Judged = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
 CLASSIFIER = "models/classifier"
 SPLITS = ("validation", "test")
+METRICS = "metrics/metrics.json"
 DIGITS = 4  # in metrics.json, so that a diff shows no change where there is none to see
 
 
@@ -35,7 +36,7 @@ def predict_split(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase"
     rows = TokenizedRows(table)
     collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
     logits = inference.logits(model, rows, collate, f"evaluate {split}")
-    return rows.labels, softmax(logits.astype("float64"), axis=1)
+    return rows.labels, softmax(logits, axis=1)
 
 
 def write_predictions(path: Path, judged: "Judged", names: list[str], stamp: dict[str, Any]) -> None:
@@ -46,19 +47,25 @@ def write_predictions(path: Path, judged: "Judged", names: list[str], stamp: dic
 
     labels, probabilities = judged
     schema = tables.schema(tables.PREDICTIONS, names, "label", "prediction", **stamp)
-    flat = pa.array(probabilities.astype("float32").ravel())
+    flat = pa.array(probabilities.ravel())
     offsets = pa.array(range(0, probabilities.size + 1, probabilities.shape[1]), pa.int32())
     column = pa.ListArray.from_arrays(offsets, flat).cast(schema.field("probabilities").type)
     tables.write(path, schema, probabilities=column, label=labels, prediction=probabilities.argmax(axis=1))
 
 
-def judge(labels: "npt.NDArray[np.int64]", probabilities: "npt.NDArray[np.float64]") -> dict[str, float]:
-    """Accuracy, weighted and macro F1, and cross-entropy in nats, rounded."""
+def summarize(judged: "dict[str, Judged]") -> dict[str, float]:
+    """The rows of metrics.json: scores and cross-entropy (in nats) of test, accuracy and F1 of validation, rounded."""
     from stages import metrics
 
-    figures = metrics.scores(labels, probabilities.argmax(axis=1), probabilities.shape[1])
-    figures["loss"] = metrics.cross_entropy(labels, probabilities)
-    return {name: round(value, DIGITS) for name, value in figures.items()}
+    figures: dict[str, float] = {}
+    for split, prefix, kept in (("test", "", None), ("validation", "validation_", {"accuracy", "f1"})):
+        labels, probabilities = judged[split]
+        scores = metrics.scores(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+        scores["loss"] = metrics.cross_entropy(labels, probabilities)
+        figures |= {
+            prefix + name: round(value, DIGITS) for name, value in scores.items() if kept is None or name in kept
+        }
+    return figures
 
 
 def main() -> None:
@@ -73,14 +80,12 @@ def main() -> None:
         CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False
     ).to(machine.device())
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
-    outputs = (*(f"data/predictions/{split}.parquet" for split in SPLITS), "metrics/metrics.json", "metrics/plots")
+    outputs = (*(f"data/predictions/{split}.parquet" for split in SPLITS), METRICS, "metrics/plots")
     with staged(*outputs) as (*predictions, metrics_file, plots_folder):
         judged = {split: predict_split(model, tokenizer, split) for split in SPLITS}
         for split, path in zip(SPLITS, predictions, strict=True):
             write_predictions(path, judged[split], names, stamp)
-        figures = judge(*judged["test"])
-        validation = judge(*judged["validation"])
-        figures |= {f"validation_{name}": validation[name] for name in ("accuracy", "f1")}
+        figures = summarize(judged)
         metrics_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         plots_folder.mkdir()
         plots.draw(*judged["test"], names, plots_folder)

@@ -29,7 +29,7 @@ from transformers import (
 
 from stages import machine, metrics, provenance, tables
 from stages.batching import PadToLongest, TokenizedRows
-from stages.entry import InputError
+from stages.entry import InputError, reason
 
 if TYPE_CHECKING:
     from stages.train import TrainParams
@@ -69,7 +69,7 @@ def fine_tune(params: "TrainParams", classifier: Path) -> list[dict[str, Any]]:
 
 
 def load_model(names: list[str]) -> PreTrainedModel:
-    """Load the checkpoint in float32, with a new classification head for ``names``.
+    """Load the checkpoint in float32 with a classification head for ``names``: its own where it has one of that size.
 
     Raises:
         InputError: the checkpoint has no architecture for sequence classification, or its weights do not fill it.
@@ -83,18 +83,20 @@ def load_model(names: list[str]) -> PreTrainedModel:
             dtype="float32",
             use_safetensors=True,
             trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # a head for other labels is replaced; the body is checked below
             output_loading_info=True,
         )
     except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise InputError(
-            f"{MODEL}: does not load for sequence classification ({reason}): choose another model"
+            f"{MODEL}: does not load for sequence classification ({reason(error)}): choose another model"
         ) from error
     body = f"{model.base_model_prefix}."
-    missing = sorted(key for key in loading["missing_keys"] if key.startswith(body) and ".pooler." not in key)
+    unfilled = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
+    missing = sorted(key for key in unfilled if key.startswith(body) and ".pooler." not in key)
     if missing:
         raise InputError(
-            f"{MODEL}: its weights lack {missing[0]} and {len(missing) - 1} more: not a {type(model).__name__}"
+            f"{MODEL}: its weights lack {missing[0]} (of that shape) and {len(missing) - 1} more: they and config.json "
+            f"are not of one {type(model).__name__}"
         )
     return model
 

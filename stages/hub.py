@@ -1,13 +1,16 @@
 """The Hugging Face hub: a data set or a checkpoint at a commit hash, and errors that say what to do."""
 
+import errno
+import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages.entry import InputError
+from stages.entry import InputError, reason
 from stages.rows import SPLIT_NAMES, Row, column_name
 
 if TYPE_CHECKING:
@@ -15,32 +18,52 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def _explained(what: str, key: str) -> Iterator[None]:
+def _explained(what: str, name: str, revision: str, key: str) -> Iterator[None]:
     """Turn the hub libraries' errors into one line that names the params key, and never a token."""
     import httpx2
     from datasets.exceptions import DatasetsError
-    from huggingface_hub import errors
 
+    if name.count("/") != 1:  # load_dataset takes a bare "csv" for the csv files at hand
+        raise InputError(f"params.yaml: {key}_name: should be owner/name, is {name!r}")
+    for library in ("datasets", "huggingface_hub"):  # they log each retry; the error says what came of it
+        logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         yield
-    except (errors.HfHubHTTPError, httpx2.HTTPError, DatasetsError, OSError, ValueError, RuntimeError) as error:
-        chain = _chain(error)
-        status = next(
-            (e.response.status_code for e in chain if isinstance(e, errors.HfHubHTTPError) and e.response is not None),
-            None,
-        )
-        if any(isinstance(e, errors.GatedRepoError) for e in chain) or status in {401, 403}:
-            reason = "access denied (or no such repository): accept its terms on the hub and set HF_TOKEN, or mend"
-        elif any(isinstance(e, errors.RevisionNotFoundError) for e in chain):
-            reason = f"no such revision: mend {key}_revision, or"
-        elif status == 404:
-            reason = "not found on the hub: mend"
-        elif any(isinstance(e, httpx2.HTTPError | ConnectionError | errors.LocalEntryNotFoundError) for e in chain):
-            endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-            reason = f"{endpoint} cannot be reached, or broke off: check the network, or mend"
+    except (httpx2.HTTPError, DatasetsError, OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise  # the disk's, not the hub's: entry.run explains it
+        raise InputError(f"{what} {name} at {revision[:12]}: {_cause(error, key)}") from error
+
+
+def _cause(error: Exception, key: str) -> str:
+    import httpx2
+    from datasets.exceptions import DatasetNotFoundError
+    from huggingface_hub import errors, is_offline_mode
+
+    chain = _chain(error)
+    status = next((e.response.status_code for e in chain if isinstance(e, errors.HfHubHTTPError)), None)
+    host = httpx2.URL(os.environ.get("HF_ENDPOINT", "https://huggingface.co")).netloc.decode()  # without a password
+    if any(isinstance(e, errors.RevisionNotFoundError) for e in chain):
+        return f"no such revision: mend {key}_revision, a commit hash of that repository"
+    # load_dataset drops the hub's own error where access is denied: what is left of it is the message.
+    if any(isinstance(e, errors.GatedRepoError) or "is a gated dataset" in str(e) for e in chain):
+        return f"gated: accept its terms on its page of the hub and set HF_TOKEN, or mend {key}_name"
+    if status in {401, 403, 404} or isinstance(error, DatasetNotFoundError):
+        return f"no such repository, or no access: mend {key}_name, or set HF_TOKEN to a valid token that may read it"
+    if configs := re.search(r"vailable(?: configs)?: \[(.*?)\]", str(error)):
+        return f"its configurations are {configs[1]}: set {key}_config to one of them"
+    if any(isinstance(e, httpx2.HTTPError | ConnectionError | errors.LocalEntryNotFoundError) for e in chain):
+        if is_offline_mode():
+            trouble = "HF_HUB_OFFLINE is set: unset it and"
+        elif status is not None:
+            trouble = f"{host} answered with status {status}:"
+        elif any(isinstance(e, httpx2.ReadError | httpx2.RemoteProtocolError) for e in chain):
+            trouble = f"{host} broke off in the middle: check the network and"
         else:
-            reason = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}: mend"
-        raise InputError(f"{what}: {reason} {key}_name (or set {key.split('.', maxsplit=1)[0]}.source)") from error
+            trouble = f"{host} cannot be reached: check the network and"
+        return f"{trouble} run again, or set {key.split('.', maxsplit=1)[0]}.source to other than hub"
+    said = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    return f"{reason(said)}: check {key}_name and {key}_revision"
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -62,8 +85,9 @@ def dataset_rows(
     import datasets
 
     datasets.disable_progress_bars()
-    with _explained(f"data set {name} at {revision[:12]}", "dataset.hub"), tempfile.TemporaryDirectory() as cache:
-        loaded = datasets.load_dataset(name, config, revision=revision, cache_dir=cache, keep_in_memory=True)
+    remote = f"hf://datasets/{name}"  # a bare name would first be looked for among the folders at hand
+    with _explained("data set", name, revision, "dataset.hub"), tempfile.TemporaryDirectory() as cache:
+        loaded = datasets.load_dataset(remote, config, revision=revision, cache_dir=cache, keep_in_memory=True)
     known = next(iter(loaded.values())).column_names
     columns = [column_name(f"data set {name}", known, column) for column in (text_column, label_column)]
     feature = next(iter(loaded.values())).features[columns[1]]
@@ -92,5 +116,8 @@ def snapshot(name: str, revision: str, patterns: tuple[str, ...]) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    with _explained(f"checkpoint {name} at {revision[:12]}", "model.hub"):
-        return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+    with _explained("checkpoint", name, revision, "model.hub"):
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+    if not folder.is_dir():
+        raise InputError(f"checkpoint {name}: it has none of the files of a checkpoint: mend model.hub_name")
+    return folder

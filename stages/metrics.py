@@ -21,6 +21,6 @@ def scores(labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], cl
     }
 
 
-def cross_entropy(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]) -> float:
+def cross_entropy(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> float:
     """Mean negative log likelihood of the labels, in nats, under ``probabilities`` ``[rows, classes]``."""
     return float(log_loss(labels, probabilities, labels=list(range(probabilities.shape[1]))))

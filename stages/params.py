@@ -41,7 +41,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
         InputError: names the file, the line and the key of everything that is wrong.
     """
     text, document = _parse(path)
-    lines = _lines(text)
+    lines = _lines(path, text)
     problems = [
         f"{_place(path, lines, (key,))}: unknown section, did you mean {_nearest(key, SECTIONS)}?"
         for key in document
@@ -49,7 +49,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     ]
     params = None
     if not isinstance(document.get(name), dict):
-        problems.append(f"{path}: section {name} is missing or empty")
+        problems.append(f"{path}: section {name} is missing, or has no keys")
     else:
         try:
             params = section.model_validate(document[name])
@@ -68,24 +68,31 @@ def _parse(path: Path) -> tuple[str, dict[str, Any]]:
         raise InputError(f"{path} does not exist: copy one from recipes/, or run from the top of the clone") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError from what looks like a date or a number and is none
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        raise InputError(f"{path}{where}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise InputError(f"{path}{where}: not YAML: {reason}") from None
     if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
     return text, document
 
 
-def _lines(text: str) -> dict[tuple[str, ...], int]:
-    """The line of each section and key."""
+def _lines(path: Path, text: str) -> dict[tuple[str, ...], int]:
+    """The line of each section and key, of which YAML's parser would take the last where one stands twice."""
     lines: dict[tuple[str, ...], int] = {}
     document = yaml.compose(text, Loader=yaml.SafeLoader)
     assert isinstance(document, yaml.MappingNode)  # noqa: S101 - _parse has seen to it
     for section, body in document.value:
-        lines[(section.value,)] = section.start_mark.line + 1
-        if isinstance(body, yaml.MappingNode):
-            lines |= {(section.value, str(key.value)): key.start_mark.line + 1 for key, _ in body.value}
+        keys = [key for key, _ in body.value] if isinstance(body, yaml.MappingNode) else []
+        for node in (section, *keys):
+            name = (section.value,) if node is section else (section.value, str(node.value))
+            line = node.start_mark.line + 1
+            if name in lines:
+                raise InputError(
+                    f"{path}, line {line}: {'.'.join(name)} stands on line {lines[name]} already: leave one"
+                )
+            lines[name] = line
     return lines
 
 
@@ -101,9 +108,10 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 def _problem(path: Path, lines: dict[tuple[str, ...], int], name: str, section: type[Section], detail: Any) -> str:
     keys = (name, *(str(part) for part in detail["loc"][:1]))
     place = _place(path, lines, keys)
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] in {"extra_forbidden", "invalid_key"}:
         return f"{place}: unknown key, did you mean {name}.{_nearest(keys[-1], section.model_fields)}?"
     if detail["type"] == "missing":
         return f"{place}: missing: {section.model_fields[keys[-1]].description}"
-    reason = str(detail["msg"]).removeprefix("Value error, ").removeprefix("Input should be ")
-    return f"{place}: should be {reason}, is {detail['input']!r}" if len(keys) > 1 else f"{place}: {reason}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    _, should, reason = message.rpartition(" should ")  # Input, String, List ...
+    return f"{place}: should {reason if should else f'be {message}'}, is {detail['input']!r}"

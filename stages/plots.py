@@ -15,7 +15,7 @@ BINS = 10  # of equal width, for the calibration curve
 WRITTEN = 40  # labels at most, for the confusion matrix to have figures in its cells
 
 
-def draw(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], names: list[str], folder: Path) -> None:
+def draw(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32], names: list[str], folder: Path) -> None:
     """Write per-class figures, the confusion matrix and the calibration curve to ``folder``.
 
     Args:
@@ -24,7 +24,7 @@ def draw(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], 
         names: label names, in the order of their numbers.
         folder: an existing folder.
     """
-    mpl.rcParams.update({"svg.hashsalt": "retune", "font.family": "DejaVu Sans"})
+    mpl.rcParams.update({"svg.hashsalt": "retune", "font.family": "DejaVu Sans", "text.parse_math": False})
     predictions = probabilities.argmax(axis=1)
     _per_class(labels, predictions, names, folder)
     _confusion(labels, predictions, names, folder)
@@ -70,7 +70,7 @@ def _confusion(
     _save(figure, folder / "confusion_matrix.png")
 
 
-def _calibration(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[np.float64], folder: Path) -> None:
+def _calibration(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[np.float32], folder: Path) -> None:
     accuracy, mean = calibration_curve(correct, confidence, n_bins=BINS, strategy="uniform")
     rows = zip(np.round(mean, 4).tolist(), np.round(accuracy, 4).tolist(), strict=True)
     _write_csv(folder / "calibration.csv", ("confidence", "accuracy"), rows)

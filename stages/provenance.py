@@ -31,5 +31,10 @@ def md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def md5_of(content: bytes) -> str:
+    """The MD5 of bytes, in hexadecimal."""
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 def _files(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

@@ -28,11 +28,12 @@ ENDINGS = (*DELIMITERS, ".jsonl", ".parquet")
 
 
 class Row(NamedTuple):
-    """A row as it was found: where it stands, and its text and label, None where there is none."""
+    """A row as it was found: its place, its text and label, None where there is none, and what is wrong with it."""
 
     where: str
     text: Any
     label: Any
+    problem: str = ""
 
 
 class Layout(NamedTuple):
@@ -59,7 +60,7 @@ def split_files(path: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         split = SPLIT_NAMES.get(file.name.split(".")[0].lower())
-        if split is None or not file.is_file():
+        if split is None or not file.is_file() or file.suffix == ".dvc":
             continue
         _ending(file)
         if split in files:
@@ -102,7 +103,7 @@ def _text_lines(path: Path) -> Iterator[str]:
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
-                byte = line[error.start]
+                byte = error.object[error.start]
                 raise InputError(
                     f"{path}, line {number}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8"
                 ) from None
@@ -118,18 +119,22 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
         quoting=csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE,
         strict=True,
     )
+    start = 1
     try:
         header = next(reader, []) if layout.header else None
         text, label = (_position(path, column, header) for column in (layout.text_column, layout.label_column))
         start = reader.line_num + 1
+        columns = len(header or ())
         for fields in reader:
+            columns = columns or len(fields)
+            problem = "more columns than the first line has" if len(fields) > columns else ""
             if fields:
-                yield Row(f"{path}, line {start}", _field(fields, text), _field(fields, label))
+                yield Row(f"{path}, line {start}", _field(fields, text), _field(fields, label), problem)
             start = reader.line_num + 1
     except csv.Error as error:
-        raise InputError(
-            f"{path}, line {reader.line_num}: {error}: mend the quotes, or set dataset.quoting to false"
-        ) from None
+        reason = str(error).split(" - ")[0]  # what follows is for programmers
+        advice = "mend its quotes, or set dataset.quoting to false" if layout.quoting else "mend its line ends"
+        raise InputError(f"{path}, the row that begins on line {start}: {reason}: {advice}") from None
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:
@@ -146,28 +151,34 @@ def _field(fields: list[str], position: int) -> str | None:
 
 
 def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
+    text, label = layout.text_column, layout.label_column
+    if isinstance(text, int) or isinstance(label, int):
+        raise InputError(f"{path}: set dataset.text_column and dataset.label_column to names: .jsonl has no positions")
     for number, line in enumerate(_text_lines(path), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise InputError(f"{path}, line {number}: not JSON ({error})") from None
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", error)  # without JSON's own count of lines
+            raise InputError(f"{path}, line {number}: not JSON ({reason}): each line is to be one object") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: an object is expected, with a text and a label")
-        yield Row(f"{path}, line {number}", row.get(str(layout.text_column)), row.get(str(layout.label_column)))
+        has = "" if text in row and label in row else f" (it has: {', '.join(row) or 'nothing'})"
+        yield Row(f"{path}, line {number}{has}", row.get(text), row.get(label))
 
 
 def column_name(where: str, names: list[str], column: str | int) -> str:
     """The name of a column that is given by its name or by its position.
 
     Raises:
-        InputError: there is no such column.
+        InputError: there is no such column, or more than one.
     """
     name = names[column] if isinstance(column, int) and column < len(names) else column
-    if name not in names:
+    if names.count(str(name)) != 1:
+        number = "more than one" if name in names else "no"
         raise InputError(
-            f"{where}: no column {column!r}, there are: {', '.join(names) or 'none'}: "
+            f"{where}: {number} column {name!r}, there are: {', '.join(names) or 'none'}: "
             "set dataset.text_column and dataset.label_column"
         )
     return str(name)
@@ -183,5 +194,5 @@ def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
             for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
                 number += 1
                 yield Row(f"{path}, row {number}", text, label)
-    except (ArrowException, UnicodeDecodeError) as error:
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]})") from None

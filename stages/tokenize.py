@@ -38,9 +38,8 @@ def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
     try:
         tokenizer = AutoTokenizer.from_pretrained(TOKENIZER, trust_remote_code=False)
     except Exception as error:  # whatever a broken file makes the tokenizer library raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise entry.InputError(
-            f"{TOKENIZER}: not a tokenizer that loads ({reason}): choose another checkpoint"
+            f"{TOKENIZER}: not a tokenizer that loads ({entry.reason(error)}): choose another checkpoint"
         ) from error
     if max_length > tokenizer.model_max_length:
         raise entry.InputError(
@@ -91,7 +90,7 @@ def main() -> None:
                     progress.advance(len(ids))
             print(
                 f"{split}: {len(raw)} rows, {tokens / len(raw):.1f} tokens on average; "
-                f"{rows_cut} rows were cut to {params.max_length} and lost {tokens_lost} tokens"
+                f"cut to {params.max_length}: {rows_cut} rows, which lost {tokens_lost} tokens"
             )
 
 

@@ -1,5 +1,6 @@
 """What the tests stand on: clones of this tree, a tiny checkpoint, and one run of the pipeline that many share."""
 
+import csv
 import os
 import shutil
 import subprocess
@@ -14,6 +15,15 @@ import yaml
 TREE = Path(__file__).parents[1]
 EMOTION = TREE.parent / "shared" / "data" / "emotion"
 DEFAULTS: dict[str, dict[str, Any]] = yaml.safe_load((TREE / "recipes/default.yaml").read_text(encoding="utf-8"))
+
+PIPELINE_PARAMS = {
+    "dataset__path": "data/small",
+    "model__source": "path",
+    "model__path": "models/tiny",
+    "model__weights_sha256": None,
+    "train__epochs": 2,
+    "train__learning_rate": 1e-2,
+}
 
 needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")
 
@@ -98,3 +108,37 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_check
         return tmp_path
 
     return prepare
+
+
+def write_small_dataset(folder: Path, rows_a_label: int = 12) -> Path:
+    """The first rows of each label of the starter corpus, as csv files."""
+    folder.mkdir(parents=True)
+    for split in ("train", "validation", "test"):
+        with (TREE / f"data/sample/{split}.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        kept = [
+            row
+            for label in DEFAULTS["dataset"]["labels"]
+            for row in [row for row in rows if row["label"] == label][:rows_a_label]
+        ]
+        with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
+            table = csv.DictWriter(file, ("text", "label"))
+            table.writeheader()
+            table.writerows(kept)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_random_checkpoint: Path) -> Path:
+    """A clone in which `dvc repro` has run once and its results are committed; tests that change it copy it first.
+
+    The pipeline is the real one, on a slice of the starter corpus, with the tiny random checkpoint.
+    """
+    clone = make_clone(tmp_path_factory.mktemp("pipeline") / "clone")
+    write_small_dataset(clone / "data/small")
+    shutil.copytree(tiny_random_checkpoint, clone / "models/tiny")
+    set_params(clone, **PIPELINE_PARAMS)
+    run("dvc", "repro", cwd=clone, HOME=str(clone.parent))
+    git("add", "--all", cwd=clone)
+    git("commit", "--quiet", "--message", "run", cwd=clone)
+    return clone

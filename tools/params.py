@@ -3,6 +3,8 @@
 Run: python -m tools.params
 """
 
+from pathlib import Path
+
 from rich.console import Console
 from rich.table import Table
 
@@ -21,17 +23,24 @@ CLASSES: dict[str, type[Section]] = {
 
 
 def check() -> dict[str, Section]:
-    """Read every section.
+    """Read every section, and see that the paths it names exist.
 
     Raises:
         InputError: names every key that is wrong, in every section.
     """
-    sections, problems = {}, []
+    sections: dict[str, Section] = {}
+    problems: list[str] = []
     for name, section in CLASSES.items():
         try:
             sections[name] = load(name, section, PARAMS)
         except entry.InputError as error:
             problems.append(str(error))
+    for name in ("dataset", "model"):
+        path = getattr(sections.get(name), "path", ".")
+        if not Path(path).exists():
+            problems.append(
+                f"{PARAMS}: {name}.path: {path} does not exist: put it there, or set the path to where it is"
+            )
     if problems:
         raise entry.InputError("\n       ".join(dict.fromkeys("\n       ".join(problems).split("\n       "))))
     return sections

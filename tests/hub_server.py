@@ -1,0 +1,140 @@
+"""A stand-in for the Hugging Face hub on the loopback: what its API answers for a few repositories held in memory."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+Kind = Literal["models", "datasets"]
+Files = dict[str, bytes]
+
+
+class HubServer(ThreadingHTTPServer):
+    """Serves ``repositories``, each under four names, of which three fail in the way they say.
+
+    ``tiny/NAME`` is whole; of ``private/NAME`` all is denied, of ``gated/NAME`` the files, and ``cut/NAME`` breaks off
+    in the middle of its large files. Every other repository is missing. ``log`` holds what was asked: method and path.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, repositories: dict[tuple[Kind, str], Files]) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.repositories = repositories
+        self.log: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+@contextmanager
+def serve(repositories: dict[tuple[Kind, str], Files]) -> Iterator[HubServer]:
+    """Answer requests in the background for as long as the context lasts."""
+    with HubServer(repositories) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: HubServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer a request: a file, a listing of files, or what is wrong with the question."""
+        self.server.log.append(f"{self.command} {self.path}")
+        url = urlsplit(self.path)
+        api, kind, owner, name, action, revision, path = _parts(unquote(url.path))
+        files = self.server.repositories.get((kind, name)) if owner in {"tiny", "private", "gated", "cut"} else None
+        if files is None:
+            self._error(HTTPStatus.NOT_FOUND, "RepoNotFound", "Repository not found")
+        elif owner == "private":  # the hub gives no code with this one
+            self._error(HTTPStatus.UNAUTHORIZED, None, "Invalid username or password.")
+        elif owner == "gated" and not api:
+            known = "Authorization" in self.headers
+            self._error(HTTPStatus.FORBIDDEN if known else HTTPStatus.UNAUTHORIZED, "GatedRepo", "Access is restricted")
+        elif revision != COMMIT:
+            self._error(HTTPStatus.NOT_FOUND, "RevisionNotFound", f"Invalid rev id: {revision}")
+        elif action == "revision":
+            self._answer_json({"id": f"{owner}/{name}", "sha": COMMIT, "siblings": []})
+        elif action == "tree":
+            self._answer_json(_tree(files, path, recursive=parse_qs(url.query).get("recursive") == ["true"]))
+        elif action == "resolve" and path in files:
+            large = path.endswith((".parquet", ".safetensors"))
+            self._answer(files[path], "application/octet-stream", cut=owner == "cut" and large)
+        else:
+            self._error(HTTPStatus.NOT_FOUND, "EntryNotFound", "Entry not found")
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def _error(self, status: HTTPStatus, code: str | None, message: str) -> None:
+        headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
+        self._answer(json.dumps({"error": message}).encode(), "application/json", status, headers)
+
+    def _answer_json(self, content: Any) -> None:
+        self._answer(json.dumps(content).encode(), "application/json")
+
+    def _answer(
+        self,
+        body: bytes,
+        content_type: str,
+        status: HTTPStatus = HTTPStatus.OK,
+        headers: dict[str, str] | None = None,
+        *,
+        cut: bool = False,
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body[: len(body) // 2] if cut else body)
+            self.close_connection = cut
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+        """Print nothing: ``log`` holds the requests."""
+
+
+def _parts(path: str) -> tuple[bool, Kind, str, str, str, str, str]:
+    """Split ``[/api/models|/api/datasets|/datasets]/owner/name/action/revision/path``."""
+    parts = path.strip("/").split("/")
+    api = parts[0] == "api"
+    parts = parts[1:] if api else parts
+    kind: Kind = "datasets" if parts[0] == "datasets" else "models"
+    parts = parts[1:] if parts[0] in {"models", "datasets"} else parts
+    owner, name, action, revision, *rest = [*parts, "", "", "", ""]
+    return api, kind, owner, name, action, revision, "/".join(rest).strip("/")
+
+
+def _tree(files: Files, folder: str, *, recursive: bool) -> list[dict[str, Any]]:
+    """The files and folders in ``folder``, and with ``recursive`` those further down."""
+    entries: dict[str, dict[str, Any]] = {}
+    for path, content in files.items():
+        parts = path.split("/")
+        for depth in range(1, len(parts)):
+            parent = "/".join(parts[:depth])
+            entries[parent] = {"type": "directory", "path": parent, "oid": _oid(parent.encode()), "size": 0}
+        entries[path] = {"type": "file", "path": path, "oid": _oid(content), "size": len(content)}
+    prefix = f"{folder}/" if folder else ""
+    return [
+        entry
+        for path, entry in entries.items()
+        if path.startswith(prefix) and (recursive or "/" not in path.removeprefix(prefix))
+    ]
+
+
+def _oid(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:40]

@@ -1,0 +1,249 @@
+"""Splits that were not delivered are carved from train: stratified, by seed, no text on both sides."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stages import download, tables
+from stages.carving import carve
+from stages.dataset import Split
+from stages.entry import InputError
+
+Rows = list[tuple[str, int]]
+
+
+def split_of(rows: Rows) -> Split:
+    return Split([text for text, _ in rows], [label for _, label in rows])
+
+
+def rows_of(split: Split) -> Rows:
+    return list(zip(split.texts, split.labels, strict=True))
+
+
+def balanced(labels: int, rows: int) -> Rows:
+    """``rows`` rows of each label, the labels in turn, each text once."""
+    return [(f"text {row} of {label}", label) for row in range(rows) for label in range(labels)]
+
+
+def carved(rows: Rows, fraction: float = 0.1, seed: int = 0, name: str = "test") -> Rows:
+    return rows_of(carve(split_of(rows), fraction, seed, name)[1])
+
+
+def same(text: str) -> str:
+    """What texts that count as one have in common."""
+    return " ".join(text.lower().split())
+
+
+@pytest.mark.parametrize("labels", [2, 6, 80])
+@pytest.mark.parametrize("rows", [15, 50, 101])
+@pytest.mark.parametrize("fraction", [0.1, 0.15, 0.5])
+def test_each_label_of_balanced_data_gives_its_share_within_one_row(labels: int, rows: int, fraction: float) -> None:
+    counts = Counter(label for _, label in carved(balanced(labels, rows), fraction))
+    assert all(abs(counts[label] - fraction * rows) <= 1 for label in range(labels))
+    assert abs(counts.total() - fraction * rows * labels) <= 0.5 + 1e-9
+
+
+def test_each_label_of_skewed_data_gives_its_share_within_one_row() -> None:
+    sizes = {0: 1000, 1: 200, 2: 31, 3: 14, 4: 5}
+    counts = Counter(
+        label for _, label in carved([row for row in balanced(5, 1000) if int(row[0].split()[1]) < sizes[row[1]]])
+    )
+    assert all(abs(counts[label] - 0.1 * size) <= 1 for label, size in sizes.items())
+
+
+def test_a_seed_always_carves_the_same_rows() -> None:
+    rows = balanced(3, 100)
+    assert carved(rows, seed=7) == carved(rows, seed=7)
+
+
+def test_what_a_seed_carves_is_the_same_on_every_machine() -> None:
+    assert [text for text, _ in carved(balanced(2, 20))] == [
+        "text 0 of 1",
+        "text 5 of 1",
+        "text 11 of 0",
+        "text 13 of 0",
+    ]
+
+
+def test_another_seed_carves_other_rows() -> None:
+    rows = balanced(3, 100)
+    assert set(carved(rows, seed=0)) != set(carved(rows, seed=1))
+
+
+def test_test_and_validation_of_one_seed_are_other_rows() -> None:
+    rows = balanced(3, 100)
+    assert set(carved(rows, name="test")) != set(carved(rows, name="validation"))
+
+
+def test_the_order_of_the_rows_does_not_choose_them() -> None:
+    rows = balanced(3, 100)
+    assert set(carved(rows)) == set(carved(rows[::-1]))
+
+
+def test_rows_of_one_text_stay_together_whatever_their_case_and_space() -> None:
+    rows = [
+        (variant, label)
+        for text, label in balanced(2, 60)
+        for variant in (text, text.upper(), f"  {text.replace(' ', '   ')}\n")
+    ]
+    stays, taken = carve(split_of(rows), 0.2, 0, "test")
+    assert {same(text) for text in taken.texts}.isdisjoint(same(text) for text in stays.texts)
+    assert set(Counter(same(text) for text in taken.texts).values()) == {3}
+
+
+def test_rows_of_one_text_with_two_labels_stay_together() -> None:
+    rows = [(text, either) for text, _ in balanced(2, 60) for either in (0, 1)] + balanced(2, 10)
+    stays, taken = carve(split_of([*rows, ("one more", 1), ("and more", 1), ("the last", 1)]), 0.4, 0, "test")
+    assert set(taken.texts).isdisjoint(stays.texts)
+
+
+def test_the_only_row_of_a_label_stays_in_train() -> None:
+    rows = [*balanced(2, 50), ("the only one", 2)]
+    assert all(("the only one", 2) not in carved(rows, 0.5, seed) for seed in range(50))
+
+
+def test_the_only_text_of_a_label_stays_in_train_however_many_its_rows() -> None:
+    rows = [*balanced(2, 50), *[("the only one", 2), ("The only  one", 2)] * 10]
+    assert all(2 not in {label for _, label in carved(rows, 0.5, seed)} for seed in range(50))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_row_added_to_train_moves_at_most_one_other_row_of_a_label_across(seed: int) -> None:
+    rows = [row for number, row in enumerate(balanced(5, 60)) if number % 7]
+    before = set(carved(rows, seed=seed))
+    for label in range(5):
+        after = set(carved([*rows, ("a new row", label)], seed=seed)) - {("a new row", label)}
+        moved = Counter(label for _, label in before ^ after)
+        assert max(moved.values(), default=0) <= 1
+
+
+def test_both_sides_keep_the_order_of_train() -> None:
+    rows = balanced(4, 50)
+    places = {row: place for place, row in enumerate(rows)}
+    for side in carve(split_of(rows), 0.3, 0, "test"):
+        order = [places[row] for row in rows_of(side)]
+        assert order == sorted(order)
+
+
+@pytest.mark.parametrize("rows", [balanced(2, 4), [("only", 0), ("two", 1)], [("one text", 0), ("one text", 1)]])
+@pytest.mark.parametrize("name", ["validation", "test"])
+def test_train_too_small_to_carve_from_is_an_error_that_says_what_to_do(rows: Rows, name: str) -> None:
+    advice = f"too few to carve 10% of them as {name} with two classes: raise dataset.{name}_fraction, or give a {name}"
+    with pytest.raises(InputError, match=f"the train split's {len(rows)} rows are {advice} file"):
+        carve(split_of(rows), 0.1, 0, name)
+
+
+WORDS = st.sampled_from(["a", "b", "c", "A", "B", " a ", "a  b", "b c", "\N{SNOWMAN}", "d", "e", "f", "g", "h", "i"])
+TRAINS = st.lists(st.tuples(st.one_of(WORDS, st.text(min_size=1, max_size=4)), st.integers(0, 4)), max_size=60)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=TRAINS, fraction=st.floats(0.01, 0.5), seed=st.integers(0, 2**64), name=st.sampled_from(["test", "dev"]))
+def test_nothing_is_lost_nothing_doubled_and_no_text_on_both_sides(
+    rows: Rows, fraction: float, seed: int, name: str
+) -> None:
+    try:
+        stays, taken = carve(split_of(rows), fraction, seed, name)
+    except InputError:
+        return
+    assert Counter(rows_of(stays)) + Counter(rows_of(taken)) == Counter(rows)
+    assert {same(text) for text in stays.texts}.isdisjoint(same(text) for text in taken.texts)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=TRAINS, fraction=st.floats(0.01, 0.5), seed=st.integers(0, 99))
+def test_where_texts_have_one_label_every_label_stays_in_train(rows: Rows, fraction: float, seed: int) -> None:
+    first = {same(text): label for text, label in reversed(rows)}
+    rows = [(text, first[same(text)]) for text, _ in rows]
+    try:
+        stays, _ = carve(split_of(rows), fraction, seed, "test")
+    except InputError:
+        return
+    assert set(stays.labels) == {label for _, label in rows}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=2, max_size=6),
+    fraction=st.floats(0.05, 0.5),
+    seed=st.integers(0, 99),
+    data=st.data(),
+)
+def test_where_texts_differ_a_row_added_moves_at_most_one_other_of_each_label(
+    sizes: list[int], fraction: float, seed: int, data: st.DataObject
+) -> None:
+    rows = [(f"{row} {label}", label) for label, size in enumerate(sizes) for row in range(size)]
+    new = (data.draw(st.text("xyz", min_size=1)), data.draw(st.integers(0, len(sizes) - 1)))
+    try:
+        before, after = (set(carved(train, fraction, seed)) for train in (rows, [*rows, new]))
+    except InputError:
+        return
+    moved: defaultdict[int, int] = defaultdict(int)
+    for _, label in before ^ (after - {new}):
+        moved[label] += 1
+    assert max(moved.values(), default=0) <= 1
+
+
+def split_texts() -> dict[str, list[str]]:
+    return {split: tables.read(f"data/raw/{split}.parquet")["text"].to_pylist() for split in download.SPLITS}
+
+
+def write(file: Path, rows: Rows) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("text,label\n" + "".join(f"{text},label {label}\n" for text, label in rows), encoding="utf-8")
+
+
+def test_test_and_validation_are_carved_from_one_file(
+    workspace: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = workspace(dataset__path="all.csv", dataset__labels=None)
+    rows = balanced(4, 100)
+    write(folder / "all.csv", rows)
+    download.main()
+    texts = split_texts()
+    assert {split: len(rows) for split, rows in texts.items()} == {"train": 324, "validation": 36, "test": 40}
+    assert sorted(text for split in texts.values() for text in split) == sorted(text for text, _ in rows)
+    said = capsys.readouterr().out
+    assert "train: 324 rows\nvalidation: 36 rows, carved from train\ntest: 40 rows, carved from train\n" in said
+
+
+def test_a_delivered_test_split_is_left_alone(workspace: Callable[..., Path]) -> None:
+    folder = workspace(dataset__path="own", dataset__labels=None)
+    rows = balanced(4, 100)
+    write(folder / "own/train.csv", rows)
+    write(folder / "own/test.csv", rows[:20])
+    download.main()
+    texts = split_texts()
+    assert texts["test"] == [text for text, _ in rows[:20]]
+    assert {split: len(rows) for split, rows in texts.items()} == {"train": 360, "validation": 40, "test": 20}
+    schemas = {split: tables.read(f"data/raw/{split}.parquet").schema for split in texts}
+    delivered = {split: tables.metadata(schema)["delivered_as"] for split, schema in schemas.items()}
+    assert delivered == {"train": "train", "validation": "train", "test": "test"}
+
+
+def test_the_carved_test_split_is_the_same_whether_validation_is_delivered_or_not(
+    workspace: Callable[..., Path],
+) -> None:
+    folder = workspace(dataset__path="own", dataset__labels=None)
+    rows = balanced(4, 100)
+    write(folder / "own/train.csv", rows)
+    download.main()
+    alone = split_texts()["test"]
+    write(folder / "own/validation.csv", rows[:20])
+    download.main()
+    assert split_texts()["test"] == alone
+
+
+def test_another_dataset_seed_carves_other_rows_in_the_pipeline(workspace: Callable[..., Path]) -> None:
+    carves = []
+    for seed in (0, 1, 0):
+        folder = workspace(dataset__path="all.csv", dataset__labels=None, dataset__seed=seed)
+        write(folder / "all.csv", balanced(4, 100))
+        download.main()
+        carves.append(split_texts())
+    assert carves[0] == carves[2]
+    assert carves[0] != carves[1]

@@ -1,0 +1,61 @@
+"""Batches and the one inference function, on the tiny random checkpoint: order and padding change no result."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+from stages.batching import PadToLongest, TokenizedRows
+from stages.inference import batches, logits
+
+PAD = 0
+
+
+def make_rows(lengths: list[int]) -> TokenizedRows:
+    """Rows of random token ids."""
+    draw = np.random.default_rng(0)
+    ids = [draw.integers(5, 60, length).tolist() for length in lengths]
+    labels = pa.array(range(len(ids)), pa.int64())
+    return TokenizedRows(pa.table({"input_ids": pa.array(ids, pa.list_(pa.int32())), "label": labels}))
+
+
+@pytest.fixture(scope="module")
+def model(tiny_random_checkpoint: Path) -> PreTrainedModel:
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_pretrained(tiny_random_checkpoint, num_labels=3).eval()
+
+
+def test_logits_are_those_of_each_row_alone_and_in_the_order_of_the_rows(model: PreTrainedModel) -> None:
+    rows = make_rows([3, 40, 7, 7, 200, 12, 1, 90] * 9)
+    together = logits(model, rows, PadToLongest(PAD), "test")
+    with torch.inference_mode():
+        alone = [
+            model(torch.tensor(row["input_ids"][None]).long()).logits[0].numpy()
+            for row in (rows[i] for i in range(len(rows)))
+        ]
+    np.testing.assert_allclose(together, np.array(alone), rtol=1e-4, atol=1e-5)
+
+
+@given(arrays.arrays(np.int64, st.integers(1, 80), elements=st.integers(1, 500)), st.integers(1, 2000))
+def test_batches_hold_every_row_once_and_no_more_tokens_than_asked(lengths: np.ndarray, tokens: int) -> None:
+    parts = batches(lengths, tokens)
+    assert sorted(np.concatenate(parts).tolist()) == list(range(len(lengths)))
+    assert all(len(part) == 1 or len(part) * lengths[part].max() <= tokens for part in parts)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_padding_keeps_every_token_and_masks_the_rest(side: str) -> None:
+    rows = make_rows([3, 1, 5])
+    batch = PadToLongest(PAD, side)([rows[row] for row in range(3)])
+    assert batch["input_ids"].shape == batch["attention_mask"].shape == (3, 5)
+    for row in range(3):
+        kept = batch["input_ids"][row][batch["attention_mask"][row].bool()]
+        assert kept.tolist() == rows[row]["input_ids"].tolist()
+        assert batch["attention_mask"][row][-1 if side == "right" else 0] == (row == 2)
+    assert batch["labels"].tolist() == [0, 1, 2]

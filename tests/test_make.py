@@ -1,0 +1,66 @@
+"""`make` and the summary at the end of `make repro`."""
+
+from pathlib import Path
+
+import pytest
+from conftest import TREE, git, make_clone, run
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_clone(tmp_path_factory.mktemp("make") / "clone")
+
+
+@pytest.fixture
+def with_recipe(clone: Path) -> Path:
+    git("checkout", "--quiet", "params.yaml", cwd=clone)
+    return clone
+
+
+def repro(clone: Path, recipe: str) -> str:
+    """What `make repro` says where the recipe cannot be run: only what stands on stderr."""
+    return run("python", "-m", "tools.repro", recipe, cwd=clone, check=False).stderr
+
+
+def test_make_alone_lists_the_commands() -> None:
+    listed = run("make", cwd=TREE).stdout
+    for command in ("install", "repro", "test", "test-all", "lint"):
+        assert f"make {command} " in listed
+
+
+def test_an_unknown_recipe_is_refused_with_the_known_ones(with_recipe: Path) -> None:
+    said = repro(with_recipe, "nope")
+    assert said.startswith("error: RECIPE=nope: no such recipe, there are: default, emotion-distilbert, ")
+
+
+def test_a_recipe_never_overwrites_uncommitted_edits(with_recipe: Path) -> None:
+    params = with_recipe / "params.yaml"
+    edited = params.read_text(encoding="utf-8") + "# mine\n"
+    params.write_text(edited, encoding="utf-8")
+    assert repro(with_recipe, "emotion-files").startswith("error: params.yaml has uncommitted edits")
+    assert params.read_text(encoding="utf-8") == edited
+
+
+def test_a_recipe_follows_another(with_recipe: Path) -> None:
+    params = with_recipe / "params.yaml"
+    params.write_bytes((with_recipe / "recipes/emotion-distilbert.yaml").read_bytes())
+    said = repro(with_recipe, "emotion-files")
+    assert params.read_bytes() == (with_recipe / "recipes/emotion-files.yaml").read_bytes()
+    assert "uncommitted" not in said
+
+
+def test_a_misspelt_key_is_refused_before_any_stage_runs(with_recipe: Path) -> None:
+    params = with_recipe / "params.yaml"
+    text = params.read_text(encoding="utf-8").replace("  epochs:", "  epoch: 3\n  epochs:")
+    params.write_text(text, encoding="utf-8")
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if "epoch: 3" in line)
+    done = run("python", "-m", "tools.repro", cwd=with_recipe, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"error: params.yaml, line {line}: train.epoch: unknown key, did you mean train.epochs?\n"
+    assert "Running stage" not in done.stdout
+
+
+def test_every_param_is_listed_with_its_value(with_recipe: Path) -> None:
+    listed = run("python", "-m", "tools.params", cwd=with_recipe).stdout
+    assert "train.learning_rate" in listed
+    assert "AdamW's learning rate at its peak" in " ".join(listed.split())

@@ -1,0 +1,219 @@
+"""The mutation table: every single input changed in turn, and the stages that this makes run.
+
+The table is data. The quick test holds it against `dvc status`, which names the stages whose own inputs changed; the
+long one runs the pipeline for every row, sees which stages ran, goes back, and sees that none does.
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from conftest import PIPELINE_PARAMS, git, run, set_params
+from dvc.repo import Repo
+
+from tools.params import CLASSES
+
+STAGES = ("download", "tokenize", "train", "evaluate")
+
+
+class Mutation(NamedTuple):
+    """An input changed: by what, which stages see it themselves, and which run in the end."""
+
+    change: Callable[[Path], None]
+    seen_by: tuple[str, ...]
+    run: tuple[str, ...]
+
+
+def param(name: str, value: Any) -> Callable[[Path], None]:
+    return lambda clone: set_params(clone, **PIPELINE_PARAMS | {name: value})
+
+
+def comment(name: str) -> Callable[[Path], None]:
+    return lambda clone: append(clone / name, "# changed\n")
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+def copied(name: str, to: str, param_name: str) -> Callable[[Path], None]:
+    """The same files elsewhere."""
+
+    def change(clone: Path) -> None:
+        shutil.copytree(clone / name, clone / to, dirs_exist_ok=True)
+        set_params(clone, **PIPELINE_PARAMS | {param_name: to})
+
+    return change
+
+
+def edited_json(name: str, **values: Any) -> Callable[[Path], None]:
+    def change(clone: Path) -> None:
+        content = json.loads((clone / name).read_text(encoding="utf-8"))
+        (clone / name).write_text(json.dumps(content | values), encoding="utf-8")
+
+    return change
+
+
+def other_weights(clone: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    path = clone / "models/tiny/model.safetensors"
+    tensors = load_file(path)
+    tensors["embeddings.word_embeddings.weight"][7] += 1
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+D, T, R, E = STAGES  # download, tokenize, train, evaluate
+PARAMS = {
+    # what is read, and how: the data that come out are the same unless said otherwise, so that only download runs
+    "dataset.path": ("data/small2", (D,), (D,)),
+    "dataset.on_bad_rows": ("skip", (D,), (D,)),
+    "dataset.delimiter": (",", (D,), (D,)),
+    "dataset.quoting": (False, (D,), (D, T, R, E)),  # texts with quotes in them read otherwise
+    "dataset.text_column": (0, (D,), (D,)),
+    "dataset.label_column": (1, (D,), (D,)),
+    "dataset.labels": (["joy", "sadness", "love", "anger", "fear", "surprise"], (D,), (D, T, R, E)),
+    "dataset.validation_fraction": (0.2, (D,), (D,)),
+    "dataset.test_fraction": (0.2, (D,), (D,)),
+    "dataset.seed": (1, (D,), (D,)),
+    "dataset.hub_name": ("someone/else", (D,), (D,)),
+    "dataset.hub_config": (None, (D,), (D,)),
+    "dataset.hub_revision": ("0" * 40, (D,), (D,)),
+    "model.package": ("another-package", (D,), (D,)),
+    "model.path": ("models/tiny2", (D,), (D,)),
+    "model.hub_name": ("someone/else", (D,), (D,)),
+    "model.hub_revision": ("0" * 40, (D,), (D,)),
+    "tokenize.max_length": (32, (T,), (T, R, E)),
+    "train.epochs": (1, (R,), (R, E)),
+    "train.batch_size": (16, (R,), (R, E)),
+    "train.learning_rate": ("5e-3", (R,), (R, E)),
+    "train.warmup_ratio": (0.5, (R,), (R, E)),
+    "train.weight_decay": (0.5, (R,), (R, E)),
+    "train.max_grad_norm": (0.1, (R,), (R, E)),
+    "train.label_smoothing": (0.2, (R,), (R, E)),
+    "train.best_metric": ("loss", (R,), (R, E)),
+    "train.early_stopping_patience": (1, (R,), (R, E)),
+    "train.seed": (7, (R,), (R, E)),
+}
+# Not among them, because another value is another place: tried in test_rows.py, test_bad_input.py and test_hub.py.
+ELSEWHERE = {"dataset.source", "dataset.header", "model.source", "model.weights_sha256"}
+
+MODULES = {
+    "stages/batching.py": (R, E),
+    "stages/carving.py": (D,),
+    "stages/checkpoint.py": (D,),
+    "stages/curves.py": (R, E),
+    "stages/dataset.py": (D,),
+    "stages/download.py": (D,),
+    "stages/entry.py": (D, T, R, E),
+    "stages/evaluate.py": (E,),
+    "stages/fine_tuning.py": (R, E),
+    "stages/hub.py": (D,),
+    "stages/inference.py": (E,),
+    "stages/machine.py": (R, E),
+    "stages/metrics.py": (R, E),
+    "stages/outputs.py": (D, T, R, E),
+    "stages/params.py": (D, T, R, E),
+    "stages/plots.py": (E,),
+    "stages/progress.py": (T, E),
+    "stages/provenance.py": (R, E),
+    "stages/rows.py": (D,),
+    "stages/tables.py": (D, T, R, E),
+    "stages/tokenize.py": (T,),
+    "stages/train.py": (R, E),
+}
+OWN = {  # which stages see it themselves, where others only see what those write
+    "stages/curves.py": (R,),
+    "stages/fine_tuning.py": (R,),
+    "stages/params.py": (D, T, R),
+    "stages/train.py": (R,),
+}
+
+OTHERS = {
+    "a comment in requirements.txt": Mutation(comment("requirements.txt"), STAGES, STAGES),
+    "a train row": Mutation(lambda c: append(c / "data/small/train.csv", "what a day,joy\n"), (D,), (D, T, R, E)),
+    "a validation row": Mutation(
+        lambda c: append(c / "data/small/validation.csv", "what a day,joy\n"), (D,), (D, T, R, E)
+    ),
+    "a test row": Mutation(lambda c: append(c / "data/small/test.csv", "what a day,joy\n"), (D,), (D, T, E)),
+    "an unread file beside the rows": Mutation(lambda c: (c / "data/small/notes.txt").touch(), (D,), (D,)),
+    "the checkpoint's weights": Mutation(other_weights, (D,), (D, R, E)),
+    "the checkpoint's config": Mutation(edited_json("models/tiny/config.json", note=1), (D,), (D, T, R, E)),
+    "the checkpoint's tokenizer": Mutation(
+        edited_json("models/tiny/tokenizer_config.json", note=1), (D,), (D, T, R, E)
+    ),
+    "an unread file beside the checkpoint": Mutation(lambda c: (c / "models/tiny/README.md").touch(), (D,), (D,)),
+    "a comment in params.yaml": Mutation(comment("params.yaml"), (), ()),
+    "a comment in dvc.yaml": Mutation(comment("dvc.yaml"), (), ()),
+    "a comment in a tool": Mutation(comment("tools/repro.py"), (), ()),
+    "a comment in a test": Mutation(comment("tests/test_mutations.py"), (), ()),
+    "a pinned tool": Mutation(comment("requirements-tools.txt"), (), ()),
+}
+
+
+def table() -> dict[str, Mutation]:
+    """Every mutation by its name."""
+    rows = {
+        name: Mutation(param(name.replace(".", "__"), value), seen_by, runs)
+        for name, (value, seen_by, runs) in PARAMS.items()
+    }
+    rows["dataset.path"] = rows["dataset.path"]._replace(change=copied("data/small", "data/small2", "dataset__path"))
+    rows["model.path"] = rows["model.path"]._replace(change=copied("models/tiny", "models/tiny2", "model__path"))
+    for name, runs in MODULES.items():
+        rows[f"a comment in {name}"] = Mutation(comment(name), OWN.get(name, runs), runs)
+    return rows | OTHERS
+
+
+TABLE = table()
+
+
+@pytest.fixture(scope="module")
+def clone(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shutil.copytree(pipeline, tmp_path_factory.mktemp("mutations") / "clone", symlinks=True)
+
+
+@pytest.fixture
+def mutated(clone: Path) -> Iterator[Path]:
+    yield clone
+    git("checkout", "--quiet", ".", cwd=clone)
+    git("clean", "--quiet", "-fd", "data", "models", cwd=clone)
+
+
+def test_the_table_has_every_param_and_every_module() -> None:
+    keys = {f"{section}.{key}" for section, params in CLASSES.items() for key in params.model_fields}
+    stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    assert PARAMS.keys() | ELSEWHERE == keys
+    assert MODULES.keys() == {dep for stage in stages.values() for dep in stage["deps"] if dep.endswith(".py")}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_dvc_sees_a_mutation_where_the_table_says(mutated: Path, name: str) -> None:
+    TABLE[name].change(mutated)
+    with Repo(str(mutated)) as repo:
+        changed = repo.status()
+    own = {
+        stage.rpartition(":")[2]
+        for stage, reasons in changed.items()
+        if any("changed outs" not in reason for reason in reasons)
+    }
+    assert own == set(TABLE[name].seen_by)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", TABLE)
+def test_a_mutation_runs_what_the_table_says_and_the_way_back_nothing(mutated: Path, name: str) -> None:
+    TABLE[name].change(mutated)
+    assert stages_run(mutated) == list(TABLE[name].run)
+    git("checkout", "--quiet", ".", cwd=mutated)
+    git("clean", "--quiet", "-fd", "data", "models", cwd=mutated)
+    assert stages_run(mutated) == []
+    assert git("status", "--short", cwd=mutated) == ""
+
+
+def stages_run(clone: Path) -> list[str]:
+    return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", cwd=clone).stdout, re.MULTILINE)

@@ -1,0 +1,180 @@
+"""The whole pipeline under `dvc repro`: what it writes, and what it reruns."""
+
+import csv
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from conftest import PIPELINE_PARAMS, git, make_clone, run, set_params, write_small_dataset
+
+from stages import tables
+
+SPLITS = ("train", "validation", "test")
+LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
+
+
+@pytest.fixture
+def copy(pipeline: Path, tmp_path: Path) -> Path:
+    """A copy of the pipeline's clone, its cache and results along."""
+    return shutil.copytree(pipeline, tmp_path / "copy", symlinks=True)
+
+
+def repro(folder: Path) -> list[str]:
+    """Run `dvc repro` and give the stages that ran."""
+    return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", cwd=folder).stdout, re.MULTILINE)
+
+
+def test_a_second_repro_runs_no_stage(copy: Path) -> None:
+    assert repro(copy) == []
+
+
+def test_the_tree_is_clean_after_a_run_is_committed(pipeline: Path) -> None:
+    assert git("status", "--short", cwd=pipeline) == ""
+
+
+def test_another_learning_rate_runs_train_and_evaluate_and_back_again_nothing(copy: Path) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"train__learning_rate": "5e-3"})
+    assert repro(copy) == ["train", "evaluate"]
+    diff = run("dvc", "metrics", "diff", cwd=copy).stdout.splitlines()
+    assert any("loss" in line for line in diff)
+    assert len(diff) <= 24
+    assert max(map(len, diff)) <= 80
+    set_params(copy, **PIPELINE_PARAMS)
+    assert repro(copy) == []
+
+
+def test_another_max_length_leaves_download_alone(copy: Path) -> None:
+    set_params(copy, **PIPELINE_PARAMS, tokenize__max_length=16)
+    assert repro(copy) == ["tokenize", "train", "evaluate"]
+
+
+def test_another_test_row_leaves_train_alone(copy: Path) -> None:
+    file = copy / "data/small/test.csv"
+    file.write_text(file.read_text(encoding="utf-8") + "one more day by the sea,joy\n", encoding="utf-8")
+    assert repro(copy) == ["download", "tokenize", "evaluate"]
+
+
+def test_the_metrics_are_a_handful_of_rounded_numbers(pipeline: Path) -> None:
+    metrics = json.loads((pipeline / "metrics/metrics.json").read_text(encoding="utf-8"))
+    assert list(metrics) == ["accuracy", "f1", "f1_macro", "loss", "validation_accuracy", "validation_f1"]
+    assert all(value == round(value, 4) for value in metrics.values())
+
+
+def test_the_metrics_are_those_of_the_predictions(pipeline: Path) -> None:
+    from sklearn.metrics import accuracy_score, f1_score
+
+    metrics = json.loads((pipeline / "metrics/metrics.json").read_text(encoding="utf-8"))
+    for split, prefix in (("test", ""), ("validation", "validation_")):
+        table = pq.read_table(pipeline / f"data/predictions/{split}.parquet")
+        label, prediction = table["label"].to_numpy(), table["prediction"].to_numpy()
+        assert metrics[f"{prefix}accuracy"] == round(accuracy_score(label, prediction), 4)
+        assert metrics[f"{prefix}f1"] == round(f1_score(label, prediction, average="weighted"), 4)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_labels_and_rows_keep_their_order_from_file_to_predictions(pipeline: Path, split: str) -> None:
+    with (pipeline / f"data/small/{split}.csv").open(encoding="utf-8", newline="") as file:
+        expected = [LABELS.index(row["label"]) for row in csv.DictReader(file)]
+    folders = ("raw", "tokenized") if split == "train" else ("raw", "tokenized", "predictions")
+    for folder in folders:
+        table = pq.read_table(pipeline / f"data/{folder}/{split}.parquet")
+        assert table["label"].to_pylist() == expected
+        assert tables.label_names(table.schema) == LABELS
+
+
+def test_predictions_carry_probabilities_and_what_they_were_made_from(pipeline: Path) -> None:
+    table = pq.read_table(pipeline / "data/predictions/test.parquet")
+    for probabilities, prediction in zip(
+        table["probabilities"].to_pylist(), table["prediction"].to_pylist(), strict=True
+    ):
+        assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+        assert probabilities.index(max(probabilities)) == prediction
+    stamp = tables.metadata(table.schema)
+    lock = yaml.safe_load((pipeline / "dvc.lock").read_text(encoding="utf-8"))["stages"]["evaluate"]
+    files = {dep["path"]: dep["md5"] for dep in lock["deps"] if not dep["md5"].endswith(".dir")}
+    assert {path: stamp["deps"][path] for path in files} == files
+    assert stamp["machine"]["precision"] == "float32"
+
+
+def test_the_classifier_answers_with_label_names_in_another_process(pipeline: Path) -> None:
+    answer = "pipeline('text-classification', 'models/classifier')('hello')[0]['label']"
+    script = f"from transformers import pipeline; print({answer})"
+    assert run("python", "-c", script, cwd=pipeline).stdout.split()[-1] in LABELS
+
+
+def test_no_output_is_a_pickle(pipeline: Path) -> None:
+    names = [path.name for folder in ("models", "data", "metrics") for path in (pipeline / folder).rglob("*")]
+    assert not [name for name in names if name.endswith((".bin", ".pt", ".pth", ".pkl"))]
+    assert {"config.json", "model.safetensors", "provenance.json", "tokenizer.json", "tokenizer_config.json"} == {
+        path.name for path in (pipeline / "models/classifier").iterdir()
+    }
+
+
+def test_curves_have_a_row_for_each_epoch_and_no_timings(pipeline: Path) -> None:
+    with (pipeline / "metrics/curves/validation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["epoch"]) for row in rows] == [1.0, 2.0]
+    assert list(rows[0]) == ["epoch", "loss", "accuracy", "f1", "f1_macro"]
+    with (pipeline / "metrics/curves/training.csv").open(encoding="utf-8", newline="") as file:
+        assert next(csv.reader(file)) == ["step", "epoch", "loss", "learning_rate"]
+
+
+def test_dvc_draws_every_plot_of_dvc_yaml(pipeline: Path, tmp_path: Path) -> None:
+    run("dvc", "plots", "show", "--out", str(tmp_path / "plots"), cwd=pipeline)
+    page = (tmp_path / "plots/index.html").read_text(encoding="utf-8")
+    for plot in yaml.safe_load((pipeline / "dvc.yaml").read_text(encoding="utf-8"))["plots"]:
+        name = plot if isinstance(plot, str) else next(iter(plot))
+        assert name.replace("/", "_") in page or name in page
+
+
+def test_per_class_figures_are_plot_data_and_no_metric(pipeline: Path) -> None:
+    with (pipeline / "metrics/plots/per_class.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == LABELS
+    assert list(rows[0]) == ["label", "precision", "recall", "f1", "support"]
+    assert set(json.loads(run("dvc", "metrics", "show", "--json", cwd=pipeline).stdout)[""]["data"]) == {
+        "metrics/metrics.json"
+    }
+
+
+def test_an_experiment_from_the_command_line_changes_a_param(copy: Path) -> None:
+    run("dvc", "exp", "run", "-S", "train.learning_rate=3e-5", cwd=copy)
+    assert yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))["train"]["learning_rate"] in {
+        3e-5,
+        "3e-05",
+    }
+    lock = yaml.safe_load((copy / "dvc.lock").read_text(encoding="utf-8"))["stages"]["train"]
+    assert float(lock["params"]["params.yaml"]["train.learning_rate"]) == 3e-5
+
+
+def test_a_failed_stage_leaves_the_rest_as_it_was_and_no_partial_output(copy: Path) -> None:
+    set_params(copy, **PIPELINE_PARAMS, tokenize__max_length=100_000)
+    done = run("dvc", "repro", cwd=copy, check=False)
+    assert done.returncode
+    assert "error: params.yaml: tokenize.max_length: 100000 is more than" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(copy.glob("data/tokenized/*"))
+    set_params(copy, **PIPELINE_PARAMS)
+    assert repro(copy) == []
+
+
+def test_other_versions_than_the_pinned_ones_are_refused(copy: Path) -> None:
+    pins = copy / "requirements.txt"
+    pins.write_text(pins.read_text(encoding="utf-8").replace("datasets==", "datasets==9"), encoding="utf-8")
+    done = run("dvc", "repro", cwd=copy, check=False)
+    assert done.returncode
+    assert "error: requirements.txt: datasets==9" in done.stderr
+
+
+def test_training_twice_elsewhere_gives_the_same_bytes(pipeline: Path, tmp_path: Path) -> None:
+    clone = make_clone(tmp_path / "elsewhere")
+    write_small_dataset(clone / "data/small")
+    shutil.copytree(pipeline / "models/tiny", clone / "models/tiny")
+    set_params(clone, **PIPELINE_PARAMS)
+    run("dvc", "repro", cwd=clone)
+    for stage in ("dvc.lock", "metrics/metrics.json"):
+        assert (clone / stage).read_bytes() == (pipeline / stage).read_bytes()

@@ -1,0 +1,90 @@
+"""The README's commands, run in its order in a fresh clone with an empty home: the real job on the real checkpoint."""
+
+import json
+import re
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+import yaml
+from conftest import EMOTION, TREE, git, make_clone, needs_emotion, run
+
+README = (TREE / "README.md").read_text(encoding="utf-8")
+LEFT_OUT = ("git clone", "make test", "make lint")  # the clone is made here; the tests would run themselves
+
+
+def commands() -> list[str]:
+    """The lines of every block of shell commands."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith(LEFT_OUT)]
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone whose .venv is the environment that runs the tests."""
+    import sys
+
+    clone = make_clone(tmp_path_factory.mktemp("readme") / "clone")
+    environment = Path(sys.prefix)
+    (clone / ".venv").symlink_to(environment)
+    (environment / ".installed").touch()
+    return clone
+
+
+@pytest.fixture(scope="session")
+def readme(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, CompletedProcess[str]]:
+    """What each of the README's commands printed."""
+    home = tmp_path_factory.mktemp("home")
+    done: dict[str, CompletedProcess[str]] = {}
+    for command in commands():
+        script = f"[ -z '{'1' if done else ''}' ] || . .venv/bin/activate; {command}"
+        done[command] = run("bash", "-ec", script, cwd=clone, HOME=str(home), VENV=".venv", GIT_CONFIG_NOSYSTEM="1")
+    return done
+
+
+def test_the_first_command_is_make_repro_and_ends_with_the_metrics(readme: dict[str, CompletedProcess[str]]) -> None:
+    command, done = next(iter(readme.items()))
+    assert command == "make repro"
+    summary = done.stdout[-800:]
+    assert re.search(r"^accuracy +0\.\d{4}", summary, re.MULTILINE)
+    assert re.search(r"^f1 +0\.\d{4}", summary, re.MULTILINE)
+    assert re.search(r"^ran +download, tokenize, train, evaluate", summary, re.MULTILINE)
+
+
+def test_the_way_back_runs_no_stage(readme: dict[str, CompletedProcess[str]]) -> None:
+    assert "Running stage" not in list(readme.values())[-1].stdout
+
+
+def test_every_param_that_the_readme_names_exists() -> None:
+    params = yaml.safe_load((TREE / "params.yaml").read_text(encoding="utf-8"))
+    named = re.findall(r"`(dataset|model|tokenize|train)\.(\w+)", README)
+    assert named
+    for section, key in named:
+        assert key in params[section]
+
+
+def test_every_file_of_the_readmes_tree_exists() -> None:
+    tree = README.split("```text\n", 1)[1].split("```", 1)[0]
+    tracked = git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines()
+    for name in re.findall(r"^(?:  )?([\w./-]+)  ", tree, re.MULTILINE):
+        assert any(name in path for path in tracked) or name.rstrip("/").endswith(
+            ("raw", "tokenized", "predictions", "pretrained", "classifier", "curves", "plots")
+        ), name
+
+
+def test_the_default_model_reaches_0_80_on_the_starter_corpus(readme: object, clone: Path) -> None:  # noqa: ARG001
+    assert json.loads((clone / "metrics/metrics.json").read_text(encoding="utf-8"))["accuracy"] >= 0.80
+
+
+@needs_emotion
+def test_the_default_model_reaches_0_50_on_posts_it_never_saw(readme: object, clone: Path) -> None:  # noqa: ARG001
+    script = (
+        "import sys; from transformers import pipeline;"
+        "rows = [line.rstrip('\\n').rsplit(';', 1) for line in open(sys.argv[1], encoding='utf-8')];"
+        "answers = pipeline('text-classification', 'models/classifier')([text for text, _ in rows], batch_size=64);"
+        "print(sum(a['label'] == label for a, (_, label) in zip(answers, rows)) / len(rows))"
+    )
+    accuracy = float(run("python", "-c", script, str(EMOTION / "val.txt"), cwd=clone).stdout.split()[-1])
+    print(f"accuracy on the emotion data's validation split: {accuracy:.4f}")
+    assert accuracy >= 0.50

@@ -1,0 +1,162 @@
+"""`python -m tools.verify` says where the chain from data to metrics is broken, and by what."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import PIPELINE_PARAMS, git, run, set_params
+
+from stages import provenance
+from tools.verify import directory_hash
+
+Lock = dict[str, Any]
+
+
+@pytest.fixture
+def copy(pipeline: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(pipeline, tmp_path / "copy", symlinks=True)
+
+
+def verify(folder: Path, *options: str) -> tuple[int, str]:
+    done = run("python", "-m", "tools.verify", *options, cwd=folder, check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def read_lock(folder: Path) -> Lock:
+    return dict(yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8")))
+
+
+def write_lock(folder: Path, lock: Lock) -> None:
+    (folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
+
+
+def flip_a_byte(path: Path) -> None:
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_run_is_verified(pipeline: Path) -> None:
+    assert verify(pipeline, "--cache") == (0, "")
+
+
+def test_a_folders_hash_is_dvcs(pipeline: Path) -> None:
+    outs = {out["path"]: out["md5"] for stage in read_lock(pipeline)["stages"].values() for out in stage["outs"]}
+    for path in ("models/classifier", "models/pretrained/tokenizer", "metrics/plots"):
+        assert directory_hash(pipeline / path) == outs[path]
+
+
+def test_edited_metrics_are_named(copy: Path) -> None:
+    path = copy / "metrics/metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"accuracy": 0.99}), encoding="utf-8")
+    code, said = verify(copy)
+    assert code == 1
+    assert said.startswith("error: metrics/metrics.json is not what evaluate had when it ran (dvc.lock)")
+
+
+def test_edited_metrics_are_named_even_where_the_lock_agrees(copy: Path) -> None:
+    path = copy / "metrics/metrics.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"accuracy": 0.99}), encoding="utf-8")
+    lock = read_lock(copy)
+    for out in lock["stages"]["evaluate"]["outs"]:
+        if out["path"] == "metrics/metrics.json":
+            out["md5"] = provenance.md5(path)
+    write_lock(copy, lock)
+    code, said = verify(copy)
+    assert code == 1
+    assert "error: metrics/metrics.json: accuracy is 0.99, the predictions give 0." in said
+
+
+def test_params_other_than_those_that_ran_are_named(copy: Path) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    code, said = verify(copy)
+    assert code == 1
+    assert said == "error: params.yaml: train.seed is 5, train ran with 42: run `dvc repro`\n"
+
+
+def test_a_hand_edited_lock_is_named_by_the_model_itself(copy: Path) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    lock = read_lock(copy)
+    lock["stages"]["train"]["params"]["params.yaml"]["train.seed"] = 5
+    write_lock(copy, lock)
+    code, said = verify(copy)
+    assert code == 1
+    assert "error: models/classifier/provenance.json was made with train.seed 42, dvc.lock says 5" in said
+
+
+def test_a_stage_taken_out_of_the_lock_is_named(copy: Path) -> None:
+    lock = read_lock(copy)
+    del lock["stages"]["tokenize"]
+    write_lock(copy, lock)
+    code, said = verify(copy)
+    assert code == 1
+    assert "error: dvc.lock: tokenize is missing" in said
+
+
+def test_a_swapped_model_file_is_named(copy: Path) -> None:
+    flip_a_byte(copy / "models/classifier/model.safetensors")
+    code, said = verify(copy)
+    assert code == 1
+    assert "error: models/classifier is not what train had when it ran (dvc.lock)" in said
+
+
+def test_a_swapped_model_file_is_named_by_the_predictions_even_where_the_lock_agrees(copy: Path) -> None:
+    flip_a_byte(copy / "models/classifier/model.safetensors")
+    lock = read_lock(copy)
+    digest = directory_hash(copy / "models/classifier")
+    for item in lock["stages"]["train"]["outs"] + lock["stages"]["evaluate"]["deps"]:
+        if item["path"] == "models/classifier":
+            item["md5"] = digest
+    write_lock(copy, lock)
+    code, said = verify(copy)
+    assert code == 1
+    assert "error: data/predictions/test.parquet was made from another models/classifier than dvc.lock says" in said
+
+
+def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path) -> None:
+    outs = {out["path"]: out["md5"] for out in read_lock(copy)["stages"]["tokenize"]["outs"]}
+    digest = outs["data/tokenized/train.parquet"]
+    flip_a_byte(copy / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
+    assert verify(copy) == (0, "")
+    code, said = verify(copy, "--cache")
+    assert code == 1
+    assert said.startswith("error: data/tokenized/train.parquet is damaged in the cache: delete ")
+
+
+def test_a_clone_without_data_is_told_to_pull(pipeline: Path, tmp_path: Path) -> None:
+    git("clone", "--quiet", str(pipeline), str(tmp_path / "bare"), cwd=tmp_path)
+    code, said = verify(tmp_path / "bare")
+    assert code == 1
+    assert "error: models/classifier is missing: run `dvc pull` or `dvc repro`" in said
+
+
+def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy: Path) -> None:
+    git("checkout", "--quiet", "-b", "param", cwd=copy)
+    set_params(copy, **PIPELINE_PARAMS | {"train__learning_rate": 5e-3})
+    run("dvc", "repro", cwd=copy)
+    git("commit", "--quiet", "--all", "--message", "another learning rate", cwd=copy)
+    git("checkout", "--quiet", "-", cwd=copy)
+    run("dvc", "checkout", cwd=copy)
+    script = copy / "stages/batching.py"
+    script.write_text(script.read_text(encoding="utf-8") + "# no change of what it gives\n", encoding="utf-8")
+    run("dvc", "repro", cwd=copy)
+    git("commit", "--quiet", "--all", "--message", "a comment", cwd=copy)
+
+    # Lock lines of the two sides that do not meet are merged without a question: the new param beside the old model.
+    # Those of the outputs do meet, because the classifier carries what made it; told to take ours, git is content.
+    git("merge", "--quiet", "-X", "ours", "--message", "both", "param", cwd=copy)
+    run("dvc", "checkout", cwd=copy)
+    assert "up to date" in run("dvc", "status", cwd=copy).stdout
+    code, said = verify(copy)
+    assert code == 1
+    assert (
+        "error: models/classifier/provenance.json was made with train.learning_rate 0.01, dvc.lock says 0.005" in said
+    )
+    run("dvc", "repro", "--force", "--single-item", "train", cwd=copy)
+    run("dvc", "repro", cwd=copy)
+    assert verify(copy) == (0, "")
