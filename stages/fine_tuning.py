@@ -5,14 +5,14 @@ import logging
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
 import numpy as np
-from safetensors import SafetensorError
 from transformers import (
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     EarlyStoppingCallback,
     EvalPrediction,
@@ -29,12 +29,12 @@ from transformers import (
 
 from stages import machine, metrics, provenance, tables
 from stages.batching import PadToLongest, TokenizedRows
-from stages.entry import InputError, reason
+from stages.classifier import check_fit, load_classifier
+from stages.entry import InputError
 
 if TYPE_CHECKING:
     from stages.train import TrainParams
 
-MODEL = "models/pretrained/model"
 TOKENIZER = "models/pretrained/tokenizer"
 LOGS_PER_EPOCH = 10
 
@@ -53,7 +53,7 @@ def fine_tune(params: "TrainParams", classifier: Path) -> list[dict[str, Any]]:
     tokenizer = AutoTokenizer.from_pretrained(TOKENIZER, trust_remote_code=False)
     stamp = provenance.inputs("train")
     set_seed(params.seed)
-    model = load_model(tables.label_names(train.schema))
+    model = load_classifier(tables.label_names(train.schema))
     rows = TokenizedRows(train)
     check_fit(model, tokenizer, rows)
     with checkpoint_folder(provenance.fingerprint("train")) as checkpoints:
@@ -68,89 +68,32 @@ def fine_tune(params: "TrainParams", classifier: Path) -> list[dict[str, Any]]:
     return list(trainer.state.log_history)
 
 
-def load_model(names: list[str]) -> PreTrainedModel:
-    """Load the checkpoint in float32 with a classification head for ``names``: its own where it has one of that size.
-
-    Raises:
-        InputError: the checkpoint has no architecture for sequence classification, or its weights do not fill it.
-    """
-    try:
-        model, loading = AutoModelForSequenceClassification.from_pretrained(
-            MODEL,
-            num_labels=len(names),
-            id2label=dict(enumerate(names)),
-            label2id={name: number for number, name in enumerate(names)},
-            dtype="float32",
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # a head for other labels is replaced; the body is checked below
-            output_loading_info=True,
-        )
-    except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
-        raise InputError(
-            f"{MODEL}: does not load for sequence classification ({reason(error)}): choose another model"
-        ) from error
-    body = f"{model.base_model_prefix}."
-    unfilled = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
-    missing = sorted(key for key in unfilled if key.startswith(body) and ".pooler." not in key)
-    if missing:
-        raise InputError(
-            f"{MODEL}: its weights lack {missing[0]} (of that shape) and {len(missing) - 1} more: they and config.json "
-            f"are not of one {type(model).__name__}"
-        )
-    return model
-
-
-def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TokenizedRows) -> None:
-    """Hold the tokenizer and the tokens against the model.
-
-    Raises:
-        InputError: there is no padding token, a token id outside the vocabulary, or a text longer than the positions.
-    """
-    if tokenizer.pad_token_id is None:
-        raise InputError(f"{TOKENIZER}: no padding token: choose a checkpoint that has one")
-    size = model.get_input_embeddings().weight.shape[0]
-    if (largest := max(int(rows.ids.max()), tokenizer.pad_token_id)) >= size:
-        raise InputError(
-            f"{TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: they do not belong together"
-        )
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions is not None and (longest := int(rows.lengths.max())) > positions:
-        raise InputError(
-            f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions"
-        )
-
-
-def checkpoint_folder(fingerprint: str) -> "_CheckpointFolder":
+@contextmanager
+def checkpoint_folder(fingerprint: str) -> Iterator[Path]:
     """A folder outside the pipeline's outputs for the Trainer's checkpoints of one set of inputs, held by a lock.
 
-    Its root is ``$RETUNE_CHECKPOINTS``, or retune/checkpoints in the user's cache folder.
+    Its root is ``$RETUNE_CHECKPOINTS``, or retune/checkpoints in the user's cache folder. It is empty at first and gone
+    at the end.
+
+    Raises:
+        InputError: another process trains on the same inputs.
     """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    root = Path(os.environ.get("RETUNE_CHECKPOINTS") or cache / "retune" / "checkpoints")
-    return _CheckpointFolder(root.absolute() / fingerprint)
-
-
-class _CheckpointFolder:
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.lock = filelock.FileLock(folder.with_suffix(".lock"), timeout=0)
-
-    def __enter__(self) -> Path:
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self.lock.acquire()
-        except filelock.Timeout:
-            raise InputError(
-                f"another process is training on the same inputs (it holds {self.lock.lock_file}): wait for it"
-            ) from None
-        shutil.rmtree(self.folder, ignore_errors=True)
-        return self.folder
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        Path(self.lock.lock_file).unlink(missing_ok=True)
-        self.lock.release()
+    root = Path(os.environ.get("RETUNE_CHECKPOINTS") or cache / "retune" / "checkpoints").absolute()
+    root.mkdir(parents=True, exist_ok=True)
+    folder, lock = root / fingerprint, filelock.FileLock(root / f"{fingerprint}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(
+            f"another process trains on the same inputs (it holds {lock.lock_file}): wait for it"
+        ) from None
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.release()
 
 
 def training_arguments(params: "TrainParams", output_dir: Path, rows: int) -> TrainingArguments:

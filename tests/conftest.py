@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,10 +29,12 @@ PIPELINE_PARAMS = {
 needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")
 
 
-def run(*command: str, cwd: Path, check: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, cwd: Path, check: bool = True, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command in ``cwd``; a failure shows all it printed."""
     python = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{python}:{os.environ['PATH']}", "VENV": str(python.parent)} | env
+    environment = os.environ | {"PATH": f"{python}:{os.environ['PATH']}", "VENV": str(python.parent)} | (env or {})
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if check and done.returncode:
         pytest.fail(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -138,7 +141,18 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_random_checkpoint: P
     write_small_dataset(clone / "data/small")
     shutil.copytree(tiny_random_checkpoint, clone / "models/tiny")
     set_params(clone, **PIPELINE_PARAMS)
-    run("dvc", "repro", cwd=clone, HOME=str(clone.parent))
+    run("dvc", "repro", cwd=clone, env={"HOME": str(clone.parent)})
     git("add", "--all", cwd=clone)
     git("commit", "--quiet", "--message", "run", cwd=clone)
     return clone
+
+
+@pytest.fixture
+def copy(pipeline: Path, tmp_path: Path) -> Path:
+    """A copy of the pipeline's clone that a test may change, its cache and results along."""
+    return shutil.copytree(pipeline, tmp_path / "copy", symlinks=True)
+
+
+def stages_run(folder: Path) -> list[str]:
+    """Run `dvc repro` and give the stages that ran."""
+    return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", cwd=folder).stdout, re.MULTILINE)

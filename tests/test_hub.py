@@ -113,7 +113,7 @@ def download(folder: Path, hub: HubServer, params: dict[str, Any], **env: str) -
     set_params(folder, **(changes | params))
     before = len(hub.log)
     env = {"HF_ENDPOINT": hub.url, "HOME": str(folder / "home")} | env
-    done = run(sys.executable, "-m", "stages.download", cwd=folder, check=False, **env)
+    done = run(sys.executable, "-m", "stages.download", cwd=folder, check=False, env=dict(env))
     return Run(folder, done, hub.log[before:])
 
 

@@ -2,14 +2,13 @@
 
 import csv
 import json
-import re
 import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import PIPELINE_PARAMS, git, make_clone, run, set_params, write_small_dataset
+from conftest import PIPELINE_PARAMS, git, make_clone, run, set_params, stages_run, write_small_dataset
 
 from stages import tables
 
@@ -17,19 +16,8 @@ SPLITS = ("train", "validation", "test")
 LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 
 
-@pytest.fixture
-def copy(pipeline: Path, tmp_path: Path) -> Path:
-    """A copy of the pipeline's clone, its cache and results along."""
-    return shutil.copytree(pipeline, tmp_path / "copy", symlinks=True)
-
-
-def repro(folder: Path) -> list[str]:
-    """Run `dvc repro` and give the stages that ran."""
-    return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", cwd=folder).stdout, re.MULTILINE)
-
-
 def test_a_second_repro_runs_no_stage(copy: Path) -> None:
-    assert repro(copy) == []
+    assert stages_run(copy) == []
 
 
 def test_the_tree_is_clean_after_a_run_is_committed(pipeline: Path) -> None:
@@ -38,24 +26,24 @@ def test_the_tree_is_clean_after_a_run_is_committed(pipeline: Path) -> None:
 
 def test_another_learning_rate_runs_train_and_evaluate_and_back_again_nothing(copy: Path) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"train__learning_rate": "5e-3"})
-    assert repro(copy) == ["train", "evaluate"]
+    assert stages_run(copy) == ["train", "evaluate"]
     diff = run("dvc", "metrics", "diff", cwd=copy).stdout.splitlines()
     assert any("loss" in line for line in diff)
     assert len(diff) <= 24
     assert max(map(len, diff)) <= 80
     set_params(copy, **PIPELINE_PARAMS)
-    assert repro(copy) == []
+    assert stages_run(copy) == []
 
 
 def test_another_max_length_leaves_download_alone(copy: Path) -> None:
     set_params(copy, **PIPELINE_PARAMS, tokenize__max_length=16)
-    assert repro(copy) == ["tokenize", "train", "evaluate"]
+    assert stages_run(copy) == ["tokenize", "train", "evaluate"]
 
 
 def test_another_test_row_leaves_train_alone(copy: Path) -> None:
     file = copy / "data/small/test.csv"
     file.write_text(file.read_text(encoding="utf-8") + "one more day by the sea,joy\n", encoding="utf-8")
-    assert repro(copy) == ["download", "tokenize", "evaluate"]
+    assert stages_run(copy) == ["download", "tokenize", "evaluate"]
 
 
 def test_the_metrics_are_a_handful_of_rounded_numbers(pipeline: Path) -> None:
@@ -159,7 +147,7 @@ def test_a_failed_stage_leaves_the_rest_as_it_was_and_no_partial_output(copy: Pa
     assert "Traceback" not in done.stderr
     assert not list(copy.glob("data/tokenized/*"))
     set_params(copy, **PIPELINE_PARAMS)
-    assert repro(copy) == []
+    assert stages_run(copy) == []
 
 
 def test_other_versions_than_the_pinned_ones_are_refused(copy: Path) -> None:

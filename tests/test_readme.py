@@ -39,7 +39,7 @@ def readme(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, C
     done: dict[str, CompletedProcess[str]] = {}
     for command in commands():
         script = f"[ -z '{'1' if done else ''}' ] || . .venv/bin/activate; {command}"
-        done[command] = run("bash", "-ec", script, cwd=clone, HOME=str(home), VENV=".venv", GIT_CONFIG_NOSYSTEM="1")
+        done[command] = run("bash", "-ec", script, cwd=clone, env={"HOME": str(home), "VENV": ".venv"})
     return done
 
 
@@ -65,7 +65,7 @@ def test_every_param_that_the_readme_names_exists() -> None:
 
 
 def test_every_file_of_the_readmes_tree_exists() -> None:
-    tree = README.split("```text\n", 1)[1].split("```", 1)[0]
+    tree = README.split("## The tree", 1)[1].split("```", 2)[1]
     tracked = git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines()
     for name in re.findall(r"^(?:  )?([\w./-]+)  ", tree, re.MULTILINE):
         assert any(name in path for path in tracked) or name.rstrip("/").endswith(

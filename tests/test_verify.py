@@ -1,11 +1,9 @@
 """`python -m tools.verify` says where the chain from data to metrics is broken, and by what."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from conftest import PIPELINE_PARAMS, git, run, set_params
 
@@ -13,11 +11,6 @@ from stages import provenance
 from tools.verify import directory_hash
 
 Lock = dict[str, Any]
-
-
-@pytest.fixture
-def copy(pipeline: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(pipeline, tmp_path / "copy", symlinks=True)
 
 
 def verify(folder: Path, *options: str) -> tuple[int, str]:

@@ -1,0 +1,63 @@
+"""The pretrained checkpoint as a classifier: loaded whole, and held against the tokens it is to read."""
+
+from safetensors import SafetensorError
+from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+
+from stages.batching import TokenizedRows
+from stages.entry import InputError, reason
+
+MODEL = "models/pretrained/model"
+TOKENIZER = "models/pretrained/tokenizer"
+
+
+def load_classifier(names: list[str]) -> PreTrainedModel:
+    """Load the checkpoint in float32 with a classification head for ``names``: its own where it has one of that size.
+
+    Raises:
+        InputError: the checkpoint has no architecture for sequence classification, or its weights do not fill it.
+    """
+    try:
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            MODEL,
+            num_labels=len(names),
+            id2label=dict(enumerate(names)),
+            label2id={name: number for number, name in enumerate(names)},
+            dtype="float32",
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # a head for other labels is replaced; the body is checked below
+            output_loading_info=True,
+        )
+    except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"{MODEL}: does not load for sequence classification ({reason(error)}): choose another model"
+        ) from error
+    body = f"{model.base_model_prefix}."
+    unfilled = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
+    missing = sorted(key for key in unfilled if key.startswith(body) and ".pooler." not in key)
+    if missing:
+        raise InputError(
+            f"{MODEL}: its weights lack {missing[0]} (of that shape) and {len(missing) - 1} more: they and config.json "
+            f"are not of one {type(model).__name__}"
+        )
+    return model
+
+
+def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TokenizedRows) -> None:
+    """Hold the tokenizer and the tokens against the model.
+
+    Raises:
+        InputError: there is no padding token, a token id outside the vocabulary, or a text longer than the positions.
+    """
+    if tokenizer.pad_token_id is None:
+        raise InputError(f"{TOKENIZER}: no padding token: choose a checkpoint that has one")
+    size = model.get_input_embeddings().weight.shape[0]
+    if (largest := max(int(rows.ids.max()), tokenizer.pad_token_id)) >= size:
+        raise InputError(
+            f"{TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: they do not belong together"
+        )
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and (longest := int(rows.lengths.max())) > positions:
+        raise InputError(
+            f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions"
+        )

@@ -1,0 +1,45 @@
+"""The same input gives the same bytes, whatever the folder, the time, the locale and the number of workers."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import run
+
+from stages import provenance
+
+OUTPUTS = {
+    "download": ("data/raw", "models/pretrained"),
+    "tokenize": ("data/tokenized",),
+    "train": ("models/classifier", "metrics/curves"),
+    "evaluate": ("data/predictions", "metrics/metrics.json", "metrics/plots"),
+}
+ELSEWHERE = {"PYTHONHASHSEED": "7", "TZ": "Pacific/Kiritimati", "LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}
+SETTINGS = {
+    "one worker": ELSEWHERE | {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
+    "two workers": ELSEWHERE | {"RAYON_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "true"},
+}
+
+
+def digests(folder: Path, stage: str) -> dict[str, str]:
+    """The hash of each file that a stage writes."""
+    files = [
+        file
+        for output in OUTPUTS[stage]
+        for file in ([folder / output] if (folder / output).is_file() else sorted((folder / output).rglob("*")))
+        if file.is_file()
+    ]
+    assert files
+    return {file.relative_to(folder).as_posix(): provenance.md5(file) for file in files}
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_every_stage_writes_the_same_bytes_elsewhere_and_later(
+    pipeline: Path, tmp_path: Path, settings: dict[str, str]
+) -> None:
+    copy = shutil.copytree(pipeline, tmp_path / "a folder with a space" / "copy", symlinks=True)
+    for output in [output for outputs in OUTPUTS.values() for output in outputs]:
+        shutil.rmtree(copy / output) if (copy / output).is_dir() else (copy / output).unlink()
+    for stage in OUTPUTS:
+        run("python", "-m", f"stages.{stage}", cwd=copy, env=settings)
+        assert digests(copy, stage) == digests(pipeline, stage)

@@ -1,0 +1,108 @@
+"""What was run before is never run again: back and forth, across branches, clones, remotes and experiments."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import PIPELINE_PARAMS, git, run, set_params, stages_run
+
+OTHER = PIPELINE_PARAMS | {"train__seed": 3}
+
+
+def experiment(clone: Path, *options: str) -> list[str]:
+    """Run an experiment and give the stages that ran."""
+    said = run("dvc", "exp", "run", *options, cwd=clone).stdout
+    return re.findall(r"^Running stage '(\w+)'", said, re.MULTILINE)
+
+
+def with_another_seed(clone: Path) -> Path:
+    """Run another seed on a branch of its own, and go back to the first branch."""
+    git("checkout", "--quiet", "-b", "other", cwd=clone)
+    set_params(clone, **OTHER)
+    assert stages_run(clone) == ["train", "evaluate"]
+    git("commit", "--quiet", "--all", "--message", "another seed", cwd=clone)
+    git("checkout", "--quiet", "-", cwd=clone)
+    return clone
+
+
+def push(clone: Path, tmp_path: Path) -> None:
+    """Push what the lock of the moment names, and the run-cache, to a remote."""
+    run("dvc", "remote", "add", "--local", "--force", "--default", "store", str(tmp_path / "store"), cwd=clone)
+    run("dvc", "push", "--run-cache", cwd=clone)
+
+
+def pushed_and_cloned(clone: Path, tmp_path: Path) -> Path:
+    """Push, and clone to another path that pulls."""
+    push(clone, tmp_path)
+    away = tmp_path / "far" / "away"
+    git("clone", "--quiet", str(clone), str(away), cwd=tmp_path)
+    run("dvc", "remote", "add", "--local", "--default", "store", str(tmp_path / "store"), cwd=away)
+    run("dvc", "pull", "--run-cache", cwd=away)
+    return away
+
+
+def test_branches_checked_out_in_turn_run_no_stage(copy: Path) -> None:
+    with_another_seed(copy)
+    for branch in ("other", "-", "other"):
+        git("checkout", "--quiet", branch, cwd=copy)
+        assert stages_run(copy) == []
+        assert git("status", "--short", cwd=copy) == ""
+
+
+def test_a_clone_that_pulls_runs_no_stage(copy: Path, tmp_path: Path) -> None:
+    clone = pushed_and_cloned(copy, tmp_path)
+    assert stages_run(clone) == []
+    assert git("status", "--short", cwd=clone) == ""
+
+
+@pytest.mark.long
+def test_a_clone_that_pulls_the_run_cache_trains_nothing_that_was_trained_elsewhere(copy: Path, tmp_path: Path) -> None:
+    with_another_seed(copy)
+    for branch in ("other", "-"):
+        git("checkout", "--quiet", branch, cwd=copy)
+        run("dvc", "checkout", cwd=copy)
+        push(copy, tmp_path)
+    clone = pushed_and_cloned(copy, tmp_path)
+    set_params(clone, **OTHER)
+    said = run("dvc", "repro", "--pull", cwd=clone).stdout
+    assert "Stage 'train' is cached" in said
+    # metrics.json lives in git and not in the cache, so a remote cannot give it back: evaluate, of seconds, runs again
+    assert re.findall(r"^Running stage '(\w+)'", said, re.MULTILINE) == ["evaluate"]
+
+
+def test_a_cleared_dvc_tmp_runs_no_stage(copy: Path) -> None:
+    shutil.rmtree(copy / ".dvc/tmp")
+    assert stages_run(copy) == []
+
+
+def test_outputs_taken_away_come_back_without_a_run(copy: Path) -> None:
+    for folder in ("data/raw", "data/tokenized", "data/predictions", "models/classifier", "models/pretrained"):
+        shutil.rmtree(copy / folder)
+    assert stages_run(copy) == []
+    assert (copy / "models/classifier/model.safetensors").exists()
+
+
+def test_an_experiment_hits_the_cache_in_the_workspace_and_in_a_temporary_folder(copy: Path) -> None:
+    assert experiment(copy, "--name", "first", "-S", "train.seed=3") == ["train", "evaluate"]
+    git("reset", "--quiet", "--hard", cwd=copy)
+    assert experiment(copy, "--name", "again", "--temp", "-S", "train.seed=3") == []
+
+
+def test_a_temporary_folder_of_a_fresh_clone_runs_what_changed_only(copy: Path, tmp_path: Path) -> None:
+    clone = pushed_and_cloned(copy, tmp_path)
+    assert experiment(clone, "--name", "apart", "--temp", "-S", "train.seed=4") == ["train", "evaluate"]
+    assert git("status", "--short", cwd=clone) == ""
+
+
+@pytest.mark.long
+def test_queued_experiments_run_what_changed_only(copy: Path) -> None:
+    for seed in (3, 4):
+        run("dvc", "exp", "run", "--queue", "--name", f"seed{seed}", "-S", f"train.seed={seed}", cwd=copy)
+    run("dvc", "queue", "start", "--jobs", "1", cwd=copy)
+    for seed in (3, 4):
+        log = run("dvc", "queue", "logs", "--follow", f"seed{seed}", cwd=copy).stdout
+        assert re.findall(r"^Running stage '(\w+)'", log, re.MULTILINE) == ["train", "evaluate"]
+    run("dvc", "queue", "stop", cwd=copy)
+    run("dvc", "exp", "apply", "seed4", cwd=copy)
+    assert stages_run(copy) == []

@@ -1,0 +1,23 @@
+"""A new user's first hour: a fresh clone, an empty home, and nothing installed but Python, make and git."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from conftest import git, make_clone, run
+
+
+@pytest.mark.long
+def test_make_repro_sets_itself_up_runs_and_starts_at_once_the_second_time(tmp_path: Path) -> None:
+    clone = make_clone(tmp_path / "clone")
+    (tmp_path / "home").mkdir()
+    path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if ".venv" not in part)
+    env = {"HOME": str(tmp_path / "home"), "VENV": ".venv", "PATH": path, "PYTHON": "python3"}
+    first = run("make", "repro", cwd=clone, env=env)
+    assert re.search(r"^accuracy +0\.\d+", first.stdout, re.MULTILINE)
+    assert re.search(r"^ran +download, tokenize, train, evaluate", first.stdout, re.MULTILINE)
+    second = run("make", "repro", cwd=clone, env=env)
+    assert "pip" not in second.stdout
+    assert re.search(r"^unchanged +download, tokenize, train, evaluate", second.stdout, re.MULTILINE)
+    assert set(git("status", "--short", cwd=clone).split()) <= {"M", "dvc.lock", "metrics/metrics.json"}
