@@ -540,13 +540,13 @@ def edit_params(old: str, new: str) -> None:
     ids=["misspelt key", "key of another name", "integer key", "misspelt section", "missing key"],
 )
 def test_the_keys_are_those_that_are_known(workspace: Workspace, fail: Fail, old: str, new: str, message: str) -> None:
-    workspace()
+    workspace(train__epochs=5)
     edit_params(old, new)
     assert message in fail(train.main)
 
 
 def test_an_unknown_key_is_named_with_its_line(workspace: Workspace, fail: Fail) -> None:
-    workspace()
+    workspace(train__epochs=5)
     edit_params("  epochs: 5", "  epoch: 5")
     place = f"params.yaml, line {line_of('train.epoch')}: train.epoch: unknown key, did you mean train.epochs?"
     assert place in fail(train.main).replace("\n       ", "\n").splitlines()
@@ -593,7 +593,7 @@ def test_a_missing_params_file_is_named(workspace: Workspace, fail: Fail) -> Non
 
 
 def test_params_with_a_byte_order_mark_and_crlf_are_read(workspace: Workspace) -> None:
-    file = workspace() / "params.yaml"
+    file = workspace(train__epochs=5) / "params.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert load("train", train.TrainParams).epochs == 5
 

@@ -134,7 +134,11 @@ def test_a_text_of_5000_words_is_cut_and_reported(run: Run) -> None:
     splits = in_three(rows, 2)
     splits["test"] = [("x " * 5000, "a"), *splits["test"]]
     done = run(splits, tokenize__max_length=64)
-    lines = [line for line in done["said"].splitlines() if line.endswith(f"cut to 64 and lost {5000 + 2 - 64} tokens")]
+    lines = [
+        line
+        for line in done["said"].splitlines()
+        if line.endswith(f"cut to 64: 1 rows, which lost {5000 + 2 - 64} tokens")
+    ]
     assert [line.split(":")[0] for line in lines] == ["test"]
     tokenized = tables.read("data/tokenized/test.parquet")["input_ids"].to_pylist()
     assert len(tokenized[0]) == 64

@@ -89,7 +89,7 @@ PARAMS = {
     "model.hub_revision": ("0" * 40, (D,), (D,)),
     "tokenize.max_length": (32, (T,), (T, R, E)),
     "train.epochs": (1, (R,), (R, E)),
-    "train.batch_size": (16, (R,), (R, E)),
+    "train.batch_size": (8, (R,), (R, E)),
     "train.learning_rate": ("5e-3", (R,), (R, E)),
     "train.warmup_ratio": (0.5, (R,), (R, E)),
     "train.weight_decay": (0.5, (R,), (R, E)),
