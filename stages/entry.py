@@ -1,6 +1,7 @@
 """How every stage and tool starts and ends: pinned versions only, errors in one line, exit code 1."""
 
 import errno
+import io
 import os
 import sys
 import textwrap
@@ -45,26 +46,37 @@ def run(main: Callable[[], None], *, offline: bool = True) -> None:
 
     ``RETUNE_TRACEBACK=1`` shows the traceback as well. With ``offline`` no Hugging Face library reaches for the hub.
     """
-    if offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-    if not sys.stderr.isatty():
-        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    _prepare(offline=offline)
     try:
         check_versions()
         main()
     except (InputError, OSError) as error:
-        if os.environ.get("RETUNE_TRACEBACK"):
-            raise
-        if isinstance(error, InputError):
-            message = str(error)
-        elif error.errno == errno.ENOSPC:
-            message = f"{error.filename or 'an output'}: no space left on the device: make room and run again"
-        elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-            message = f"{error.filename}: {error.strerror}: check its permissions"
-        else:
+        message = _message(error)
+        if message is None or os.environ.get("RETUNE_TRACEBACK"):
             raise
         print(f"error: {message}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _prepare(*, offline: bool) -> None:
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if not sys.stderr.isatty():
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a label name is no reason to fail in a poorer locale
+
+
+def _message(error: InputError | OSError) -> str | None:
+    """What to tell the person, None where the error is not theirs to mend."""
+    if isinstance(error, InputError):
+        return str(error)
+    if error.errno == errno.ENOSPC:
+        return f"{error.filename or 'an output'}: no space left on the device: make room and run again"
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return f"{error.filename}: {error.strerror}: check its permissions"
+    return None

@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,7 +85,8 @@ def dataset_rows(
     """
     import datasets
 
-    datasets.disable_progress_bars()
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
     remote = f"hf://datasets/{name}"  # a bare name would first be looked for among the folders at hand
     with _explained("data set", name, revision, "dataset.hub"), tempfile.TemporaryDirectory() as cache:
         loaded = datasets.load_dataset(remote, config, revision=revision, cache_dir=cache, keep_in_memory=True)
@@ -98,14 +100,16 @@ def dataset_rows(
             f"data set {name}: no train split, there are: {', '.join(loaded)}: choose another dataset.hub_config"
         )
     return {
-        split: _rows(f"{name}, {split}", splits[split], columns)
+        split: _rows(f"{name}, {split}", splits[split], columns, names)
         for split in sorted(splits, key="train validation test".index)
     }, names
 
 
-def _rows(where: str, split: "datasets.Dataset", columns: list[str]) -> Iterator[Row]:
+def _rows(where: str, split: "datasets.Dataset", columns: list[str], names: list[str] | None) -> Iterator[Row]:
+    """The rows of a split; a label goes by the name that the hub has for it, in whatever order params.yaml has them."""
     for number, (text, label) in enumerate(zip(*(split[column] for column in columns), strict=True), 1):
-        yield Row(f"{where}, row {number}", text, label)
+        known = names is not None and isinstance(label, int) and 0 <= label < len(names)
+        yield Row(f"{where}, row {number}", text, names[label] if names and known else label)
 
 
 def snapshot(name: str, revision: str, patterns: tuple[str, ...]) -> Path:

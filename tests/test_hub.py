@@ -161,6 +161,14 @@ def test_the_label_names_are_those_of_the_hub_in_its_order(fetched: Run) -> None
         assert tables.label_names(schema) == LABELS
 
 
+def test_labels_in_another_order_keep_the_names_that_the_hub_gives_them(hub: HubServer, tmp_path: Path) -> None:
+    params = {"dataset__source": "hub", "dataset__labels": LABELS[::-1], "model__source": "hub"}
+    assert download(tmp_path, hub, params).done.returncode == 0
+    table = pq.read_table(tmp_path / "data/raw/train.parquet")
+    assert tables.label_names(table.schema) == LABELS[::-1]
+    assert table["label"].to_pylist() == [len(LABELS) - 1 - label for label in [2, 1, 0, 0, 1, 2]]
+
+
 def test_the_checkpoint_of_the_hub_is_written(fetched: Run, tiny_random_checkpoint: Path) -> None:
     for file in fetched.files("models/pretrained"):
         source = tiny_random_checkpoint / Path(file).name

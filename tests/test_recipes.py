@@ -1,0 +1,40 @@
+"""The recipes do what they say, as far as that goes without a hub and without the long training."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import yaml
+from conftest import EMOTION, TREE, needs_emotion, set_params
+
+from stages import download, tables
+
+LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
+
+
+@needs_emotion
+def test_emotion_files_reads_the_data_and_carves_a_test_split(workspace: Callable[..., Path]) -> None:
+    folder = workspace()
+    recipe = yaml.safe_load((TREE / "recipes/emotion-files.yaml").read_text(encoding="utf-8"))
+    checkpoint = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["model"]
+    keys = {f"dataset__{key}": value for key, value in recipe["dataset"].items()}
+    keys |= {f"model__{key}": value for key, value in checkpoint.items()}
+    set_params(folder, **keys | {"dataset__path": str(EMOTION)})
+    download.main()
+    splits = {split: pq.read_table(f"data/raw/{split}.parquet") for split in download.SPLITS}
+    assert {split: len(table) for split, table in splits.items()} == {"train": 14400, "validation": 2000, "test": 1600}
+    counts = Counter(LABELS[label] for label in splits["validation"]["label"].to_pylist())
+    assert counts == {"joy": 704, "sadness": 550, "anger": 275, "fear": 212, "love": 178, "surprise": 81}
+    for table in splits.values():
+        assert tables.label_names(table.schema) == LABELS
+    texts = {split: set(table["text"].to_pylist()) for split, table in splits.items()}
+    assert not texts["train"] & texts["test"]
+
+
+def test_the_emotion_recipes_say_the_same_of_the_hubs_data_and_pin_it() -> None:
+    for name in ("emotion-minilm", "emotion-distilbert"):
+        dataset = yaml.safe_load((TREE / f"recipes/{name}.yaml").read_text(encoding="utf-8"))["dataset"]
+        assert dataset["source"] == "hub"
+        assert (dataset["hub_name"], dataset["hub_config"]) == ("dair-ai/emotion", "split")
+        assert dataset["hub_revision"] == "cab853a1dbdf4c42c2b3ef2173804746df8825fe"
