@@ -225,4 +225,4 @@ def test_a_mutation_runs_what_the_table_says_and_the_way_back_nothing(mutated: P
     git("reset", "--quiet", "--hard", cwd=mutated)
     git("clean", "--quiet", "-fd", "data", "models", cwd=mutated)
     assert stages_run(mutated) == []
-    assert git("status", "--short", cwd=mutated) == ""
+    assert git("diff", "HEAD", cwd=mutated) == ""
