@@ -1,0 +1,37 @@
+"""`python -m tools.seeds` runs seeds through the cache and gives their mean and standard deviation."""
+
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+from conftest import git, run
+
+
+@pytest.mark.long
+def test_two_seeds_run_once_and_their_mean_is_given(copy: Path) -> None:
+    first = run("python", "-m", "tools.seeds", "2", cwd=copy).stdout
+    commit = git("rev-parse", "--short", "HEAD", cwd=copy).strip()
+    rows = {
+        line.split("  ")[0]: [float(figure) for figure in re.findall(r"\d\.\d{4}", line)] for line in first.splitlines()
+    }
+    one, two = rows[f"{commit}-seed1"], rows[f"{commit}-seed2"]
+    assert one != two
+    assert rows["mean"] == pytest.approx([statistics.mean(pair) for pair in zip(one, two, strict=True)], abs=1e-4)
+    assert rows["standard deviation"] == pytest.approx(
+        [statistics.stdev(pair) for pair in zip(one, two, strict=True)], abs=1e-4
+    )
+    assert re.findall(r"Running stage '(\w+)'", first) == ["train", "evaluate"] * 2
+    assert git("status", "--porcelain", cwd=copy) == ""
+
+    again = run("python", "-m", "tools.seeds", "2", cwd=copy).stdout
+    assert "Running stage" not in again
+    assert again.splitlines()[-1] == f"as one side of a comparison: {commit}-seed1,{commit}-seed2"
+
+
+def test_uncommitted_changes_are_refused(copy: Path) -> None:
+    params = copy / "params.yaml"
+    params.write_text(params.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 1"), encoding="utf-8")
+    done = run("python", "-m", "tools.seeds", "2", cwd=copy, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: there are uncommitted changes: commit them")

@@ -1,0 +1,82 @@
+"""The luck of the seed: run the committed pipeline with several seeds, through the cache; mean and standard deviation.
+
+Run: python -m tools.seeds N
+
+Each seed from 1 to N is a DVC experiment named COMMIT-seedK, run from the queue in a folder of its own. Seeds that ran
+before are not run again. `python -m tools.compare` takes the experiments, joined by commas, as one side.
+"""
+
+import argparse
+import statistics
+import subprocess
+
+from dvc.repo import Repo
+from rich.console import Console
+from rich.table import Table
+
+from stages import entry, paths
+from tools import params
+
+
+def experiments(seeds: int) -> list[str]:
+    """The names of the experiments of HEAD with seeds 1 to ``seeds``, those run that were not yet.
+
+    Raises:
+        InputError: there are uncommitted changes, or an experiment failed.
+    """
+    if _git("status", "--porcelain", "--untracked-files=no"):
+        raise entry.InputError("there are uncommitted changes: commit them, since the experiments are named by commit")
+    commit = _git("rev-parse", "--short", "HEAD")
+    names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
+    for seed, name in enumerate(names, 1):
+        if name not in _known():
+            _dvc("exp", "run", "--quiet", "--queue", "--name", name, "--set-param", f"train.seed={seed}")
+    _dvc("exp", "run", "--run-all", "--jobs", "1")
+    if missing := [name for name in names if name not in _known()]:
+        raise entry.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`")
+    return names
+
+
+def table(names: list[str]) -> Table:
+    """The metrics of each experiment, and below them their mean and standard deviation."""
+    with Repo() as repo:
+        shown = repo.metrics.show(revs=names)
+    figures = [shown[name]["data"][paths.METRICS]["data"] for name in names]
+    result = Table("", *figures[0], box=None, pad_edge=False)
+    for name, row in zip(names, figures, strict=True):
+        result.add_row(name, *(f"{value:.4f}" for value in row.values()))
+    columns = list(zip(*(row.values() for row in figures), strict=True))
+    result.add_row("mean", *(f"{statistics.mean(column):.4f}" for column in columns))
+    if len(names) > 1:
+        result.add_row("standard deviation", *(f"{statistics.stdev(column):.4f}" for column in columns))
+    return result
+
+
+def _known() -> list[str]:
+    return subprocess.run(
+        ["dvc", "exp", "list", "--name-only", "--rev", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.split()
+
+
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _dvc(*arguments: str) -> None:
+    if subprocess.run(["dvc", *arguments], check=False).returncode:
+        raise entry.InputError(f"`dvc {' '.join(arguments)}` failed: what it printed above says why")
+
+
+def main() -> None:
+    """Run, and print the table."""
+    parser = argparse.ArgumentParser(prog="python -m tools.seeds", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("seeds", type=int, metavar="N", help="how many seeds, from 1 to N")
+    seeds = parser.parse_args().seeds
+    params.check()
+    names = experiments(seeds)
+    Console().print(table(names))
+    print(f"as one side of a comparison: {','.join(names)}")
+
+
+if __name__ == "__main__":
+    entry.run(main)
