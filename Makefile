@@ -4,6 +4,9 @@ RECIPE ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
+# two tests at a time: most of a test's time is one process that starts another
+WORKERS := --numprocesses 2 --dist loadgroup
+
 INSTALLED := $(VENV)/.installed
 # an absolute path, because stages are started by DVC as `python`
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -27,10 +30,10 @@ repro: $(INSTALLED)  ## run what a change affects, then sum up (RECIPE=name: tha
 	@python -m tools.repro $(RECIPE)
 
 test: $(INSTALLED)  ## the tests, in minutes
-	@python -m pytest -m "not long"
+	@python -m pytest $(WORKERS) -m "not long"
 
 test-all: $(INSTALLED)  ## the long tests too
-	@python -m pytest
+	@python -m pytest $(WORKERS)
 
 lint: $(INSTALLED)  ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy
