@@ -3,11 +3,9 @@
 from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
+from stages import paths
 from stages.batching import TokenizedRows
 from stages.entry import InputError, reason
-
-MODEL = "models/pretrained/model"
-TOKENIZER = "models/pretrained/tokenizer"
 
 
 def load_classifier(names: list[str]) -> PreTrainedModel:
@@ -18,7 +16,7 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
     """
     try:
         model, loading = AutoModelForSequenceClassification.from_pretrained(
-            MODEL,
+            paths.PRETRAINED,
             num_labels=len(names),
             id2label=dict(enumerate(names)),
             label2id={name: number for number, name in enumerate(names)},
@@ -30,15 +28,15 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
         )
     except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"{MODEL}: does not load for sequence classification ({reason(error)}): choose another model"
+            f"{paths.PRETRAINED}: does not load for sequence classification ({reason(error)}): choose another model"
         ) from error
     body = f"{model.base_model_prefix}."
     unfilled = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
     missing = sorted(key for key in unfilled if key.startswith(body) and ".pooler." not in key)
     if missing:
         raise InputError(
-            f"{MODEL}: its weights lack {missing[0]} (of that shape) and {len(missing) - 1} more: they and config.json "
-            f"are not of one {type(model).__name__}"
+            f"{paths.PRETRAINED}: its weights lack {missing[0]} (of that shape) and {len(missing) - 1} more: they and "
+            f"config.json are not of one {type(model).__name__}"
         )
     return model
 
@@ -50,11 +48,12 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: 
         InputError: there is no padding token, a token id outside the vocabulary, or a text longer than the positions.
     """
     if tokenizer.pad_token_id is None:
-        raise InputError(f"{TOKENIZER}: no padding token: choose a checkpoint that has one")
+        raise InputError(f"{paths.TOKENIZER}: no padding token: choose a checkpoint that has one")
     size = model.get_input_embeddings().weight.shape[0]
     if (largest := max(int(rows.ids.max()), tokenizer.pad_token_id)) >= size:
         raise InputError(
-            f"{TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: they do not belong together"
+            f"{paths.TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: "
+            "they do not belong together"
         )
     positions = getattr(model.config, "max_position_embeddings", None)
     if positions is not None and (longest := int(rows.lengths.max())) > positions:

@@ -11,11 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from stages import entry
+from stages import entry, paths
 from stages.outputs import staged
 from stages.params import Number, Section, load
-
-SPLITS = ("train", "validation", "test")
 
 
 def _hexadecimal(value: str | None, digits: int, what: str) -> str | None:
@@ -96,14 +94,14 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     else:
         layout = Layout(params.text_column, params.label_column, params.header, params.delimiter, params.quoting)
         files = split_files(Path(params.path))
-        found = {split: read_rows(files[split], layout) for split in SPLITS if split in files}
+        found = {split: read_rows(files[split], layout) for split in paths.SPLITS if split in files}
     splits, names = build_splits(found, names, skip=params.on_bad_rows == "skip")
     delivered = {split: split for split in splits}
     for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
         if split not in splits:
             splits["train"], splits[split] = carve(splits["train"], fraction, params.seed, split)
             delivered[split] = "train"
-    for split, output in zip(SPLITS, outputs, strict=True):
+    for split, output in zip(paths.SPLITS, outputs, strict=True):
         rows = splits[split]
         schema = tables.schema(tables.TEXTS, names, "label", delivered_as=delivered[split], skipped=rows.skipped)
         tables.write(output, schema, text=rows.texts, label=rows.labels)
@@ -134,10 +132,9 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
 def main() -> None:
     """Fetch both, or neither."""
     dataset, model = load("dataset", DatasetParams), load("model", ModelParams)
-    tables = [f"data/raw/{split}.parquet" for split in SPLITS]
-    with staged(*tables, "models/pretrained/model", "models/pretrained/tokenizer") as partials:
-        download_dataset(dataset, partials[:3])
-        download_checkpoint(model, *partials[3:])
+    with staged(*map(paths.raw, paths.SPLITS), paths.PRETRAINED, paths.TOKENIZER) as (*tables, pretrained, tokenizer):
+        download_dataset(dataset, tables)
+        download_checkpoint(model, pretrained, tokenizer)
 
 
 if __name__ == "__main__":

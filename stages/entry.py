@@ -12,6 +12,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+REQUIREMENTS = Path("requirements.txt")
+
 
 class InputError(Exception):
     """Something the person at the keyboard can mend; its text says what is wrong, where, and what to do."""
@@ -22,23 +24,26 @@ def reason(error: Exception) -> str:
     return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
 
 
-def check_versions(requirements: Path = Path("requirements.txt")) -> None:
+def pins() -> list[Requirement]:
+    """The libraries that compute, each with its version."""
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def check_versions() -> None:
     """Compare the installed libraries with the pins, local labels (``+cpu``) aside.
 
     Raises:
         InputError: a library is missing or has another version, so that what it computes would enter the cache under
             the wrong name.
     """
-    for line in requirements.read_text(encoding="utf-8").splitlines():
-        if not line.strip() or line.startswith("#"):
-            continue
-        pin = Requirement(line)
+    for pin in pins():
         try:
             installed = Version(metadata.version(pin.name)).public
         except metadata.PackageNotFoundError:
-            raise InputError(f"{requirements}: {pin} is not installed: run `make install`") from None
+            raise InputError(f"{REQUIREMENTS}: {pin} is not installed: run `make install`") from None
         if not pin.specifier.contains(installed, prereleases=True):
-            raise InputError(f"{requirements}: {pin} is pinned but {installed} is installed: run `make install`")
+            raise InputError(f"{REQUIREMENTS}: {pin} is pinned but {installed} is installed: run `make install`")
 
 
 def run(main: Callable[[], None], *, offline: bool = True) -> None:
@@ -64,6 +69,7 @@ def _prepare(*, offline: bool) -> None:
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what it warns of is checked or meant
     if not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     for stream in (sys.stdout, sys.stderr):

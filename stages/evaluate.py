@@ -1,15 +1,15 @@
 """Judge the classifier on validation and, once, on test, in float32 whatever it was trained in.
 
-In:  models/classifier/, data/tokenized/{validation,test}.parquet
-Out: metrics/metrics.json, data/predictions/{validation,test}.parquet, metrics/plots/
+In:  models/classifier/, data/tokenized/{validation,test}.parquet, data/raw/test.parquet, data/audit/findings.csv
+Out: metrics/metrics.json, data/predictions/{validation,test}.parquet, data/predictions/hardest.csv, metrics/plots/
 Run: python -m stages.evaluate
 """
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stages import entry
+from stages import entry, paths
 from stages.outputs import staged
 
 if TYPE_CHECKING:
@@ -17,78 +17,111 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    Judged = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
-
-CLASSIFIER = "models/classifier"
-SPLITS = ("validation", "test")
-METRICS = "metrics/metrics.json"
 DIGITS = 4  # in metrics.json, so that a diff shows no change where there is none to see
 
 
-def predict_split(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", split: str) -> "Judged":
-    """Give the label numbers ``[rows]`` and the probabilities ``[rows, labels]`` of a split, row for row."""
+class Judged(NamedTuple):
+    """What the classifier makes of the rows of a split."""
+
+    labels: "npt.NDArray[np.int64]"  # [rows]
+    probabilities: "npt.NDArray[np.float32]"  # [rows, labels]
+    leaked: "npt.NDArray[np.bool_]"  # [rows]: train has a near-duplicate of the text
+
+
+def predict_split(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", split: str
+) -> "tuple[Judged, npt.NDArray[np.float32]]":
+    """Give what the model makes of a split, and the means over tokens of its last hidden states ``[rows, width]``."""
+    import torch
     from scipy.special import softmax
 
     from stages import inference, tables
     from stages.batching import PadToLongest, TokenizedRows
 
-    table = tables.read(f"data/tokenized/{split}.parquet")
-    rows = TokenizedRows(table)
+    rows = TokenizedRows(tables.read(paths.tokenized(split)))
     collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
-    logits = inference.logits(model, rows, collate, f"evaluate {split}")
-    return rows.labels, softmax(logits, axis=1)
+
+    def read(output: Any, mask: torch.Tensor) -> torch.Tensor:
+        return torch.cat([output.logits, inference.mean_over_tokens(output.hidden_states[-1], mask)], dim=1)
+
+    both = inference.infer(model, rows, collate, f"evaluate {split}", read)
+    logits, hidden = both[:, : model.config.num_labels], both[:, model.config.num_labels :]
+    return Judged(rows.labels, softmax(logits, axis=1), leaked_rows(split, len(rows))), hidden
 
 
-def write_predictions(path: Path, judged: "Judged", names: list[str], stamp: dict[str, Any]) -> None:
+def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
+    """Which of the rows of a split the audit found in train as well."""
+    import numpy as np
+    import pandas as pd
+
+    found = pd.read_csv(paths.FINDINGS, usecols=["finding", "split", "row"])
+    leaked = found[(found["finding"] == "leaked") & (found["split"] == split)]
+    return np.isin(np.arange(rows), leaked["row"])
+
+
+def write_predictions(path: Path, judged: Judged, names: list[str], stamp: dict[str, Any]) -> None:
     """Write a row's label, prediction and probabilities for each row, with ``stamp`` in the schema's metadata."""
     import pyarrow as pa
 
     from stages import tables
 
-    labels, probabilities = judged
+    labels, probabilities, leaked = judged
     schema = tables.schema(tables.PREDICTIONS, names, "label", "prediction", **stamp)
     flat = pa.array(probabilities.ravel())
     offsets = pa.array(range(0, probabilities.size + 1, probabilities.shape[1]), pa.int32())
     column = pa.ListArray.from_arrays(offsets, flat).cast(schema.field("probabilities").type)
-    tables.write(path, schema, probabilities=column, label=labels, prediction=probabilities.argmax(axis=1))
+    tables.write(
+        path, schema, probabilities=column, leaked=leaked, label=labels, prediction=probabilities.argmax(axis=1)
+    )
 
 
-def summarize(judged: "dict[str, Judged]") -> dict[str, float]:
-    """The rows of metrics.json: scores and cross-entropy (in nats) of test, accuracy and F1 of validation, rounded."""
+def summarize(judged: dict[str, Judged]) -> dict[str, float]:
+    """The rows of metrics.json: scores and cross-entropy (in nats) of test, accuracy and F1 of validation, rounded.
+
+    Where test rows are leaked: how many, and accuracy and F1 without them, if any are left.
+    """
     from stages import metrics
 
-    figures: dict[str, float] = {}
-    for split, prefix, kept in (("test", "", None), ("validation", "validation_", {"accuracy", "f1"})):
-        labels, probabilities = judged[split]
-        scores = metrics.scores(labels, probabilities.argmax(axis=1), probabilities.shape[1])
-        scores["loss"] = metrics.cross_entropy(labels, probabilities)
-        figures |= {
-            prefix + name: round(value, DIGITS) for name, value in scores.items() if kept is None or name in kept
-        }
-    return figures
+    labels, probabilities, leaked = judged["test"]
+    figures = metrics.scores(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    figures["loss"] = metrics.cross_entropy(labels, probabilities)
+    kept = ("accuracy", "f1")
+    if leaked.any():
+        figures["leaked_rows"] = int(leaked.sum())
+    if leaked.any() and not leaked.all():
+        rest = metrics.scores(labels[~leaked], probabilities[~leaked].argmax(axis=1), probabilities.shape[1])
+        figures |= {f"{name}_without_leaked": rest[name] for name in kept}
+    labels, probabilities, _ = judged["validation"]
+    scores = metrics.scores(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    figures |= {f"validation_{name}": scores[name] for name in kept}
+    return {name: round(value, DIGITS) for name, value in figures.items()}
 
 
 def main() -> None:
-    """Write predictions, metrics and plots."""
+    """Write predictions, metrics, the hardest rows and plots."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from stages import machine, plots, provenance
+    from stages import hardest, machine, plots, provenance, tables
 
     stamp = provenance.inputs("evaluate") | {"machine": machine.description(bf16=False)}
-    tokenizer = AutoTokenizer.from_pretrained(CLASSIFIER, trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
     model = AutoModelForSequenceClassification.from_pretrained(
-        CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False
+        paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False, output_hidden_states=True
     ).to(machine.device())
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
-    outputs = (*(f"data/predictions/{split}.parquet" for split in SPLITS), METRICS, "metrics/plots")
-    with staged(*outputs) as (*predictions, metrics_file, plots_folder):
-        judged = {split: predict_split(model, tokenizer, split) for split in SPLITS}
-        for split, path in zip(SPLITS, predictions, strict=True):
+    outputs = (*map(paths.predictions, paths.JUDGED), paths.METRICS, paths.HARDEST, "metrics/plots")
+    with staged(*outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):
+        judged, hidden = {}, {}
+        for split, path in zip(paths.JUDGED, predictions, strict=True):
+            judged[split], hidden[split] = predict_split(model, tokenizer, split)
             write_predictions(path, judged[split], names, stamp)
         figures = summarize(judged)
         metrics_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        labels, probabilities, _ = judged["test"]
+        texts = tables.read(paths.raw("test"))["text"].to_pylist()
+        hardest.table(texts, labels, probabilities, names).to_csv(hardest_rows, index=False, lineterminator="\n")
         plots_folder.mkdir()
-        plots.draw(*judged["test"], names, plots_folder)
+        plots.draw(labels, probabilities, hidden["test"], names, plots_folder)
     print(", ".join(f"{name} {value}" for name, value in figures.items()))
 
 

@@ -1,7 +1,6 @@
 """Fine-tuning with the Trainer: how it is set, what it is fed, and what it leaves behind."""
 
 import json
-import logging
 import os
 import shutil
 import sys
@@ -27,7 +26,7 @@ from transformers import (
     set_seed,
 )
 
-from stages import machine, metrics, provenance, tables
+from stages import machine, metrics, paths, provenance, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import check_fit, load_classifier
 from stages.entry import InputError
@@ -35,7 +34,6 @@ from stages.entry import InputError
 if TYPE_CHECKING:
     from stages.train import TrainParams
 
-TOKENIZER = "models/pretrained/tokenizer"
 LOGS_PER_EPOCH = 10
 
 
@@ -48,15 +46,14 @@ def fine_tune(params: "TrainParams", classifier: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: the checkpoint does not fit the data, or another process trains on the same inputs.
     """
-    logging.getLogger("transformers").setLevel(logging.ERROR)
-    train, validation = (tables.read(f"data/tokenized/{split}.parquet") for split in ("train", "validation"))
-    tokenizer = AutoTokenizer.from_pretrained(TOKENIZER, trust_remote_code=False)
+    train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
+    tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
     stamp = provenance.inputs("train")
     set_seed(params.seed)
     model = load_classifier(tables.label_names(train.schema))
     rows = TokenizedRows(train)
     check_fit(model, tokenizer, rows)
-    with checkpoint_folder(provenance.fingerprint("train")) as checkpoints:
+    with checkpoint_folder(provenance.fingerprint(stamp)) as checkpoints:
         arguments = training_arguments(params, checkpoints, len(rows))
         trainer = build_trainer(params, arguments, model, tokenizer, rows, TokenizedRows(validation))
         trainer.train()

@@ -1,5 +1,8 @@
 """The one inference function: sorted by length, batched by tokens, the order of the rows restored."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -10,23 +13,50 @@ from stages.progress import Progress
 
 TOKENS = 8192  # in a batch, padding counted
 
+Read = Callable[[Any, torch.Tensor], torch.Tensor]
 
-def logits(model: PreTrainedModel, rows: TokenizedRows, collate: PadToLongest, title: str) -> npt.NDArray[np.float32]:
-    """Give the model's logits ``[rows, labels]`` in float32 and in the order of ``rows``.
+
+def infer(
+    model: PreTrainedModel, rows: TokenizedRows, collate: PadToLongest, title: str, read: Read
+) -> npt.NDArray[np.float32]:
+    """Give what ``read`` takes from the model's output, ``[rows, width]``, in float32 and in the order of ``rows``.
 
     The model computes in the precision of its weights, on the device it is on.
+
+    Args:
+        model: takes input_ids and attention_mask.
+        rows: what it is run on.
+        collate: makes a batch of some of them.
+        title: names the work in progress.
+        read: from a batch's output and attention mask ``[batch, tokens]`` to ``[batch, width]``.
     """
-    result = np.empty((len(rows), model.config.num_labels), dtype=np.float32)
+    parts = batches(rows.lengths)
+    result: npt.NDArray[np.float32] | None = None
     device = next(model.parameters()).device
     model.eval()
     with torch.inference_mode(), Progress(title, len(rows), "rows") as progress:
-        for batch in batches(rows.lengths):
+        for batch in parts:
             inputs = collate([rows[row] for row in batch])
             del inputs["labels"]
-            output = model(**{name: tensor.to(device) for name, tensor in inputs.items()}).logits
-            result[batch] = output.float().cpu().numpy()
+            inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+            values = read(model(**inputs), inputs["attention_mask"]).float().cpu().numpy()
+            if result is None:
+                result = np.empty((len(rows), values.shape[1]), dtype=np.float32)
+            result[batch] = values
             progress.advance(len(batch))
+    assert result is not None, "no rows"  # noqa: S101 - download lets no empty split pass
     return result
+
+
+def first_token(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The hidden state ``[batch, width]`` of each row's first token, of ``hidden`` ``[batch, tokens, width]``."""
+    return hidden[torch.arange(len(hidden), device=hidden.device), mask.argmax(dim=1)]
+
+
+def mean_over_tokens(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The mean ``[batch, width]`` of the hidden states of each row's tokens, padding left out."""
+    weights = mask.unsqueeze(-1).to(hidden.dtype)
+    return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
 
 
 def batches(lengths: npt.NDArray[np.int64], tokens: int = TOKENS) -> list[npt.NDArray[np.int64]]:

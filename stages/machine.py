@@ -2,11 +2,11 @@
 
 import platform
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import torch
-from packaging.requirements import Requirement
+
+from stages import entry
 
 
 def device() -> torch.device:
@@ -33,10 +33,9 @@ def bf16_supported() -> bool:
 
 def description(*, bf16: bool) -> dict[str, Any]:
     """What is recorded with a result: versions, device, precision and threads."""
-    lines = Path("requirements.txt").read_text(encoding="utf-8").splitlines()
-    pins = [Requirement(line).name for line in lines if line and not line.startswith("#")]
+    names = [pin.name for pin in entry.pins()]
     return {
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in pins},
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
         "device": device_name(),
         "precision": "bfloat16 autocast" if bf16 else "float32",
         "threads": torch.get_num_threads(),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from stages.entry import InputError
 
 PARAMS = Path("params.yaml")
-SECTIONS = ("dataset", "model", "tokenize", "train")
+SECTIONS = ("dataset", "model", "audit", "tokenize", "train")
 
 
 def _number(value: object) -> object:

@@ -9,18 +9,26 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
+from sklearn.decomposition import PCA
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 BINS = 10  # of equal width, for the calibration curve
 WRITTEN = 40  # labels at most, for the confusion matrix to have figures in its cells
 
 
-def draw(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32], names: list[str], folder: Path) -> None:
-    """Write per-class figures, the confusion matrix and the calibration curve to ``folder``.
+def draw(
+    labels: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float32],
+    hidden: npt.NDArray[np.float32],
+    names: list[str],
+    folder: Path,
+) -> None:
+    """Write per-class figures, the confusion matrix, the calibration curve and the hidden states to ``folder``.
 
     Args:
         labels: label numbers, ``[rows]``.
         probabilities: of each label, ``[rows, labels]``.
+        hidden: hidden states, ``[rows, width]``.
         names: label names, in the order of their numbers.
         folder: an existing folder.
     """
@@ -29,6 +37,7 @@ def draw(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32], 
     _per_class(labels, predictions, names, folder)
     _confusion(labels, predictions, names, folder)
     _calibration(labels == predictions, probabilities.max(axis=1), folder)
+    _hidden_states(labels, hidden, names, folder)
 
 
 def _per_class(
@@ -84,6 +93,27 @@ def _calibration(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[np.floa
     below.hist(confidence, bins=BINS, range=(0, 1))
     below.set(xlabel="confidence (probability of the prediction)", ylabel="rows")
     _save(figure, folder / "calibration.png")
+
+
+def _hidden_states(
+    labels: npt.NDArray[np.int64], hidden: npt.NDArray[np.float32], names: list[str], folder: Path
+) -> None:
+    components = PCA(n_components=2, svd_solver="full").fit(hidden)
+    points = components.transform(hidden)
+    figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
+    axes = figure.add_subplot()
+    colors = mpl.colormaps["tab10" if len(names) <= 10 else "turbo"].resampled(max(len(names), 10))
+    for number, name in enumerate(names):
+        own = points[labels == number]
+        axes.scatter(own[:, 0], own[:, 1], s=10, alpha=0.7, color=colors(number), label=name)
+    shares = [
+        f"component {number}, {share:.0%} of the variance"
+        for number, share in enumerate(components.explained_variance_ratio_, 1)
+    ]
+    axes.set(xlabel=shares[0], ylabel=shares[1], title="Hidden states of test (mean over tokens), by PCA")
+    if len(names) <= WRITTEN:
+        axes.legend(fontsize=8, markerscale=2)
+    _save(figure, folder / "hidden_states.png")
 
 
 def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:

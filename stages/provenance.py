@@ -20,9 +20,9 @@ def inputs(stage: str) -> dict[str, Any]:
     }
 
 
-def fingerprint(stage: str) -> str:
-    """One hash of all that ``inputs`` gives, in hexadecimal."""
-    return hashlib.sha256(json.dumps(inputs(stage), sort_keys=True).encode()).hexdigest()[:32]
+def fingerprint(given: dict[str, Any]) -> str:
+    """One hash of what ``inputs`` gives, in hexadecimal."""
+    return hashlib.sha256(json.dumps(given, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def md5(path: Path) -> str:

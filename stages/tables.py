@@ -13,7 +13,7 @@ from stages.entry import InputError
 METADATA = b"retune"
 TEXTS = {"text": Value("string")}
 TOKENS = {"input_ids": List(Value("int32"))}
-PREDICTIONS = {"probabilities": List(Value("float32"))}
+PREDICTIONS = {"probabilities": List(Value("float32")), "leaked": Value("bool")}
 
 
 def schema(columns: dict[str, Any], names: list[str], *labels: str, **metadata: Any) -> pa.Schema:

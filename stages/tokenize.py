@@ -5,21 +5,18 @@ Out: data/tokenized/{train,validation,test}.parquet (input_ids, label), row for 
 Run: python -m stages.tokenize
 """
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from stages import entry
+from stages import entry, paths
 from stages.outputs import staged
 from stages.params import Section, load
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-SPLITS = ("train", "validation", "test")
-TOKENIZER = "models/pretrained/tokenizer"
 ROWS = 4096  # at a time: enough to keep every core busy, few enough to keep memory flat
 
 
@@ -36,10 +33,10 @@ def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(TOKENIZER, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
     except Exception as error:  # whatever a broken file makes the tokenizer library raise
         raise entry.InputError(
-            f"{TOKENIZER}: not a tokenizer that loads ({entry.reason(error)}): choose another checkpoint"
+            f"{paths.TOKENIZER}: not a tokenizer that loads ({entry.reason(error)}): choose another checkpoint"
         ) from error
     if max_length > tokenizer.model_max_length:
         raise entry.InputError(
@@ -72,11 +69,10 @@ def main() -> None:
     from stages import tables
     from stages.progress import Progress
 
-    logging.getLogger("transformers").setLevel(logging.ERROR)
     tokenizer = load_tokenizer(params.max_length)
-    with staged(*(f"data/tokenized/{split}.parquet" for split in SPLITS)) as partials:
-        for split, partial in zip(SPLITS, partials, strict=True):
-            raw = tables.read(f"data/raw/{split}.parquet")
+    with staged(*map(paths.tokenized, paths.SPLITS)) as partials:
+        for split, partial in zip(paths.SPLITS, partials, strict=True):
+            raw = tables.read(paths.raw(split))
             schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
             tokens = rows_cut = tokens_lost = 0
             with (

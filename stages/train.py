@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages import entry
+from stages import entry, paths
 from stages.outputs import staged
 from stages.params import Number, Section, load
 
@@ -47,7 +47,7 @@ def main() -> None:
 
     from stages import curves, fine_tuning
 
-    outputs = ("models/classifier", "metrics/curves/training.csv", "metrics/curves/validation.csv")
+    outputs = (paths.CLASSIFIER, "metrics/curves/training.csv", "metrics/curves/validation.csv")
     with staged(*outputs) as (classifier, training, validation):
         history = fine_tuning.fine_tune(params, classifier)
         curves.write(history, training, validation)

@@ -15,7 +15,7 @@ import transformers
 import yaml
 from conftest import make_tiny_random_checkpoint
 
-from stages import download, entry, tables, tokenize, train
+from stages import download, entry, paths, tables, tokenize, train
 from stages.params import load
 
 GOOD = "text,label\n" + "".join(f"text {number},{'ab'[number % 2]}\n" for number in range(20))
@@ -60,7 +60,7 @@ def own_dataset(workspace: Workspace, files: dict[str, str | bytes], **params: A
     """A folder ``own`` of good splits, of which ``files`` take the place."""
     folder = workspace(**{"dataset__path": "own", "dataset__labels": None} | params)
     given = {name.split(".")[0] for name in files}
-    good = {f"{split}.csv": GOOD for split in download.SPLITS if split not in given}
+    good = {f"{split}.csv": GOOD for split in paths.SPLITS if split not in given}
     (folder / "own").mkdir()
     for name, content in (good | files).items():
         (folder / "own" / name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -427,7 +427,7 @@ def test_bad_rows_skipped_before_carving_count_as_train_s(workspace: Workspace) 
     rows = GOOD + "y,\n"
     own_dataset(workspace, {"all.csv": rows}, dataset__path="own/all.csv", dataset__on_bad_rows="skip")
     download.main()
-    schemas = {split: tables.read(f"data/raw/{split}.parquet").schema for split in download.SPLITS}
+    schemas = {split: tables.read(f"data/raw/{split}.parquet").schema for split in paths.SPLITS}
     assert {split: tables.metadata(schema) for split, schema in schemas.items()} == {
         "train": {"delivered_as": "train", "skipped": {"no label": 1}},
         "validation": {"delivered_as": "train", "skipped": {}},

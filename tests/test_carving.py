@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages import download, tables
+from stages import download, paths, tables
 from stages.carving import carve
 from stages.dataset import Split
 from stages.entry import InputError
@@ -189,7 +189,7 @@ def test_where_texts_differ_a_row_added_moves_at_most_one_other_of_each_label(
 
 
 def split_texts() -> dict[str, list[str]]:
-    return {split: tables.read(f"data/raw/{split}.parquet")["text"].to_pylist() for split in download.SPLITS}
+    return {split: tables.read(f"data/raw/{split}.parquet")["text"].to_pylist() for split in paths.SPLITS}
 
 
 def write(file: Path, rows: Rows) -> None:

@@ -12,12 +12,12 @@ import pytest
 import torch
 import transformers
 
-from stages import download, evaluate, tables, tokenize, train
+from stages import audit, baselines, download, evaluate, paths, tables, tokenize, train
 
 Rows = list[tuple[str, str]]
 Run = Callable[..., dict[str, Any]]
 
-STAGES = (download.main, tokenize.main, train.main, evaluate.main)
+STAGES = (download.main, audit.main, tokenize.main, train.main, evaluate.main, baselines.main)
 
 
 def texts_of(labels: list[str], rows: int) -> Rows:
@@ -27,7 +27,7 @@ def texts_of(labels: list[str], rows: int) -> Rows:
 
 @pytest.fixture
 def run(workspace: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the four stages on splits given as rows, or on a single list of rows; hold what every run is to give."""
+    """Run the stages on splits given as rows, or on a single list of rows; hold what every run is to give."""
 
     def run_stages(data: dict[str, Rows] | Rows, **params: Any) -> dict[str, Any]:
         single = isinstance(data, list)
@@ -44,9 +44,9 @@ def run(workspace: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> R
         metrics = json.loads((folder / "metrics/metrics.json").read_text(encoding="utf-8"))
         assert 0 <= metrics["accuracy"] <= 1
         assert 0 <= metrics["f1"] <= 1
-        raw = {split: tables.read(f"data/raw/{split}.parquet") for split in download.SPLITS}
+        raw = {split: tables.read(f"data/raw/{split}.parquet") for split in paths.SPLITS}
         names = tables.label_names(raw["train"].schema)
-        for split in evaluate.SPLITS:
+        for split in paths.JUDGED:
             predictions = tables.read(f"data/predictions/{split}.parquet")
             assert predictions["label"].to_pylist() == raw[split]["label"].to_pylist()
             assert tables.label_names(predictions.schema) == names
@@ -159,3 +159,32 @@ def test_a_checkpoint_that_classifies_other_labels_gets_a_new_head(
     classifier.save_pretrained(tmp_path / "classifier")
     done = run(in_three(texts_of(["no", "yes"], 20), 2), model__path="classifier")
     assert done["names"] == ["no", "yes"]
+
+
+def unlike(rows: int) -> Rows:
+    """``rows`` rows of each of two labels, no two of them alike."""
+    numbers = [" ".join(f"{(4 * row + word) * 7919 % 100003:05d}" for word in range(4)) for row in range(2 * rows)]
+    return [(text, "ab"[row % 2]) for row, text in enumerate(numbers)]
+
+
+def test_leaked_rows_are_marked_and_left_out_of_a_second_pair_of_figures(run: Run) -> None:
+    splits = in_three(unlike(20), 2)
+    splits["test"] = [*splits["test"], *splits["train"][:2]]
+    metrics = run(splits)["metrics"]
+    table = tables.read("data/predictions/test.parquet")
+    assert table["leaked"].to_pylist() == [False] * 4 + [True] * 2
+    right = [a == b for a, b in zip(table["label"].to_pylist(), table["prediction"].to_pylist(), strict=True)]
+    assert metrics["leaked_rows"] == 2
+    assert metrics["accuracy"] == round(sum(right) / 6, 4)
+    assert metrics["accuracy_without_leaked"] == round(sum(right[:4]) / 4, 4)
+
+
+def test_without_leaked_rows_there_is_no_second_pair(run: Run) -> None:
+    assert list(run(in_three(unlike(20), 2))["metrics"]) == [
+        "accuracy",
+        "f1",
+        "f1_macro",
+        "loss",
+        "validation_accuracy",
+        "validation_f1",
+    ]

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from stages.batching import PadToLongest, TokenizedRows
-from stages.inference import batches, logits
+from stages.inference import batches, first_token, infer, mean_over_tokens
 
 PAD = 0
 
@@ -33,7 +33,7 @@ def model(tiny_random_checkpoint: Path) -> PreTrainedModel:
 
 def test_logits_are_those_of_each_row_alone_and_in_the_order_of_the_rows(model: PreTrainedModel) -> None:
     rows = make_rows([3, 40, 7, 7, 200, 12, 1, 90] * 9)
-    together = logits(model, rows, PadToLongest(PAD), "test")
+    together = infer(model, rows, PadToLongest(PAD), "test", lambda output, _: output.logits)
     with torch.inference_mode():
         alone = [
             model(torch.tensor(row["input_ids"][None]).long()).logits[0].numpy()
@@ -59,3 +59,13 @@ def test_padding_keeps_every_token_and_masks_the_rest(side: str) -> None:
         assert kept.tolist() == rows[row]["input_ids"].tolist()
         assert batch["attention_mask"][row][-1 if side == "right" else 0] == (row == 2)
     assert batch["labels"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_hidden_states_are_read_from_the_tokens_and_not_from_the_padding(side: str) -> None:
+    rows = make_rows([3, 9])
+    batch = PadToLongest(PAD, side)([rows[0], rows[1]])
+    hidden = torch.arange(2 * 9 * 4, dtype=torch.float32).reshape(2, 9, 4)
+    own = hidden[0, :3] if side == "right" else hidden[0, -3:]
+    assert first_token(hidden, batch["attention_mask"])[0].tolist() == own[0].tolist()
+    torch.testing.assert_close(mean_over_tokens(hidden, batch["attention_mask"])[0], own.mean(dim=0))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import yaml
 from conftest import EMOTION, TREE, needs_emotion, set_params
 
-from stages import download, tables
+from stages import download, paths, tables
 
 LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 
@@ -22,7 +22,7 @@ def test_emotion_files_reads_the_data_and_carves_a_test_split(workspace: Callabl
     keys |= {f"model__{key}": value for key, value in checkpoint.items()}
     set_params(folder, **keys | {"dataset__path": str(EMOTION)})
     download.main()
-    splits = {split: pq.read_table(f"data/raw/{split}.parquet") for split in download.SPLITS}
+    splits = {split: pq.read_table(f"data/raw/{split}.parquet") for split in paths.SPLITS}
     assert {split: len(table) for split, table in splits.items()} == {"train": 14400, "validation": 2000, "test": 1600}
     counts = Counter(LABELS[label] for label in splits["validation"]["label"].to_pylist())
     assert counts == {"joy": 704, "sadness": 550, "anger": 275, "fear": 212, "love": 178, "surprise": 81}

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stages import entry
+from stages.audit import AuditParams
 from stages.download import DatasetParams, ModelParams
 from stages.params import PARAMS, Section, load
 from stages.tokenize import TokenizeParams
@@ -17,6 +18,7 @@ from stages.train import TrainParams
 CLASSES: dict[str, type[Section]] = {
     "dataset": DatasetParams,
     "model": ModelParams,
+    "audit": AuditParams,
     "tokenize": TokenizeParams,
     "train": TrainParams,
 }

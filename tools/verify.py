@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages import entry, evaluate, provenance, tables
+from stages import entry, evaluate, paths, provenance, tables
 
 Document = dict[str, Any]
 MEND = "run `dvc repro`"
@@ -114,7 +114,7 @@ def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
 
 
 def _stamps_against_lock(lock: Document) -> Iterator[str]:
-    predictions = {f"data/predictions/{split}.parquet": "evaluate" for split in evaluate.SPLITS}
+    predictions = {paths.predictions(split): "evaluate" for split in paths.JUDGED}
     for name, stage in {"models/classifier/provenance.json": "train", **predictions}.items():
         path = Path(name)
         stamp = json.loads(path.read_text()) if path.suffix == ".json" else tables.metadata(tables.read(name).schema)
@@ -131,16 +131,18 @@ def _stamps_against_lock(lock: Document) -> Iterator[str]:
 
 
 def _metrics_against_predictions() -> Iterator[str]:
-    recorded = json.loads(Path(evaluate.METRICS).read_text(encoding="utf-8"))
+    recorded = json.loads(Path(paths.METRICS).read_text(encoding="utf-8"))
     judged = {}
-    for split in evaluate.SPLITS:
-        table = tables.read(f"data/predictions/{split}.parquet")
-        judged[split] = (table["label"].to_numpy(), np.stack(table["probabilities"].to_numpy()))
+    for split in paths.JUDGED:
+        table = tables.read(paths.predictions(split))
+        judged[split] = evaluate.Judged(
+            table["label"].to_numpy(), np.stack(table["probabilities"].to_numpy()), table["leaked"].to_numpy()
+        )
     computed = evaluate.summarize(judged)
     for name in sorted(recorded.keys() | computed.keys()):
         said, given = recorded.get(name), computed.get(name)
         if said != given:
-            yield f"{evaluate.METRICS}: {name} is {said}, the predictions give {given}: {MEND}"
+            yield f"{paths.METRICS}: {name} is {said}, the predictions give {given}: {MEND}"
 
 
 def _lock_against_cache(lock: Document) -> Iterator[str]:
@@ -150,7 +152,7 @@ def _lock_against_cache(lock: Document) -> Iterator[str]:
         cache = Path(repo.cache.local.path)
     for locked in lock.values():
         for out in locked.get("outs", []):
-            if out["path"] != evaluate.METRICS:
+            if out["path"] != paths.METRICS:
                 yield from _cached(cache, out["path"], out["md5"])
 
 

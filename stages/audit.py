@@ -1,0 +1,114 @@
+"""Know the data: what the splits hold as they were delivered, what stands twice, what leaks, what looks broken.
+
+In:  data/raw/*.parquet, the `audit` params
+Out: metrics/data.json (figures), data/audit/findings.csv (the rows behind them)
+Run: python -m stages.audit
+
+A split that was carved from train counts as train here, as it was delivered. What of validation and test leaks is asked
+of the splits as they are used.
+"""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from stages import entry, paths
+from stages.outputs import staged
+from stages.params import Section, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.table import Table
+
+
+class AuditParams(Section):
+    """What the data may have before the pipeline stops."""
+
+    max_leaked_rows: Annotated[int, Field(ge=0)] | None = Field(
+        description="the most validation and test rows that may stand in train as well, nearly or exactly; null: any"
+    )
+    max_conflicting_rows: Annotated[int, Field(ge=0)] | None = Field(
+        description="the most rows whose text stands in the same split before, with another label; null: any"
+    )
+
+
+def figures(rows: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, Any]:
+    """The content of data.json."""
+    from stages import findings
+
+    leaked = {split: found[(found["finding"] == "leaked") & (found["split"] == split)] for split in paths.JUDGED}
+    return {
+        "splits": {
+            split: findings.describe(rows[rows["delivered"] == split])
+            for split in paths.SPLITS
+            if split in set(rows["delivered"])
+        },
+        "shared_texts": findings.shared_texts(rows),
+        "leaked_rows": {
+            split: {"rows": len(part), "equal": int((part["similarity"] == 1).sum())} for split, part in leaked.items()
+        },
+    }
+
+
+def table(report: dict[str, Any]) -> "Table":
+    """The figures of the splits side by side."""
+    from rich.table import Table
+
+    columns = {split: _lines(described) for split, described in report["splits"].items()}
+    table = Table("", *columns, box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name in next(iter(columns.values())):
+        table.add_row(name, *(lines[name] for lines in columns.values()))
+    return table
+
+
+def _lines(described: dict[str, Any]) -> dict[str, str]:
+    counts = {f"  {label}": f"{count} {count / described['rows']:6.1%}" for label, count in described["labels"].items()}
+    words = {f"words, {name}": str(count) for name, count in described["words"].items()}
+    rest = {name.replace("_", " "): str(count) for name, count in described.items() if isinstance(count, int)}
+    return {"rows": rest.pop("rows")} | counts | words | rest
+
+
+def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
+    """Hold what was found against the params.
+
+    Raises:
+        InputError: there are more leaked or conflicting rows than the params allow.
+    """
+    for finding, key in (("leaked", "max_leaked_rows"), ("conflicting", "max_conflicting_rows")):
+        rows, limit = found[found["finding"] == finding], getattr(params, key)
+        if limit is not None and len(rows) > limit:
+            one = rows.iloc[0]
+            raise entry.InputError(
+                f"params.yaml: audit.{key} is {limit}, the data have {len(rows)}; the first is row {one['row']} of "
+                f"{one['split']}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} of "
+                f"{one['other_split']}, {one['other_label']}: mend the data, or raise the limit"
+            )
+
+
+def main() -> None:
+    """Examine, say what is found, and stop where it is too much."""
+    params = load("audit", AuditParams)
+
+    from rich.console import Console
+
+    from stages import findings
+
+    with staged(paths.DATA, paths.FINDINGS) as (data, listing):
+        rows = findings.read_rows()
+        found = findings.find(rows)
+        report = figures(rows, found)
+        Console().print(table(report))
+        for splits, shared in report["shared_texts"].items():
+            print(f"{splits}: {shared['texts']} texts in both, {shared['other_label']} of them with another label")
+        for split, leaked in report["leaked_rows"].items():
+            print(f"{split}: {leaked['rows']} rows nearly or exactly in train as well, {leaked['equal']} of them equal")
+        check_limits(params, found)
+        data.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        found.to_csv(listing, index=False, lineterminator="\n")
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,142 @@
+"""The floor that fine-tuning has to beat: the majority class, TF-IDF, and the frozen checkpoint's hidden states.
+
+In:  data/raw/*.parquet (texts), data/tokenized/*.parquet (token ids), models/pretrained/
+Out: metrics/baselines.json
+Run: python -m stages.baselines
+
+All but the first are features for scikit-learn's logistic regression. Its C, the inverse of the regularization's
+strength, is chosen on validation, by weighted F1.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from stages import entry, paths
+from stages.outputs import staged
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from stages.batching import TokenizedRows
+
+Report = dict[str, Any]
+DIGITS = 4
+TFIDF_C = (3, 10, 30, 100, 300)
+HIDDEN_STATES_C = (0.001, 0.01, 0.1, 1)
+TOLERANCE, MOST_ITERATIONS = 1e-6, 1000
+
+
+def scores(labels: "dict[str, npt.NDArray[np.int64]]", predictions: dict[str, Any], classes: int) -> Report:
+    """Accuracy and weighted F1 on validation and test, rounded."""
+    from stages import metrics
+
+    report: Report = {}
+    for split in paths.JUDGED:
+        figures = metrics.scores(labels[split], predictions[split], classes)
+        report[split] = {name: round(figures[name], DIGITS) for name in ("accuracy", "f1")}
+    return report
+
+
+def majority(labels: "dict[str, npt.NDArray[np.int64]]", classes: int) -> Report:
+    """The most frequent label of train, whatever the text."""
+    import numpy as np
+
+    label = np.bincount(labels["train"], minlength=classes).argmax()
+    return scores(labels, {split: np.full_like(labels[split], label) for split in paths.JUDGED}, classes)
+
+
+def regression(
+    features: dict[str, Any], labels: "dict[str, npt.NDArray[np.int64]]", classes: int, grid: Sequence[float]
+) -> Report:
+    """Logistic regression on ``features`` ``[rows, width]`` of each split, with the C of ``grid`` best on validation.
+
+    Raises:
+        InputError: it does not converge.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    model = LogisticRegression(solver="newton-cg", tol=TOLERANCE, max_iter=MOST_ITERATIONS, warm_start=True)
+    best: Report = {}
+    for c in grid:
+        model.set_params(C=c).fit(features["train"], labels["train"])
+        if model.n_iter_.max() >= MOST_ITERATIONS:
+            raise entry.InputError(f"logistic regression with C {c} did not converge in {MOST_ITERATIONS} steps")
+        report = scores(labels, {split: model.predict(features[split]) for split in paths.JUDGED}, classes)
+        if not best or report["validation"]["f1"] > best["validation"]["f1"]:
+            best = {"C": c} | report
+    return best
+
+
+def tfidf() -> dict[str, Any]:
+    """TF-IDF of words, signs and pairs of them, as train has them, ``[rows, features]``, sparse."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    from stages import tables
+
+    words = r"\w+|[^\w\s]"
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=words)
+    texts = {split: tables.read(paths.raw(split))["text"].to_pylist() for split in paths.SPLITS}
+    vectorizer.fit(texts["train"])
+    return {split: vectorizer.transform(texts[split]) for split in paths.SPLITS}
+
+
+def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[str, dict[str, Any]]:
+    """The frozen checkpoint's last hidden states, of the first token and as the mean over tokens, standardized."""
+    import torch
+    from sklearn.preprocessing import StandardScaler
+    from transformers import AutoTokenizer
+
+    from stages import classifier, inference, machine
+    from stages.batching import PadToLongest
+
+    tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
+    model = classifier.load_classifier(names)
+    classifier.check_fit(model, tokenizer, rows["train"])
+    body = model.base_model.to(machine.device())
+    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
+
+    def read(output: Any, mask: torch.Tensor) -> torch.Tensor:
+        hidden = output.last_hidden_state
+        return torch.cat([inference.first_token(hidden, mask), inference.mean_over_tokens(hidden, mask)], dim=1)
+
+    both = {
+        split: inference.infer(body, rows[split], collate, f"hidden states of {split}", read) for split in paths.SPLITS
+    }
+    width = both["train"].shape[1] // 2
+    features: dict[str, dict[str, Any]] = {}
+    for name, part in (("first_token", slice(width)), ("mean_over_tokens", slice(width, None))):
+        scaler = StandardScaler().fit(both["train"][:, part])
+        features[name] = {split: scaler.transform(both[split][:, part]) for split in paths.SPLITS}
+    return features
+
+
+def main() -> None:
+    """Judge each baseline on validation and test."""
+    from stages import tables
+    from stages.batching import TokenizedRows
+
+    read = {split: tables.read(paths.tokenized(split)) for split in paths.SPLITS}
+    rows = {split: TokenizedRows(table) for split, table in read.items()}
+    labels = {split: rows[split].labels for split in paths.SPLITS}
+    names = tables.label_names(read["train"].schema)
+    with staged(paths.BASELINES) as (output,):
+        report = {"majority": majority(labels, len(names))}
+        _say("majority", report["majority"])
+        report["tfidf"] = regression(tfidf(), labels, len(names), TFIDF_C)
+        _say("tfidf", report["tfidf"])
+        for name, features in hidden_states(rows, names).items():
+            report[name] = regression(features, labels, len(names), HIDDEN_STATES_C)
+            _say(name, report[name])
+        output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _say(name: str, report: Report) -> None:
+    chosen = f" (C {report['C']})" if "C" in report else ""
+    figures = ", ".join(f"{split} accuracy {report[split]['accuracy']:.4f}" for split in paths.JUDGED)
+    print(f"{name}{chosen}: {figures}", flush=True)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,65 @@
+"""Texts that stand more than once: word for word, or nearly so.
+
+Two texts are near-duplicates where the sets of their 5-character shingles have a Jaccard similarity of at least 0.8
+(Broder 1997, "On the resemblance and containment of documents"). MinHash with locality-sensitive hashing proposes the
+pairs; each is then checked, so that what is found is certain. A pair at 0.8 is proposed with a probability of 0.99.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from rensa import RMinHash, RMinHashLSH
+
+SIMILARITY = 0.8
+SHINGLE = 5  # characters
+PERMUTATIONS, BANDS, SEED = 200, 25, 1
+CHUNK = 4096  # texts at a time, to keep memory flat
+
+
+def normalize(text: str) -> str:
+    """A text without case, punctuation and spacing; one that has no words is left as it is."""
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold())) or text.strip()
+
+
+def near_duplicates(texts: Sequence[str], among: Sequence[str]) -> dict[int, tuple[int, float]]:
+    """For each text that has a near-duplicate ``among`` others: its position, that one's, and their similarity.
+
+    The first one that is equal but for case, punctuation and spacing is given, else the first that is similar enough.
+    """
+    first: dict[str, int] = {}
+    for position, text in enumerate(map(normalize, among)):
+        first.setdefault(text, position)
+    normalized = [normalize(text) for text in texts]
+    found = {position: (first[text], 1.0) for position, text in enumerate(normalized) if text in first}
+
+    waiting = [position for position in range(len(normalized)) if position not in found]
+    index = RMinHashLSH(SIMILARITY, PERMUTATIONS, BANDS)
+    for start, shingles in _chunks([normalized[position] for position in waiting]):
+        index.insert_many(_minhashes(shingles), start)
+    others = list(first.values())
+    for start, shingles in _chunks(list(first)):
+        for offset, candidates in enumerate(index.query_all(_minhashes(shingles))):
+            for position in (waiting[key] for key in sorted(candidates)):
+                if position not in found:
+                    similarity = _jaccard(shingles[offset], _shingles(normalized[position]))
+                    if similarity >= SIMILARITY:
+                        found[position] = (others[start + offset], similarity)
+    return dict(sorted(found.items()))
+
+
+def _shingles(text: str) -> set[str]:
+    return {text[start : start + SHINGLE] for start in range(max(1, len(text) - SHINGLE + 1))}
+
+
+def _jaccard(one: set[str], other: set[str]) -> float:
+    return len(one & other) / len(one | other)
+
+
+def _minhashes(shingles: list[set[str]]) -> list[RMinHash]:
+    return list(RMinHash.from_token_sets(shingles, PERMUTATIONS, SEED))
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, list[set[str]]]]:
+    for start in range(0, len(texts), CHUNK):
+        yield start, [_shingles(text) for text in texts[start : start + CHUNK]]

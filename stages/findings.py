@@ -1,0 +1,91 @@
+"""What an audit finds among labelled texts: repeated, conflicting, leaked, long and broken ones; and the figures."""
+
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+from ftfy.badness import is_bad
+
+from stages import paths, tables
+from stages.duplicates import near_duplicates
+
+LONG = 512  # words
+OTHER = ["other_split", "other_row", "other_text", "other_label"]
+COLUMNS = ["finding", "split", "row", "text", "label", *OTHER, "similarity"]
+
+
+def read_rows() -> pd.DataFrame:
+    """The rows of data/raw: split, row (from 0), text, label, and the split that they were delivered in."""
+    parts = []
+    for split in paths.SPLITS:
+        table = tables.read(paths.raw(split))
+        labels = pd.Categorical.from_codes(table["label"].to_numpy(), tables.label_names(table.schema))
+        delivered = tables.metadata(table.schema)["delivered_as"]
+        columns = {"split": split, "row": range(len(table)), "text": table["text"].to_pandas(), "label": labels}
+        parts.append(pd.DataFrame(columns | {"delivered": delivered}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def describe(rows: pd.DataFrame) -> dict[str, Any]:
+    """The figures of one delivered split; texts are told apart word for word, lengths are in words."""
+    labels_of = rows.groupby("text", sort=False)["label"].agg(["size", "nunique"])
+    words = rows["text"].str.count(r"\S+")
+    return {
+        "rows": len(rows),
+        "labels": {str(name): int(count) for name, count in rows["label"].value_counts(sort=False).items()},
+        "words": {"median": int(words.median()), "95%": int(words.quantile(0.95)), "most": int(words.max())},
+        "repeated_texts": int((labels_of["size"] > 1).sum()),
+        "conflicting_texts": int((labels_of["nunique"] > 1).sum()),
+        "long_texts": int((words > LONG).sum()),
+        "broken_texts": int(rows["text"].map(_is_broken).sum()),
+    }
+
+
+def shared_texts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """The texts that stand in two delivered splits word for word, and how many of them with no label in common."""
+    distinct = {split: part[["text", "label"]].drop_duplicates() for split, part in rows.groupby("delivered")}
+    counts = {}
+    for one, other in combinations([split for split in paths.SPLITS if split in distinct], 2):
+        both = distinct[one].merge(distinct[other], on="text")
+        texts, same = both["text"].nunique(), both[both["label_x"] == both["label_y"]]["text"].nunique()
+        counts[f"{one} and {other}"] = {"texts": texts, "same_label": same, "other_label": texts - same}
+    return counts
+
+
+def find(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that there is something to say of, a row for each, under ``COLUMNS``.
+
+    What is found: ``conflicting`` and ``repeated`` (an earlier row of the split has the text, with another label or
+    with the same), ``leaked`` (a validation or test row of which train has a near-duplicate), ``long``, ``broken``.
+    """
+    long = rows[rows["text"].str.count(r"\S+") > LONG].assign(finding="long")
+    broken = rows[rows["text"].map(_is_broken)].assign(finding="broken")
+    return pd.concat([_repeated(rows), _leaked(rows), long, broken], ignore_index=True).reindex(columns=COLUMNS)
+
+
+def _is_broken(text: str) -> bool:
+    """Whether a text has traces of a wrong decoding, as ftfy knows them, or characters that one has given up on."""
+    return not text.isascii() and ("\ufffd" in text or is_bad(text))
+
+
+def _repeated(rows: pd.DataFrame) -> pd.DataFrame:
+    later = rows[rows.duplicated(["delivered", "text"])]
+    first = rows.drop_duplicates(["delivered", "text"])
+    pairs = later.merge(first, on=["delivered", "text"], suffixes=("", "_first"))
+    pairs["finding"] = pairs["label"].eq(pairs["label_first"]).map({True: "repeated", False: "conflicting"})
+    others = {
+        "other_split": "split_first",
+        "other_row": "row_first",
+        "other_text": "text",
+        "other_label": "label_first",
+    }
+    return pairs.assign(**{name: pairs[column] for name, column in others.items()}, similarity=1.0)
+
+
+def _leaked(rows: pd.DataFrame) -> pd.DataFrame:
+    judged, train = (part.reset_index(drop=True) for _, part in rows.groupby(rows["split"].eq("train")))
+    pairs = near_duplicates(judged["text"].tolist(), train["text"].tolist())
+    leaked = judged.iloc[list(pairs)].reset_index(drop=True)
+    others = train.iloc[[other for other, _ in pairs.values()]]
+    leaked[OTHER] = others[["split", "row", "text", "label"]].to_numpy()
+    return leaked.assign(finding="leaked", similarity=[round(similarity, 4) for _, similarity in pairs.values()])

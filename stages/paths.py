@@ -1,0 +1,28 @@
+"""Where the stages leave things for one another; the names stand here once."""
+
+SPLITS = ("train", "validation", "test")
+JUDGED = ("validation", "test")  # the splits that nothing is trained on
+
+PRETRAINED = "models/pretrained/model"
+TOKENIZER = "models/pretrained/tokenizer"
+CLASSIFIER = "models/classifier"
+FINDINGS = "data/audit/findings.csv"
+DATA = "metrics/data.json"
+BASELINES = "metrics/baselines.json"
+HARDEST = "data/predictions/hardest.csv"
+METRICS = "metrics/metrics.json"
+
+
+def raw(split: str) -> str:
+    """The texts and labels of a split."""
+    return f"data/raw/{split}.parquet"
+
+
+def tokenized(split: str) -> str:
+    """The token ids and labels of a split."""
+    return f"data/tokenized/{split}.parquet"
+
+
+def predictions(split: str) -> str:
+    """What the classifier makes of a split."""
+    return f"data/predictions/{split}.parquet"

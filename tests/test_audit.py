@@ -1,0 +1,168 @@
+"""The audit finds what is wrong with the data, counts it as delivered, and stops where the params say so."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import EMOTION, TREE, needs_emotion, set_params
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages import audit, download
+from stages.duplicates import SIMILARITY, near_duplicates, normalize
+from stages.entry import InputError
+
+Rows = list[tuple[str, str]]
+Audit = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def examine(workspace: Callable[..., Path]) -> Audit:
+    """Download and audit splits given as rows; give data.json."""
+
+    def run(splits: dict[str, Rows], **params: Any) -> dict[str, Any]:
+        folder = workspace(dataset__path="own", dataset__labels=None, **params)
+        (folder / "own").mkdir()
+        for split, rows in splits.items():
+            with (folder / f"own/{split}.csv").open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows([("text", "label"), *rows])
+        download.main()
+        audit.main()
+        return dict(json.loads(Path("metrics/data.json").read_text(encoding="utf-8")))
+
+    return run
+
+
+def findings(kind: str) -> list[dict[str, str]]:
+    with Path("data/audit/findings.csv").open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["finding"] == kind]
+
+
+TRAIN = [
+    ("the harbour was quiet and we sat there until dark", "a"),
+    ("my brother sold the old car without asking me", "b"),
+    ("nobody told us that the shop had closed in june", "a"),
+    ("she walked the whole way home in the pouring rain", "b"),
+]
+VALIDATION = [("a parcel came for the neighbours again", "a"), ("i burnt the soup while on the phone", "b")]
+TEST = [("the train stood in a field for two hours", "a"), ("we painted the kitchen a loud yellow", "b")]
+CLEAN = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+
+
+@needs_emotion
+def test_the_known_blemishes_of_the_emotion_data_are_found(workspace: Callable[..., Path]) -> None:
+    folder = workspace()
+    checkpoint = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["model"]
+    recipe = yaml.safe_load((TREE / "recipes/emotion-files.yaml").read_text(encoding="utf-8"))["dataset"]
+    keys = {f"dataset__{key}": value for key, value in recipe.items()}
+    keys |= {f"model__{key}": value for key, value in checkpoint.items()}
+    set_params(folder, **keys | {"dataset__path": str(EMOTION)})
+    download.main()
+    audit.main()
+    report = json.loads(Path("metrics/data.json").read_text(encoding="utf-8"))
+    train, validation = report["splits"]["train"], report["splits"]["validation"]
+    assert list(report["splits"]) == ["train", "validation"]  # test was carved from train
+    assert (train["rows"], validation["rows"]) == (16000, 2000)
+    assert train["labels"]["joy"] == 5362
+    assert (train["repeated_texts"], train["conflicting_texts"]) == (31, 30)
+    assert validation["conflicting_texts"] == 2
+    assert report["shared_texts"] == {"train and validation": {"texts": 5, "same_label": 0, "other_label": 5}}
+
+
+def test_clean_data_give_no_findings(examine: Audit) -> None:
+    report = examine(CLEAN)
+    assert report["leaked_rows"] == {"validation": {"rows": 0, "equal": 0}, "test": {"rows": 0, "equal": 0}}
+    assert len(Path("data/audit/findings.csv").read_text(encoding="utf-8").splitlines()) == 1
+
+
+def test_a_repeated_text_and_a_conflicting_one_are_told_apart(examine: Audit) -> None:
+    report = examine(CLEAN | {"train": [*TRAIN, TRAIN[0], (TRAIN[1][0], "a")]})
+    assert (report["splits"]["train"]["repeated_texts"], report["splits"]["train"]["conflicting_texts"]) == (2, 1)
+    assert [(row["row"], row["other_row"]) for row in findings("repeated")] == [("4", "0")]
+    assert [(row["row"], row["label"], row["other_label"]) for row in findings("conflicting")] == [("5", "a", "b")]
+
+
+def test_a_text_in_two_splits_is_counted_by_whether_its_label_is_the_same(examine: Audit) -> None:
+    report = examine(CLEAN | {"test": [*TEST, TRAIN[0], (TRAIN[1][0], "a")]})
+    assert report["shared_texts"]["train and test"] == {"texts": 2, "same_label": 1, "other_label": 1}
+    assert report["leaked_rows"]["test"] == {"rows": 2, "equal": 2}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The harbour was QUIET, and we sat there until dark!!",
+        "the  harbour was quiet and we sat there -- until dark",
+        "the harbor was quiet and we sat there until dark",
+        "so the harbour was quiet and we sat there until dark",
+    ],
+)
+def test_a_near_duplicate_in_train_is_a_leak(examine: Audit, text: str) -> None:
+    examine(CLEAN | {"test": [*TEST, (text, "b")]})
+    (leak,) = findings("leaked")
+    assert (leak["split"], leak["row"], leak["other_split"], leak["other_row"]) == ("test", "2", "train", "0")
+    assert float(leak["similarity"]) >= SIMILARITY
+
+
+def test_an_alike_text_that_says_something_else_is_no_leak(examine: Audit) -> None:
+    examine(CLEAN | {"test": [*TEST, ("the market was loud and we stood there until noon", "b")]})
+    assert findings("leaked") == []
+
+
+def test_traces_of_a_wrong_decoding_and_very_long_texts_are_found(examine: Audit) -> None:
+    rows = [("the cafÃ© was shut", "a"), ("itâ€™s late", "b"), ("half a \ufffd", "a"), ("word " * 600, "b")]
+    report = examine(CLEAN | {"train": [*TRAIN, *rows, ("naïve café, “so what” … 🎉 字", "a")]})
+    assert (report["splits"]["train"]["broken_texts"], report["splits"]["train"]["long_texts"]) == (3, 1)
+    assert [row["row"] for row in findings("broken")] == ["4", "5", "6"]
+    assert [row["row"] for row in findings("long")] == ["7"]
+
+
+def test_carved_splits_count_as_the_train_that_was_delivered(examine: Audit) -> None:
+    rows = [(f"a text number {number} {'of its own ' * (number % 5)}", "ab"[number % 2]) for number in range(60)]
+    report = examine({"train": rows})
+    assert {split: part["rows"] for split, part in report["splits"].items()} == {"train": 60}
+
+
+@pytest.mark.parametrize(
+    ("key", "rows", "message"),
+    [
+        ("max_leaked_rows", {"test": [*TEST, TRAIN[0]]}, "row 2 of test, 'the harbour was quiet"),
+        ("max_conflicting_rows", {"train": [*TRAIN, (TRAIN[0][0], "b")]}, "row 4 of train, 'the harbour was quiet"),
+    ],
+)
+def test_more_than_a_limit_allows_stops_the_stage_and_as_many_do_not(
+    examine: Audit, key: str, rows: dict[str, Rows], message: str
+) -> None:
+    with pytest.raises(InputError, match=rf"params.yaml: audit.{key} is 0, the data have 1; the first is {message}"):
+        examine(CLEAN | rows, **{f"audit__{key}": 0})
+    assert not Path("metrics/data.json").exists()
+    set_params(Path(), dataset__path="own", dataset__labels=None, **{f"audit__{key}": 1})
+    audit.main()
+    assert Path("metrics/data.json").exists()
+
+
+def jaccard(one: str, other: str) -> float:
+    sets = [{text[i : i + 5] for i in range(max(1, len(text) - 4))} for text in (normalize(one), normalize(other))]
+    return len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+
+
+@given(st.lists(st.text(alphabet="ab c", min_size=1, max_size=30), min_size=2, max_size=30))
+def test_what_is_found_is_similar_and_nothing_that_is_equal_is_missed(texts: list[str]) -> None:
+    half = len(texts) // 2
+    found = near_duplicates(texts[:half], texts[half:])
+    for position, (other, similarity) in found.items():
+        assert similarity == jaccard(texts[position], texts[half + other]) >= SIMILARITY
+    among = set(map(normalize, texts[half:]))
+    assert {position for position in range(half) if normalize(texts[position]) in among} <= found.keys()
+
+
+def test_nearly_all_pairs_a_little_above_the_threshold_are_found() -> None:
+    words = [f"{number * 7919 % 100003:05d}" for number in range(200 * 12)]
+    texts = [" ".join(words[start : start + 12]) for start in range(0, len(words), 12)]
+    changed = [text[:-1] + "x" for text in texts]
+    assert all(SIMILARITY < jaccard(*pair) < 0.99 for pair in zip(texts, changed, strict=True))
+    assert len(near_duplicates(changed, texts)) >= 0.98 * len(texts)

@@ -1,0 +1,68 @@
+"""The baselines are what they say: converged, chosen on validation, judged as the classifier is."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from stages import baselines, paths
+from stages.entry import InputError
+
+
+def split_of(draw: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Points of three overlapping classes, ``[rows, 4]``, and their labels."""
+    labels = draw.integers(0, 3, rows)
+    return draw.normal(size=(rows, 4)) + labels[:, None], labels
+
+
+@pytest.fixture(scope="module")
+def points() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    draw = np.random.default_rng(0)
+    splits = {split: split_of(draw, rows) for split, rows in zip(paths.SPLITS, (400, 200, 200), strict=True)}
+    return {split: x for split, (x, _) in splits.items()}, {split: y for split, (_, y) in splits.items()}
+
+
+def test_the_majority_class_is_that_of_train(pipeline: Path) -> None:
+    report = json.loads((pipeline / "metrics/baselines.json").read_text(encoding="utf-8"))
+    assert report["majority"]["test"]["accuracy"] == round(1 / 6, 4)
+
+
+def test_each_baseline_has_accuracy_and_f1_on_validation_and_test(pipeline: Path) -> None:
+    report = json.loads((pipeline / "metrics/baselines.json").read_text(encoding="utf-8"))
+    assert list(report) == ["majority", "tfidf", "first_token", "mean_over_tokens"]
+    for name, figures in report.items():
+        assert set(figures) - {"C"} == {"validation", "test"}, name
+        assert all(set(figures[split]) == {"accuracy", "f1"} for split in paths.JUDGED), name
+
+
+def test_the_regression_is_converged(points: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]) -> None:
+    features, labels = points
+    report = baselines.regression(features, labels, 3, [0.1])
+    other = LogisticRegression(C=0.1, solver="lbfgs", tol=1e-10, max_iter=10_000)
+    other.fit(features["train"], labels["train"])
+    expected = baselines.scores(labels, {split: other.predict(features[split]) for split in paths.JUDGED}, 3)
+    assert report == {"C": 0.1} | expected
+
+
+def test_the_regularization_is_chosen_on_validation(
+    points: tuple[dict[str, np.ndarray], dict[str, np.ndarray]],
+) -> None:
+    features, labels = points
+    grid = [1e-4, 1e-2, 1]
+    alone = [baselines.regression(features, labels, 3, [c]) for c in grid]
+    best = max(alone, key=lambda report: report["validation"]["f1"])
+    assert baselines.regression(features, labels, 3, grid) == best
+
+
+def test_a_regression_that_does_not_converge_is_an_error(
+    points: tuple[dict[str, np.ndarray], dict[str, np.ndarray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(baselines, "MOST_ITERATIONS", 1)
+    with (
+        pytest.warns(ConvergenceWarning),
+        pytest.raises(InputError, match="logistic regression with C 1 did not converge"),
+    ):
+        baselines.regression(*points, 3, [1])

@@ -1,0 +1,47 @@
+"""The hardest rows and the labels that are likely errors."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import hardest
+
+NAMES = ["no", "yes"]
+# thresholds, the mean probability of a label among its own rows: (.9 + .8 + .2) / 3 = .63 for no, .65 for yes
+LABELS = np.array([0, 0, 0, 1, 1])
+PROBABILITIES = np.array([[0.9, 0.1], [0.8, 0.2], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]], dtype=np.float32)
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    return hardest.table([f"text {row}" for row in range(5)], LABELS, PROBABILITIES, NAMES)
+
+
+def test_the_rows_come_by_their_loss(table: pd.DataFrame) -> None:
+    assert table["row"].tolist() == [2, 3, 4, 1, 0]
+    assert table["loss"].tolist() == [round(float(-np.log(p)), 4) for p in (0.2, 0.6, 0.7, 0.8, 0.9)]
+    assert table.loc[0, ["text", "label", "prediction"]].tolist() == ["text 2", "no", "yes"]
+    assert table.loc[0, "probability"] == 0.8
+
+
+def test_a_label_is_suspected_where_another_is_confident_and_only_there(table: pd.DataFrame) -> None:
+    assert table["label_error"].fillna(0).tolist() == [1, 0, 0, 0, 0]
+
+
+def test_planted_label_errors_are_suspected_the_least_self_confident_first() -> None:
+    draw = np.random.default_rng(0)
+    true = draw.integers(0, 3, 300)
+    probabilities = np.full((300, 3), 0.05)
+    probabilities[np.arange(300), true] = 0.9 + draw.random(300) / 100
+    labels = true.copy()
+    planted = np.array([5, 80, 200])
+    labels[planted] = (true[planted] + 1) % 3
+    probabilities[planted, labels[planted]] = [0.03, 0.01, 0.02]
+    ranks = hardest.label_error_ranks(labels, probabilities.astype(np.float32))
+    assert ranks[planted].tolist() == [3, 1, 2]
+    assert np.count_nonzero(ranks) == 3
+
+
+def test_a_label_that_no_row_has_suspects_nobody() -> None:
+    probabilities = np.hstack([PROBABILITIES * 0.1, np.full((5, 1), 0.9, dtype=np.float32)])
+    assert not hardest.label_error_ranks(LABELS, probabilities)[[0, 1, 3, 4]].any()
