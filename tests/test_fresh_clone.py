@@ -16,8 +16,8 @@ def test_make_repro_sets_itself_up_runs_and_starts_at_once_the_second_time(tmp_p
     env = {"HOME": str(tmp_path / "home"), "VENV": ".venv", "PATH": path, "PYTHON": "python3"}
     first = run("make", "repro", cwd=clone, env=env)
     assert re.search(r"^accuracy +0\.\d+", first.stdout, re.MULTILINE)
-    assert re.search(r"^ran +download, tokenize, train, evaluate", first.stdout, re.MULTILINE)
+    assert re.search(r"^ran +download, audit, tokenize, train, evaluate, baselines", first.stdout, re.MULTILINE)
     second = run("make", "repro", cwd=clone, env=env)
     assert "pip" not in second.stdout
-    assert re.search(r"^unchanged +download, tokenize, train, evaluate", second.stdout, re.MULTILINE)
+    assert re.search(r"^unchanged +download, audit, tokenize, train, evaluate, baselines", second.stdout, re.MULTILINE)
     assert set(git("status", "--short", cwd=clone).split()) <= {"M", "dvc.lock", "metrics/metrics.json"}

@@ -1,4 +1,4 @@
-"""Run the pipeline and sum up: the metrics, what ran and what came from cache.
+"""Run the pipeline and sum up: the ladder of models, the metrics, what ran and what came from cache.
 
 Run: python -m tools.repro [RECIPE]
 
@@ -17,12 +17,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stages import entry
+from stages import entry, paths
 from stages.params import PARAMS
-from tools import params
+from tools import ladder, params
 
 RECIPES = Path("recipes")
-METRICS = Path("metrics/metrics.json")
 
 
 class StageLog(logging.Handler):
@@ -80,8 +79,8 @@ def reproduce() -> tuple[int, dict[str, str]]:
 def summary(stages: dict[str, str], seconds: float) -> Table:
     """A table of the metrics and of what became of each stage."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in json.loads(METRICS.read_text(encoding="utf-8")).items():
-        table.add_row(name, f"{value:.4f}")
+    for name, value in json.loads(Path(paths.METRICS).read_text(encoding="utf-8")).items():
+        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
     for outcome in dict.fromkeys(stages.values()):
         table.add_row(outcome, ", ".join(stage for stage, became in stages.items() if became == outcome))
     table.add_row("seconds", f"{seconds:.0f}")
@@ -97,7 +96,10 @@ def main() -> None:
     code, stages = reproduce()
     if code:
         sys.exit(1)
-    Console().print(summary(stages, time.monotonic() - start))
+    steps = ladder.rungs()
+    Console().print(ladder.table(steps), "", summary(stages, time.monotonic() - start), sep="\n")
+    for finding in ladder.findings(steps):
+        print(f"warning: {finding}")
 
 
 if __name__ == "__main__":

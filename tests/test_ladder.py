@@ -1,0 +1,68 @@
+"""The ladder shows the fine-tuned model above the baselines, and says so where it is not."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import run
+
+from stages.entry import InputError
+from tools import ladder
+
+METRICS = {"accuracy": 0.8, "f1": 0.79, "validation_accuracy": 0.82, "validation_f1": 0.81}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def write(tfidf: float, mean: float) -> None:
+    baselines = {
+        name: {split: {"accuracy": f1, "f1": f1} for split in ("validation", "test")}
+        for name, f1 in (("mean_over_tokens", mean), ("majority", 0.2), ("tfidf", tfidf))
+    }
+    Path("metrics").mkdir()
+    Path("metrics/baselines.json").write_text(json.dumps(baselines), encoding="utf-8")
+    Path("metrics/metrics.json").write_text(json.dumps(METRICS | {"loss": 1.0}), encoding="utf-8")
+
+
+def test_the_rungs_rise_to_the_fine_tuned_model() -> None:
+    write(tfidf=0.6, mean=0.5)
+    assert [rung.model for rung in ladder.rungs()] == [
+        "majority class",
+        "frozen, mean of tokens",
+        "TF-IDF",
+        "fine-tuned",
+    ]
+    assert ladder.rungs()[-1].f1 == 0.79
+
+
+def test_a_model_above_its_ladder_is_no_finding() -> None:
+    write(tfidf=0.6, mean=0.5)
+    assert ladder.findings(ladder.rungs()) == []
+
+
+def test_a_model_that_is_not_better_is_a_finding_on_each_split_where_it_is_not() -> None:
+    write(tfidf=0.8, mean=0.5)
+    assert ladder.findings(ladder.rungs()) == [
+        "the fine-tuned model does not beat TF-IDF on test: F1 0.7900 against 0.8000"
+    ]
+
+
+def test_without_a_run_it_says_what_to_do() -> None:
+    with pytest.raises(InputError, match=r"metrics/baselines\.json does not exist: run `dvc repro`"):
+        ladder.rungs()
+
+
+def test_the_summary_of_a_run_shows_the_ladder_and_warns(copy: Path) -> None:
+    said = run("python", "-m", "tools.repro", cwd=copy).stdout
+    assert "majority class" in said
+    assert "fine-tuned" in said
+    assert "warning: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
+
+
+def test_the_ladder_is_shown_again_on_demand(pipeline: Path) -> None:
+    said = run("python", "-m", "tools.ladder", cwd=pipeline).stdout
+    assert [line.split("  ")[0] for line in said.splitlines()[:1]] == ["model"]
+    assert "fine-tuned" in said

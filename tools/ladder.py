@@ -1,0 +1,89 @@
+"""The ladder: the fine-tuned model above the baselines, and a warning where it does not stand above them all.
+
+Run: python -m tools.ladder
+"""
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from stages import entry, paths
+
+NAMES = {
+    "majority": "majority class",
+    "tfidf": "TF-IDF",
+    "first_token": "frozen, first token",
+    "mean_over_tokens": "frozen, mean of tokens",
+}
+COLUMNS = ("model", "validation accuracy", "validation F1", "test accuracy", "test F1")
+
+
+class Rung(NamedTuple):
+    """A model and its accuracy and weighted F1 on validation and on test."""
+
+    model: str
+    validation_accuracy: float
+    validation_f1: float
+    accuracy: float
+    f1: float
+
+
+def rungs() -> list[Rung]:
+    """The baselines, by their F1 on validation, and the fine-tuned model last.
+
+    Raises:
+        InputError: the pipeline has not run.
+    """
+    baselines, metrics = (_figures(path) for path in (paths.BASELINES, paths.METRICS))
+    steps = [
+        Rung(NAMES[name], *(report[split][score] for split in paths.JUDGED for score in ("accuracy", "f1")))
+        for name, report in baselines.items()
+    ]
+    steps.sort(key=lambda rung: rung.validation_f1)
+    return [*steps, Rung("fine-tuned", **{name: metrics[name] for name in Rung._fields[1:]})]
+
+
+def findings(ladder: list[Rung]) -> list[str]:
+    """What is to be said of a fine-tuned model that does not beat the best baseline, a line for each split."""
+    *baselines, tuned = ladder
+    best = baselines[-1]
+    return [
+        f"the fine-tuned model does not beat {best.model} on {split}: F1 {ours:.4f} against {theirs:.4f}"
+        for split, ours, theirs in (
+            ("validation", tuned.validation_f1, best.validation_f1),
+            ("test", tuned.f1, best.f1),
+        )
+        if ours <= theirs
+    ]
+
+
+def table(ladder: list[Rung]) -> Table:
+    """The ladder for a terminal."""
+    result = Table(box=None, pad_edge=False)
+    for name in COLUMNS:
+        result.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+    for rung in ladder:
+        result.add_row(rung.model, *(f"{figure:.4f}" for figure in rung[1:]))
+    return result
+
+
+def _figures(path: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise entry.InputError(f"{path} does not exist: run `dvc repro`, or `dvc pull`") from None
+
+
+def main() -> None:
+    """Print the ladder and what is to be said of it."""
+    ladder = rungs()
+    Console().print(table(ladder))
+    for finding in findings(ladder):
+        print(f"warning: {finding}")
+
+
+if __name__ == "__main__":
+    entry.run(main)
