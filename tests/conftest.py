@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ PIPELINE_PARAMS = {
     "train__epochs": 2,
     "train__learning_rate": 1e-2,
 }
+
+# of its own for each process, because two workers may train on the same inputs at the same time
+CHECKPOINTS = tempfile.TemporaryDirectory(prefix="retune-checkpoints-")
+os.environ["RETUNE_CHECKPOINTS"] = CHECKPOINTS.name
 
 needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")
 
@@ -156,3 +161,14 @@ def copy(pipeline: Path, tmp_path: Path) -> Path:
 def stages_run(folder: Path) -> list[str]:
     """Run `dvc repro` and give the stages that ran."""
     return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", cwd=folder).stdout, re.MULTILINE)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many mutations of the table were run, and how many of them ran other stages than it says."""
+    counts = {
+        outcome: sum("test_a_mutation_runs" in report.nodeid for report in terminalreporter.getreports(outcome))
+        for outcome in ("passed", "failed")
+    }
+    if any(counts.values()):
+        total = sum(counts.values())
+        terminalreporter.write_line(f"mutations: {total} run, {counts['failed']} with a stage wrongly run or left")

@@ -112,13 +112,15 @@ def test_a_temporary_folder_of_a_fresh_clone_runs_what_changed_only(copy: Path, 
 
 
 @pytest.mark.long
-def test_queued_experiments_run_what_changed_only(copy: Path) -> None:
+def test_queued_experiments_of_a_fresh_clone_run_what_changed_only(copy: Path, tmp_path: Path) -> None:
+    clone = pushed_and_cloned(copy, tmp_path)
     for seed in (3, 4):
-        run("dvc", "exp", "run", "--queue", "--name", f"seed{seed}", "-S", f"train.seed={seed}", cwd=copy)
-    run("dvc", "queue", "start", "--jobs", "1", cwd=copy)
+        run("dvc", "exp", "run", "--queue", "--name", f"seed{seed}", "-S", f"train.seed={seed}", cwd=clone)
+    run("dvc", "queue", "start", "--jobs", "1", cwd=clone)
     for seed in (3, 4):
-        log = run("dvc", "queue", "logs", "--follow", f"seed{seed}", cwd=copy).stdout
+        log = run("dvc", "queue", "logs", "--follow", f"seed{seed}", cwd=clone).stdout
         assert re.findall(r"^Running stage '(\w+)'", log, re.MULTILINE) == ["train", "evaluate"]
-    run("dvc", "queue", "stop", cwd=copy)
-    run("dvc", "exp", "apply", "seed4", cwd=copy)
-    assert stages_run(copy) == []
+    run("dvc", "queue", "stop", cwd=clone)
+    assert experiment(clone, "--name", "again", "--temp", "-S", "train.seed=3") == []
+    run("dvc", "exp", "apply", "seed4", cwd=clone)
+    assert stages_run(clone) == []

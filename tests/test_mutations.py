@@ -4,7 +4,10 @@ The table is data. The quick test holds it against `dvc status`, which names the
 long one runs the pipeline for every row, sees which stages ran, goes back, and sees that none does.
 """
 
+import csv
+import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,13 +15,13 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from conftest import PIPELINE_PARAMS, git, set_params, stages_run
+from conftest import DEFAULTS, PIPELINE_PARAMS, TREE, git, set_params, stages_run
 from dvc.repo import Repo
 
 from stages import provenance
 from tools.params import CLASSES
 
-STAGES = ("download", "tokenize", "train", "evaluate")
+STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
 
 
 class Mutation(NamedTuple):
@@ -51,6 +54,29 @@ def copied(name: str, to: str, param_name: str) -> Callable[[Path], None]:
     return change
 
 
+def rewritten(line: Callable[[list[str]], str], *, header: bool, **changes: Any) -> Callable[[Path], None]:
+    """The same rows, in files of another form."""
+
+    def change(clone: Path) -> None:
+        for file in (clone / "data/small").glob("*.csv"):
+            with file.open(encoding="utf-8", newline="") as opened:
+                rows = list(csv.reader(opened))
+            file.write_text("".join(map(line, rows[0 if header else 1 :])), encoding="utf-8")
+        set_params(clone, **PIPELINE_PARAMS | changes)
+
+    return change
+
+
+def quoted(row: list[str]) -> str:
+    return ",".join('"' + field.replace('"', '""') + '"' for field in row) + "\n"
+
+
+def checked(clone: Path) -> None:
+    """The hash of the weights, named."""
+    digest = hashlib.sha256((clone / "models/tiny/model.safetensors").read_bytes()).hexdigest()
+    set_params(clone, **PIPELINE_PARAMS | {"model__weights_sha256": digest})
+
+
 def edited_json(name: str, **values: Any) -> Callable[[Path], None]:
     def change(clone: Path) -> None:
         content = json.loads((clone / name).read_text(encoding="utf-8"))
@@ -68,7 +94,7 @@ def other_weights(clone: Path) -> None:
     save_file(tensors, path, metadata={"format": "pt"})
 
 
-D, T, R, E = STAGES  # download, tokenize, train, evaluate
+D, A, T, R, E, B = STAGES  # download, audit, tokenize, train, evaluate, baselines
 PARAMS = {
     # what is read, and how: the data that come out are the same unless said otherwise, so that only download runs
     "dataset.path": ("data/small2", (D,), (D,)),
@@ -76,7 +102,7 @@ PARAMS = {
     "dataset.delimiter": (",", (D,), (D,)),
     "dataset.text_column": (0, (D,), (D,)),
     "dataset.label_column": (1, (D,), (D,)),
-    "dataset.labels": (["joy", "sadness", "love", "anger", "fear", "surprise"], (D,), (D, T, R, E)),
+    "dataset.labels": (["joy", "sadness", "love", "anger", "fear", "surprise"], (D,), STAGES),
     "dataset.validation_fraction": (0.2, (D,), (D,)),
     "dataset.test_fraction": (0.2, (D,), (D,)),
     "dataset.seed": (1, (D,), (D,)),
@@ -87,7 +113,9 @@ PARAMS = {
     "model.path": ("models/tiny2", (D,), (D,)),
     "model.hub_name": ("someone/else", (D,), (D,)),
     "model.hub_revision": ("0" * 40, (D,), (D,)),
-    "tokenize.max_length": (32, (T,), (T, R, E)),
+    "audit.max_leaked_rows": (50, (A,), (A,)),
+    "audit.max_conflicting_rows": (50, (A,), (A,)),
+    "tokenize.max_length": (32, (T,), (T, R, E, B)),
     "train.epochs": (1, (R,), (R, E)),
     "train.batch_size": (8, (R,), (R, E)),
     "train.learning_rate": ("5e-3", (R,), (R, E)),
@@ -99,54 +127,56 @@ PARAMS = {
     "train.early_stopping_patience": (1, (R,), (R, E)),
     "train.seed": (7, (R,), (R, E)),
 }
-# Not among them, because another value is another place: tried in test_rows.py, test_bad_input.py and test_hub.py.
-ELSEWHERE = {"dataset.source", "dataset.header", "dataset.quoting", "model.source", "model.weights_sha256"}
 
 MODULES = {
-    "stages/batching.py": (R, E),
+    "stages/audit.py": (A,),
+    "stages/baselines.py": (B,),
+    "stages/batching.py": (R, E, B),
     "stages/carving.py": (D,),
     "stages/checkpoint.py": (D,),
-    "stages/classifier.py": (R, E),
+    "stages/classifier.py": (R, E, B),
     "stages/curves.py": (R, E),
     "stages/dataset.py": (D,),
     "stages/download.py": (D,),
-    "stages/entry.py": (D, T, R, E),
+    "stages/duplicates.py": (A,),
+    "stages/entry.py": STAGES,
     "stages/evaluate.py": (E,),
+    "stages/findings.py": (A,),
     "stages/fine_tuning.py": (R, E),
+    "stages/hardest.py": (E,),
     "stages/hub.py": (D,),
-    "stages/inference.py": (E,),
-    "stages/machine.py": (R, E),
-    "stages/metrics.py": (R, E),
-    "stages/outputs.py": (D, T, R, E),
-    "stages/params.py": (D, T, R, E),
+    "stages/inference.py": (E, B),
+    "stages/machine.py": (R, E, B),
+    "stages/metrics.py": (R, E, B),
+    "stages/outputs.py": STAGES,
+    "stages/params.py": (D, A, T, R, E),
+    "stages/paths.py": STAGES,
     "stages/plots.py": (E,),
-    "stages/progress.py": (T, E),
+    "stages/progress.py": (T, E, B),
     "stages/provenance.py": (R, E),
     "stages/rows.py": (D,),
-    "stages/tables.py": (D, T, R, E),
+    "stages/tables.py": STAGES,
     "stages/tokenize.py": (T,),
     "stages/train.py": (R, E),
 }
 OWN = {  # which stages see it themselves, where others only see what those write
-    "stages/classifier.py": (R,),
+    "stages/classifier.py": (R, B),
     "stages/curves.py": (R,),
     "stages/fine_tuning.py": (R,),
-    "stages/params.py": (D, T, R),
+    "stages/params.py": (D, A, T, R),
     "stages/train.py": (R,),
 }
 
 OTHERS = {
     "a comment in requirements.txt": Mutation(comment("requirements.txt"), STAGES, STAGES),
-    "a train row": Mutation(lambda c: append(c / "data/small/train.csv", "what a day,joy\n"), (D,), (D, T, R, E)),
-    "a validation row": Mutation(
-        lambda c: append(c / "data/small/validation.csv", "what a day,joy\n"), (D,), (D, T, R, E)
-    ),
-    "a test row": Mutation(lambda c: append(c / "data/small/test.csv", "what a day,joy\n"), (D,), (D, T, E)),
+    "a train row": Mutation(lambda c: append(c / "data/small/train.csv", "what a day,joy\n"), (D,), STAGES),
+    "a validation row": Mutation(lambda c: append(c / "data/small/validation.csv", "what a day,joy\n"), (D,), STAGES),
+    "a test row": Mutation(lambda c: append(c / "data/small/test.csv", "what a day,joy\n"), (D,), (D, A, T, E, B)),
     "an unread file beside the rows": Mutation(lambda c: (c / "data/small/notes.txt").touch(), (D,), (D,)),
-    "the checkpoint's weights": Mutation(other_weights, (D,), (D, R, E)),
-    "the checkpoint's config": Mutation(edited_json("models/tiny/config.json", note=1), (D,), (D, T, R, E)),
+    "the checkpoint's weights": Mutation(other_weights, (D,), (D, R, E, B)),
+    "the checkpoint's config": Mutation(edited_json("models/tiny/config.json", note=1), (D,), (D, T, R, E, B)),
     "the checkpoint's tokenizer": Mutation(
-        edited_json("models/tiny/tokenizer_config.json", note=1), (D,), (D, T, R, E)
+        edited_json("models/tiny/tokenizer_config.json", note=1), (D,), (D, T, R, E, B)
     ),
     "an unread file beside the checkpoint": Mutation(lambda c: (c / "models/tiny/README.md").touch(), (D,), (D,)),
     "a comment in params.yaml": Mutation(comment("params.yaml"), (), ()),
@@ -155,6 +185,29 @@ OTHERS = {
     "a comment in a test": Mutation(comment("tests/test_mutations.py"), (), ()),
     "a pinned tool": Mutation(comment("requirements-tools.txt"), (), ()),
 }
+
+
+BY_MORE = {  # params that go along with other params, or with files of another form
+    "dataset.header": Mutation(
+        rewritten(quoted, header=False, dataset__header=False, dataset__text_column=0, dataset__label_column=1),
+        (D,),
+        (D,),
+    ),
+    "dataset.quoting": Mutation(
+        rewritten(lambda row: "\t".join(row) + "\n", header=True, dataset__quoting=False, dataset__delimiter="\t"),
+        (D,),
+        (D,),
+    ),
+    "model.source": Mutation(
+        lambda c: set_params(
+            c, **PIPELINE_PARAMS | {f"model__{key}": DEFAULTS["model"][key] for key in ("source", "weights_sha256")}
+        ),
+        (D,),
+        (D, T, R, E, B),
+    ),
+    "model.weights_sha256": Mutation(checked, (D,), (D,)),
+}
+HUB = "dataset.source"  # another source needs a hub to run: tried in test_hub.py
 
 
 def table() -> dict[str, Mutation]:
@@ -167,7 +220,7 @@ def table() -> dict[str, Mutation]:
     rows["model.path"] = rows["model.path"]._replace(change=copied("models/tiny", "models/tiny2", "model__path"))
     for name, runs in MODULES.items():
         rows[f"a comment in {name}"] = Mutation(comment(name), OWN.get(name, runs), runs)
-    return rows | OTHERS
+    return BY_MORE | rows | OTHERS
 
 
 TABLE = table()
@@ -177,9 +230,23 @@ OTHER_WEIGHTS = {  # a sample of the mutations that have to give another model
     "train.batch_size",
     "tokenize.max_length",
     "dataset.labels",
+    "model.source",
     "a train row",
     "the checkpoint's weights",
 }
+
+
+def as_markdown() -> str:
+    """The table as the README shows it: a row for all that make the same stages run."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for name, mutation in TABLE.items():
+        what = re.sub(r"\S*[./]\S+", r"`\g<0>`", name.removeprefix("a comment in stages/"))
+        rows.setdefault(mutation.run, []).append(what)
+    lines = [f"| what changes | {' | '.join(STAGES)} |", f"|---|{':-:|' * len(STAGES)}"]
+    for runs, names in rows.items():
+        marks = " | ".join("●" if stage in runs else "" for stage in STAGES)
+        lines.append(f"| {', '.join(names)} | {marks} |")
+    return "\n".join(lines)
 
 
 @pytest.fixture(scope="module")
@@ -197,21 +264,34 @@ def mutated(clone: Path) -> Iterator[Path]:
 def test_the_table_has_every_param_and_every_module() -> None:
     keys = {f"{section}.{key}" for section, params in CLASSES.items() for key in params.model_fields}
     stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
-    assert PARAMS.keys() | ELSEWHERE == keys
+    assert PARAMS.keys() | BY_MORE.keys() | {HUB} == keys
     assert MODULES.keys() == {dep for stage in stages.values() for dep in stage["deps"] if dep.endswith(".py")}
+
+
+def test_the_readme_shows_the_table() -> None:
+    assert as_markdown() in (TREE / "README.md").read_text(encoding="utf-8")
+
+
+def seeing(clone: Path) -> set[str]:
+    """The stages whose own inputs changed, by `dvc status`."""
+    with Repo(str(clone)) as repo:
+        changed = repo.status()
+    return {
+        stage.rpartition(":")[2]
+        for stage, reasons in changed.items()
+        if any("changed outs" not in reason for reason in reasons)
+    }
 
 
 @pytest.mark.parametrize("name", TABLE)
 def test_dvc_sees_a_mutation_where_the_table_says(mutated: Path, name: str) -> None:
     TABLE[name].change(mutated)
-    with Repo(str(mutated)) as repo:
-        changed = repo.status()
-    own = {
-        stage.rpartition(":")[2]
-        for stage, reasons in changed.items()
-        if any("changed outs" not in reason for reason in reasons)
-    }
-    assert own == set(TABLE[name].seen_by)
+    assert seeing(mutated) == set(TABLE[name].seen_by)
+
+
+def test_dvc_sees_another_source_of_the_data(mutated: Path) -> None:
+    set_params(mutated, **PIPELINE_PARAMS, dataset__source="hub")
+    assert seeing(mutated) == {D}
 
 
 @pytest.mark.long
