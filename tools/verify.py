@@ -33,7 +33,7 @@ def verify(*, cache: bool) -> list[str]:
     """
     definition, values, lock = (_document(Path(name)) for name in ("dvc.yaml", "params.yaml", "dvc.lock"))
     definition, lock = definition["stages"], lock.get("stages", {})
-    problems = [*_lock_against_definition(definition, values, lock), *_lock_against_itself(lock)]
+    problems = [*_lock_against_definition(definition, values, lock), *lock_against_itself(lock)]
     problems += _lock_against_files(definition, lock)
     if not problems:
         problems += [*_stamps_against_lock(lock), *_metrics_against_predictions()]
@@ -90,7 +90,8 @@ def _lock_against_definition(definition: Document, values: Document, lock: Docum
                 yield f"params.yaml: {key} is {values[section][name]!r}, {stage} ran with {recorded.get(key)!r}: {MEND}"
 
 
-def _lock_against_itself(lock: Document) -> Iterator[str]:
+def lock_against_itself(lock: Document) -> Iterator[str]:
+    """A line for each input that, by dvc.lock's stages, is not what the stage that makes it wrote."""
     made = {out["path"]: (stage, out["md5"]) for stage, locked in lock.items() for out in locked.get("outs", [])}
     for stage, locked in lock.items():
         for dep in locked.get("deps", []):
