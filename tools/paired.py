@@ -1,0 +1,126 @@
+"""The statistics of two classifiers judged on the same rows: the paired bootstrap and McNemar's exact test.
+
+A side is one classifier, or several of one recipe that differ in their training seed; its score is its seeds' mean.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from scipy.stats import binomtest
+
+METRICS = ("accuracy", "f1", "f1_macro")  # those of stages.metrics.scores, in the order of every last axis here
+RESAMPLES = 10_000
+LEVEL = 0.95
+SEED = 0
+NUMBERS = 2**22  # held at a time, so that memory does not grow with rows, labels and resamples multiplied
+
+Numbers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """How many rows one side alone is right on, and how likely so uneven a split is between equals."""
+
+    only_base: int
+    only_head: int
+    p: float
+
+
+def mcnemar(labels: Numbers, base: Numbers, head: Numbers) -> McNemar:
+    """McNemar's test (1947) of equal accuracy, in its exact, two-sided form: a sign test on the rows that differ.
+
+    Args:
+        labels: label numbers, ``[rows]``.
+        base: label numbers predicted by the one classifier, ``[rows]``.
+        head: those predicted by the other, ``[rows]``.
+    """
+    only_base = int(np.sum((base == labels) & (head != labels)))
+    only_head = int(np.sum((base != labels) & (head == labels)))
+    differ = only_base + only_head
+    return McNemar(only_base, only_head, float(binomtest(only_head, differ).pvalue) if differ else 1.0)
+
+
+def intervals(labels: Numbers, base: Numbers, head: Numbers, classes: int) -> Floats:
+    """The 95% intervals ``[low and high, metrics]`` of head's scores minus base's.
+
+    The percentile interval of the paired bootstrap (Efron & Tibshirani 1993, chapter 13): rows are resampled, each with
+    its label and all its predictions. Where both sides have several seeds, these are resampled too, independently of
+    the rows and of each other (the pigeonhole bootstrap, Owen 2007, which errs on the wide side).
+
+    Args:
+        labels: label numbers, ``[rows]``.
+        base: label numbers predicted by base's classifiers, ``[seeds of base, rows]``.
+        head: those predicted by head's, ``[seeds of head, rows]``.
+        classes: how many labels there are.
+    """
+    drawn = differences(labels, base, head, classes)
+    tail = (1 - LEVEL) / 2
+    return np.quantile(drawn, (tail, 1 - tail), axis=0)
+
+
+def differences(labels: Numbers, base: Numbers, head: Numbers, classes: int) -> Floats:
+    """Head's scores minus base's on each resample, ``[resamples, metrics]``; for the arguments see ``intervals``.
+
+    All that the scores need of a resample is how often each combination of a label and its predictions was drawn. These
+    counts are multinomial, and the entries of the confusion matrices are sums of them.
+    """
+    generator = np.random.default_rng(SEED)
+    rows, sides = len(labels), (base, head)
+    cells, counts = np.unique(np.vstack([labels, *sides]), axis=1, return_counts=True)
+    sums = _sums(cells, classes)
+    resampled = seeds_are_resampled(base, head)
+    weights = np.hstack(
+        [
+            sign * _seed_weights(generator, len(side), resampled=resampled)
+            for sign, side in zip((-1, 1), sides, strict=True)
+        ]
+    )
+    step = max(1, NUMBERS // max(sums.shape))
+    parts = []
+    for start in range(0, RESAMPLES, step):
+        drawn = generator.multinomial(rows, counts / rows, size=min(step, RESAMPLES - start))
+        scores = _scores((sums @ drawn.T).reshape(-1, classes, len(drawn)), rows)
+        parts.append(np.einsum("rc,mcr->rm", weights[start : start + step], scores))
+    # Sums of floats that are equal on paper differ by a hair, and whether 0 lies in an interval must not hang on it.
+    return np.concatenate(parts).round(12)
+
+
+def seeds_are_resampled(base: Numbers, head: Numbers) -> bool:
+    """Whether both sides ``[seeds, rows]`` have several seeds, so that the spread among seeds is known on both."""
+    return min(len(base), len(head)) > 1
+
+
+def _sums(cells: Numbers, classes: int) -> sparse.csr_array:
+    """The 0-1 matrix that sums the counts of ``cells`` ``[1 + classifiers, cells]`` into those that F1 is made of.
+
+    Its rows are, ``classes`` each: the rows of a label; then for each classifier those it gets right, by label; then
+    for each classifier those it gives a label.
+    """
+    labels, predictions = cells[0], cells[1:]
+    right = np.where(predictions == labels, labels, -1)
+    entries = np.vstack([labels, right, predictions])
+    block, cell = np.nonzero(entries >= 0)
+    row = block * classes + entries[block, cell]
+    shape = (len(entries) * classes, cells.shape[1])
+    return sparse.csr_array((np.ones(len(row), np.int64), (row, cell)), shape=shape)
+
+
+def _scores(sums: Numbers, rows: int) -> Floats:
+    """The scores ``[metrics, classifiers, resamples]`` from the sums ``[1 + 2 * classifiers, classes, resamples]``."""
+    support, (right, given) = sums[0], np.split(sums[1:], 2)
+    f1 = 2 * right / np.maximum(support + given, 1)
+    return np.stack([right.sum(axis=1) / rows, (f1 * support).sum(axis=1) / rows, f1.mean(axis=1)])
+
+
+def _seed_weights(generator: np.random.Generator, seeds: int, *, resampled: bool) -> Floats:
+    """The weight of each seed in each resample, ``[resamples, seeds]``.
+
+    One seed fewer is drawn than there are: only then is the spread of the drawn means that of the mean (Rao & Wu 1988),
+    which among three seeds would else come out a third too small.
+    """
+    if not resampled:
+        return np.full((RESAMPLES, seeds), 1 / seeds)
+    return generator.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=RESAMPLES) / (seeds - 1)
