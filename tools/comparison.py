@@ -1,0 +1,171 @@
+"""Two sides' runs held against each other: how their figures differ, what made them differ, and whether it is luck.
+
+A side is one run, or several of one recipe that differ in their training seed; its figures are its runs' means.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import precision_recall_fscore_support
+
+from stages import metrics
+from tools import paired
+from tools.revisions import TEST_FILE, Run
+
+BETTER, WORSE, WITHIN_NOISE, NOT_COMPARABLE = "better", "worse", "within noise", "not comparable"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of both sides; where they are comparable, head's less base's and its 95% interval."""
+
+    base: float
+    head: float
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class LabelF1:
+    """The F1 of a label on both sides, and how many test rows bear it."""
+
+    label: str
+    rows: int
+    base: float
+    head: float
+    difference: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """What `--json` prints; where the sides are not comparable, much of it is null or empty."""
+
+    verdict: str
+    reason: str
+    base: list[str]  # revisions
+    head: list[str]
+    rows: int | None = None  # of the test split
+    interval_covers: str | None = None
+    metrics: dict[str, Metric]
+    mcnemar: paired.McNemar | None = None  # one run against one
+    labels: list[LabelF1] = field(default_factory=list)
+    params: dict[str, dict[str, list[Any]]]  # those that differ: each side's values, none where it has no such key
+    inputs: dict[str, str]  # those that differ, and how
+
+    def worse_by_more_than(self, margin: float) -> bool:
+        """Whether the whole interval of the difference in accuracy lies below ``-margin``."""
+        interval = self.metrics["accuracy"].interval
+        return interval is not None and interval[1] < -margin
+
+
+def compare(base: list[Run], head: list[Run]) -> Comparison:
+    """Hold two sides against each other."""
+    common: dict[str, Any] = {
+        "base": [run.revision for run in base],
+        "head": [run.revision for run in head],
+        "params": _params(base, head),
+        "inputs": _inputs(base[0].inputs, head[0].inputs),
+    }
+    before, after = _scores(base), _scores(head)
+    if reason := _why_not_comparable(base + head):
+        figures = {name: Metric(before[name], after[name]) for name in before}
+        return Comparison(verdict=NOT_COMPARABLE, reason=reason, metrics=figures, **common)
+    labels, names = base[0].labels, base[0].names
+    old, new = (np.stack([run.predictions for run in side]) for side in (base, head))
+    limits = dict(zip(paired.METRICS, paired.intervals(labels, old, new, len(names)).T.tolist(), strict=True))
+    verdict, reason = _verdict(after["accuracy"] - before["accuracy"], *limits["accuracy"])
+    return Comparison(
+        verdict=verdict,
+        reason=reason,
+        rows=len(labels),
+        interval_covers=_interval_covers(len(base), len(head)),
+        metrics={
+            name: Metric(before[name], after[name], after[name] - before[name], (low, high))
+            for name, (low, high) in limits.items()
+        },
+        mcnemar=paired.mcnemar(labels, old[0], new[0]) if len(old) == len(new) == 1 else None,
+        labels=_labels(labels, names, old, new),
+        **common,
+    )
+
+
+def code(name: str) -> str:
+    """A name as Markdown's code, whatever stands in it."""
+    return "`" + " ".join(name.split()).replace("`", "'") + "`"
+
+
+def signed(number: float) -> str:
+    """A difference to four digits, and no minus before a zero."""
+    return f"{round(number, 4) + 0.0:+.4f}"
+
+
+def _why_not_comparable(runs: list[Run]) -> str:
+    first = runs[0]
+    for run in runs:
+        if run.names != first.names:
+            one, other = (", ".join(map(code, names)) for names in (first.names, run.names))
+            return f"the label sets differ: {code(first.revision)} has {one}; {code(run.revision)} has {other}"
+    for run in runs:
+        if run.test_file is None:
+            return f"{code(run.revision)} does not say which `{TEST_FILE}` it judged: run `dvc repro` there"
+        if run.test_file != first.test_file:
+            return (
+                f"the test files differ: the MD5 of `{TEST_FILE}` is {str(first.test_file)[:8]} at "
+                f"{code(first.revision)}, {run.test_file[:8]} at {code(run.revision)}"
+            )
+    return ""
+
+
+def _scores(side: list[Run]) -> dict[str, float]:
+    scores = [metrics.scores(run.labels, run.predictions, len(run.names)) for run in side]
+    return {name: float(np.mean([score[name] for score in scores])) for name in paired.METRICS}
+
+
+def _verdict(difference: float, low: float, high: float) -> tuple[str, str]:
+    interval = f"accuracy {signed(difference)}; its 95% interval, {signed(low)} to {signed(high)},"
+    if low > 0:
+        return BETTER, f"{interval} lies above 0"
+    if high < 0:
+        return WORSE, f"{interval} lies below 0"
+    return WITHIN_NOISE, f"{interval} includes 0"
+
+
+def _interval_covers(base: int, head: int) -> str:
+    if min(base, head) > 1:
+        return f"the luck of the test sample and of the training seed ({base} seeds against {head}, resampled too)"
+    return "the luck of the test sample, not of the training seed"
+
+
+def _labels(
+    labels: npt.NDArray[np.int64], names: list[str], base: npt.NDArray[np.int64], head: npt.NDArray[np.int64]
+) -> list[LabelF1]:
+    known = list(range(len(names)))
+    support = np.bincount(labels, minlength=len(names))
+    f1 = [
+        np.mean(
+            [precision_recall_fscore_support(labels, run, labels=known, zero_division=0)[2] for run in side], axis=0
+        )
+        for side in (base, head)
+    ]
+    rows = zip(names, support.tolist(), *(side.tolist() for side in f1), strict=True)
+    return [LabelF1(name, count, one, two, two - one) for name, count, one, two in rows]
+
+
+def _params(base: list[Run], head: list[Run]) -> dict[str, dict[str, list[Any]]]:
+    keys = sorted({key for run in base + head for key in run.params})
+    values = {key: {"base": _values(key, base), "head": _values(key, head)} for key in keys}
+    return {key: sides for key, sides in values.items() if sides["base"] != sides["head"]}
+
+
+def _values(key: str, side: list[Run]) -> list[Any]:
+    values = [run.params[key] for run in side if key in run.params]
+    return sorted((value for place, value in enumerate(values) if value not in values[:place]), key=repr)
+
+
+def _inputs(base: dict[str, str], head: dict[str, str]) -> dict[str, str]:
+    changes = {"changed": base.keys() & head.keys(), "only in base": base.keys() - head.keys()}
+    changes["only in head"] = head.keys() - base.keys()
+    found = {path: change for change, paths in changes.items() for path in paths if base.get(path) != head.get(path)}
+    return dict(sorted(found.items()))

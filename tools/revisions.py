@@ -1,0 +1,129 @@
+"""What the pipeline gave at a revision, read through DVC from its cache or remote: nothing is checked out."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+from stages import entry, provenance, tables
+from tools import verify
+
+WORKSPACE = "workspace"  # as DVC calls the files as they lie there
+TEST_FILE = "data/raw/test.parquet"
+TRAINING_SEED = "train.seed"
+PREDICTIONS = "data/predictions/test.parquet"
+
+
+@dataclass(frozen=True)
+class Run:
+    """The predictions of the test split at a revision, and what they were made from."""
+
+    revision: str
+    names: list[str]  # of the labels, in the order of their numbers
+    labels: npt.NDArray[np.int64]  # [rows]
+    predictions: npt.NDArray[np.int64]  # [rows]
+    test_file: str | None  # the MD5 of the test split's texts and labels, None where the predictions do not say
+    params: dict[str, Any]  # of all stages, by section.key
+    inputs: dict[str, str]  # the MD5 of each file or folder that no stage makes
+
+
+def read_side(side: str) -> list[Run]:
+    """Read a revision, or several of one recipe, joined by commas.
+
+    Raises:
+        InputError: a name is empty or cannot be read, or the runs differ in more, or less, than their training seed.
+    """
+    names = side.split(",")
+    if not all(names):
+        raise entry.InputError(f"{side!r}: a revision's name is empty: join revisions by single commas")
+    runs = [read(name) for name in names]
+    for one, two in combinations(runs, 2):
+        made_from, other = one.params | one.inputs, two.params | two.inputs
+        differ = {key for key in made_from.keys() | other.keys() if made_from.get(key) != other.get(key)}
+        if differ != {TRAINING_SEED}:
+            what = ", ".join(sorted(differ)) or "nothing"
+            raise entry.InputError(
+                f"{one.revision},{two.revision}: differ in {what}: join runs of one recipe, each with another "
+                f"{TRAINING_SEED} and alike in all else"
+            )
+    return runs
+
+
+def read(revision: str) -> Run:
+    """Read a revision, anything that git or DVC resolves, or the workspace.
+
+    Raises:
+        InputError: there is no such revision, it has no run of the pipeline or one that does not hold together, or its
+            predictions are nowhere to be had.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.scm import SCMError
+
+    with closing(DVCFileSystem(rev=None if revision == WORKSPACE else revision)) as files:
+        try:
+            files.repo  # noqa: B018  resolves the revision
+        except SCMError as error:
+            raise entry.InputError(
+                f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
+                "`dvc exp list --all-commits`); one that is on the git remote alone needs `git fetch`"
+            ) from None
+        lock = _lock(files, revision)
+        table = _predictions(files, revision, lock)
+    made = {out["path"] for stage in lock.values() for out in stage.get("outs", [])}
+    deps = {dep["path"]: dep["md5"] for stage in lock.values() for dep in stage.get("deps", [])}
+    return Run(
+        revision=revision,
+        names=tables.label_names(table.schema),
+        labels=table["label"].to_numpy(),
+        predictions=table["prediction"].to_numpy(),
+        test_file=tables.metadata(table.schema)["deps"].get(TEST_FILE),
+        params={
+            key: value
+            for stage in lock.values()
+            for keys in stage.get("params", {}).values()
+            for key, value in keys.items()
+        },
+        inputs={path: digest for path, digest in deps.items() if path not in made},
+    )
+
+
+def _lock(files: Any, revision: str) -> dict[str, Any]:
+    try:
+        lock = dict(yaml.safe_load(files.read_bytes("dvc.lock"))["stages"])
+    except FileNotFoundError:
+        raise entry.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise entry.InputError(
+            f"{revision}: dvc.lock: cannot be read ({entry.reason(error)}): undo its last edit, or `dvc repro`"
+        ) from None
+    for problem in verify.lock_against_itself(lock):
+        raise entry.InputError(f"{revision}: {problem}")
+    return lock
+
+
+def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
+    named = [out["md5"] for stage in lock.values() for out in stage.get("outs", []) if out["path"] == PREDICTIONS]
+    if not named:
+        raise entry.InputError(f"{revision}: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock")
+    mend = "run `dvc pull` or `dvc repro`"
+    if revision != WORKSPACE:
+        mend = "run `dvc push` where it was made, or check the revision out and run `dvc repro`"
+    try:
+        content = files.read_bytes(PREDICTIONS)
+    except FileNotFoundError:
+        raise entry.InputError(
+            f"{revision}: {PREDICTIONS} is neither in DVC's cache nor on its remote: {mend}"
+        ) from None
+    except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
+        raise entry.InputError(f"{revision}: {PREDICTIONS} cannot be fetched ({entry.reason(error)}): {mend}") from None
+    if provenance.md5_of(content) != named[0]:
+        raise entry.InputError(
+            f"{revision}: {PREDICTIONS} is not what dvc.lock says: `python -m tools.verify --cache` finds out why"
+        )
+    return pq.read_table(pa.BufferReader(content), columns=["label", "prediction"])
