@@ -46,8 +46,8 @@ def notes(comparison: Comparison) -> Iterator[str]:
     """What has to be said beside the tables, in sentences."""
     if test := comparison.mcnemar:
         yield (
-            f"McNemar's exact test on accuracy: p = {test.p:.2g}; of {comparison.rows} rows base alone is right on "
-            f"{test.only_base}, head alone on {test.only_head}."
+            f"McNemar's exact test: p = {test.p:.2g} ({test.only_base} rows only base has right, "
+            f"{test.only_head} only head)."
         )
     if comparison.interval_covers:
         yield f"The intervals cover {comparison.interval_covers}."

@@ -63,16 +63,19 @@ def read(revision: str) -> Run:
             predictions are nowhere to be had.
     """
     from dvc.api import DVCFileSystem
-    from dvc.scm import SCMError
+    from dvc.repo import Repo
+    from dvc.scm import RevError, resolve_rev
 
-    with closing(DVCFileSystem(rev=None if revision == WORKSPACE else revision)) as files:
+    with Repo() as here:
+        config = dict(here.config)  # the remote and the cache are this clone's, whatever the revision had
         try:
-            files.repo  # noqa: B018  resolves the revision
-        except SCMError as error:
+            commit = None if revision == WORKSPACE else resolve_rev(here.scm, revision)
+        except RevError as error:
             raise entry.InputError(
                 f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
-                "`dvc exp list --all-commits`); one that is on the git remote alone needs `git fetch`"
+                "`dvc exp list --all-commits`); one that only the git remote has needs `git fetch`"
             ) from None
+    with closing(DVCFileSystem(rev=commit, config=config)) as files:
         lock = _lock(files, revision)
         table = _predictions(files, revision, lock)
     made = {out["path"] for stage in lock.values() for out in stage.get("outs", [])}

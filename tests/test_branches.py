@@ -1,0 +1,49 @@
+"""A change on a branch, from its run to the merge: every tool says what happened, and the way back runs nothing."""
+
+import json
+from pathlib import Path
+
+from conftest import PIPELINE_PARAMS, git, run, set_params, stages_run
+
+
+def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path) -> None:
+    git("checkout", "--quiet", "-B", "main", cwd=copy)
+    before = (copy / "metrics/metrics.json").read_bytes()
+
+    git("checkout", "--quiet", "-b", "slower", cwd=copy)
+    set_params(copy, **PIPELINE_PARAMS | {"train__learning_rate": 1e-4})
+    assert stages_run(copy) == ["train", "evaluate"]
+    git("commit", "--quiet", "--all", "--message", "a lower learning rate", cwd=copy)
+    after = (copy / "metrics/metrics.json").read_bytes()
+    assert before != after
+
+    metrics = json.loads(run("dvc", "metrics", "diff", "main", "--json", cwd=copy).stdout)["metrics/metrics.json"]
+    assert "loss" in metrics
+    for name, change in metrics.items():
+        assert (change["old"], change["new"]) == (json.loads(before)[name], json.loads(after)[name])
+    params = json.loads(run("dvc", "params", "diff", "main", "--json", cwd=copy).stdout)
+    assert params == {"params.yaml": {"train.learning_rate": {"old": 0.01, "new": 0.0001, "diff": -0.0099}}}
+    plots = json.loads(run("dvc", "plots", "diff", "main", "--json", cwd=copy).stdout)["data"]
+    revisions = {revision for plot in plots.values() for part in plot for revision in part["revisions"]}
+    assert revisions == {"main", "workspace"}
+    compared = json.loads(run("python", "-m", "tools.compare", "main", "--json", cwd=copy).stdout)
+    assert compared["params"] == {"train.learning_rate": {"base": [0.01], "head": [0.0001]}}
+    assert compared["inputs"] == {}
+    assert compared["verdict"] in {"better", "worse", "within noise"}
+    for name, figure in compared["metrics"].items():
+        assert round(figure["base"], 4) == json.loads(before)[name]
+        assert round(figure["head"], 4) == json.loads(after)[name]
+
+    git("checkout", "--quiet", "main", cwd=copy)
+    run("dvc", "checkout", cwd=copy)
+    assert stages_run(copy) == []
+    assert git("status", "--porcelain", cwd=copy) == ""
+    assert (copy / "metrics/metrics.json").read_bytes() == before
+
+    git("merge", "--quiet", "--no-ff", "--message", "merge", "slower", cwd=copy)
+    run("dvc", "checkout", cwd=copy)
+    assert stages_run(copy) == []
+    assert git("status", "--porcelain", cwd=copy) == ""
+    assert run("python", "-m", "tools.verify", "--cache", cwd=copy).stdout.startswith("verified: ")
+    assert (copy / "metrics/metrics.json").read_bytes() == after
+    assert json.loads(run("python", "-m", "tools.compare", "slower", "--json", cwd=copy).stdout)["params"] == {}

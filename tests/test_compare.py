@@ -1,0 +1,347 @@
+"""`python -m tools.compare` says whether a revision is better or worse, whether that may be luck, and what differs."""
+
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from conftest import DEFAULTS, PIPELINE_PARAMS, git, run, set_params
+
+from stages import entry, tables
+from tools import compare, comparison, rendering
+from tools.revisions import Run
+
+PREDICTIONS = "data/predictions/test.parquet"
+Compare = Callable[..., tuple[int, str, str]]
+Numbers = npt.NDArray[np.int64]
+
+
+def rewrite_predictions(
+    folder: Path, predict: Callable[[Numbers], Numbers], names: list[str] | None = None, **stamp: Any
+) -> None:
+    """Put predictions made up from the labels in the place of the model's: a stand-in for a better or worse one."""
+    table = tables.read(str(folder / PREDICTIONS))
+    columns = {name: table[name] for name in table.column_names}
+    columns["prediction"] = predict(table["label"].to_numpy())
+    names = names or tables.label_names(table.schema)
+    schema = tables.schema(tables.PREDICTIONS, names, "label", "prediction", **tables.metadata(table.schema) | stamp)
+    (folder / PREDICTIONS).unlink()
+    tables.write(folder / PREDICTIONS, schema, **columns)
+
+
+def commit(folder: Path, branch: str) -> None:
+    """Commit what lies there, data and all, on a new branch, and go back to main."""
+    git("checkout", "--quiet", "-b", branch, cwd=folder)
+    run("dvc", "commit", "--force", cwd=folder)
+    git("commit", "--quiet", "--all", "--message", branch, cwd=folder)
+    git("checkout", "--quiet", "main", cwd=folder)
+    run("dvc", "checkout", cwd=folder)
+
+
+@pytest.fixture(scope="module")
+def repository(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with branches and an experiment to compare; no test changes it."""
+    folder = shutil.copytree(pipeline, tmp_path_factory.mktemp("compare") / "clone", symlinks=True)
+    git("checkout", "--quiet", "-B", "main", cwd=folder)
+    rewrite_predictions(folder, lambda labels: labels)
+    commit(folder, "right")
+    set_params(folder, **PIPELINE_PARAMS | {"train__seed": 43})
+    rewrite_predictions(folder, lambda labels: np.maximum(labels, 1))
+    commit(folder, "nearly-right")
+    set_params(folder, **PIPELINE_PARAMS | {"train__epochs": 3})
+    commit(folder, "epochs")
+    run("dvc", "exp", "run", "--name", "another-seed", "--set-param", "train.seed=43", cwd=folder)
+    git("checkout", "--quiet", ".", cwd=folder)
+    run("dvc", "checkout", cwd=folder)
+    return folder
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compare:
+    """The command in this process: gives the exit code and what it prints on stdout and stderr."""
+
+    def call(folder: Path, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", ["compare", *arguments])
+        capsys.readouterr()
+        try:
+            entry.run(compare.main)
+        except SystemExit as end:
+            code = int(str(end.code))
+        else:
+            code = 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return call
+
+
+def document(result: tuple[int, str, str]) -> dict[str, Any]:
+    code, out, err = result
+    assert (code, err) == (0, "")
+    return dict(json.loads(out))
+
+
+def test_better_worse_and_within_noise_are_told_apart(repository: Path, compared: Compare) -> None:
+    assert compared(repository, "main", "right")[1].startswith("better: accuracy +")
+    assert compared(repository, "right", "main")[1].startswith("worse: accuracy -")
+    assert compared(repository, "main", "epochs")[1].startswith("within noise: accuracy +0.0000; its 95% interval, ")
+
+
+def test_it_runs_as_a_command_and_leaves_everything_as_it_was(repository: Path) -> None:
+    done = run("python", "-m", "tools.compare", "right", cwd=repository)
+    assert done.stdout.startswith("worse: ")
+    assert "base: right\nhead: workspace\n" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert git("status", "--porcelain", cwd=repository) == ""
+    assert run("dvc", "status", cwd=repository).stdout == "Data and pipelines are up to date.\n"
+
+
+def test_figures_are_those_of_metrics_json(repository: Path, compared: Compare) -> None:
+    recorded = json.loads((repository / "metrics/metrics.json").read_text(encoding="utf-8"))
+    figures = document(compared(repository, "right", "--json"))["metrics"]
+    assert {name: round(figure["head"], 4) for name, figure in figures.items()} == {
+        name: recorded[name] for name in ("accuracy", "f1", "f1_macro")
+    }
+    for figure in figures.values():
+        assert figure["base"] == 1.0
+        assert figure["difference"] == figure["head"] - 1.0
+        assert figure["interval"][0] < figure["difference"] < figure["interval"][1]
+
+
+def test_f1_by_label_is_that_of_the_plots(repository: Path, compared: Compare) -> None:
+    rows = document(compared(repository, "right", "--json"))["labels"]
+    with (repository / "metrics/plots/per_class.csv").open(encoding="utf-8", newline="") as file:
+        plotted = {row["label"]: (float(row["f1"]), int(row["support"])) for row in csv.DictReader(file)}
+    assert {row["label"]: row["rows"] for row in rows} == {label: support for label, (_, support) in plotted.items()}
+    for row in rows:
+        assert row["head"] == pytest.approx(plotted[row["label"]][0], abs=1e-4)
+    assert all(row["difference"] == row["head"] - row["base"] for row in rows)
+
+
+def test_the_same_comparison_prints_the_same(repository: Path, compared: Compare) -> None:
+    assert compared(repository, "right", "--json") == compared(repository, "right", "--json")
+
+
+def test_params_and_inputs_that_differ_are_named(repository: Path, compared: Compare) -> None:
+    result = document(compared(repository, "main", "epochs", "--json"))
+    assert result["params"] == {"train.epochs": {"base": [2], "head": [3]}}
+    assert result["inputs"] == {}
+    assert "train.epochs  2     3" in compared(repository, "main", "epochs")[1]
+    assert "param" not in compared(repository, "main", "right")[1]
+
+
+def test_an_experiment_goes_by_its_name(repository: Path, compared: Compare) -> None:
+    result = document(compared(repository, "main", "another-seed", "--json"))
+    assert result["params"] == {"train.seed": {"base": [42], "head": [43]}}
+
+
+def test_one_run_against_one_says_what_the_interval_leaves_out(repository: Path, compared: Compare) -> None:
+    printed = compared(repository, "main", "right")[1]
+    assert "The intervals cover the luck of the test sample, not of the training seed." in printed
+    assert "McNemar's exact test: p = " in printed
+    assert "(0 rows only base has right, 60 only head)" in printed
+
+
+def test_several_seeds_are_compared_by_their_means(repository: Path, compared: Compare) -> None:
+    result = document(compared(repository, "main,another-seed", "right", "--json"))
+    alone = [document(compared(repository, side, "right", "--json")) for side in ("main", "another-seed")]
+    for name, figure in result["metrics"].items():
+        assert figure["base"] == np.mean([one["metrics"][name]["base"] for one in alone])
+    assert result["mcnemar"] is None
+    assert result["interval_covers"] == "the luck of the test sample, not of the training seed"
+    assert result["params"] == {"train.seed": {"base": [42, 43], "head": [42]}}
+
+
+def test_several_seeds_on_both_sides_are_resampled_too(repository: Path, compared: Compare) -> None:
+    result = document(compared(repository, "main,another-seed", "right,nearly-right", "--json"))
+    covers = "the luck of the test sample and of the training seed (2 seeds against 2, resampled too)"
+    assert result["interval_covers"] == covers
+    assert result["base"] == ["main", "another-seed"]
+    assert result["verdict"] == "better"
+
+
+def test_markdown_is_of_narrow_tables(repository: Path, compared: Compare) -> None:
+    lines = compared(repository, "main", "epochs", "--md")[1].splitlines()
+    assert lines[0].startswith("**within noise**: accuracy +0.0000")
+    assert "base: `main`<br>head: `epochs`" in lines
+    assert "| `train.epochs` | `2` | `3` |" in lines
+    rows = [line for line in lines if line.startswith("|")]
+    assert len(rows) > 10
+    assert all(row.count("|") <= 5 for row in rows)
+    assert max(len(cell) for row in rows for part in row.split("|") for cell in part.split("<br>")) <= 24
+
+
+def test_worse_fails_where_that_is_asked_for(repository: Path, compared: Compare) -> None:
+    assert compared(repository, "right", "main")[0] == 0
+    code, printed, _ = compared(repository, "right", "main", "--fail-if", "worse")
+    assert (code, printed.splitlines()[0].split(":")[0]) == (1, "worse")
+    assert compared(repository, "main", "right", "--fail-if", "worse")[0] == 0
+    assert compared(repository, "main", "epochs", "--fail-if", "worse")[0] == 0
+
+
+def test_a_margin_is_what_the_whole_interval_has_to_lie_beyond(repository: Path, compared: Compare) -> None:
+    high = document(compared(repository, "right", "main", "--json"))["metrics"]["accuracy"]["interval"][1]
+    assert high < 0
+    fail = ("right", "main", "--fail-if", "worse", "--margin")
+    assert compared(repository, *fail, str(-high - 1e-6))[0] == 1
+    assert compared(repository, *fail, str(-high))[0] == 0
+
+
+@pytest.mark.parametrize("margin", ["-0.1", "1", "nan", "much"])
+def test_a_margin_that_is_none_is_refused(repository: Path, compared: Compare, margin: str) -> None:
+    code, _, said = compared(repository, "main", "--fail-if", "worse", f"--margin={margin}")
+    assert code == 2
+    assert "argument --margin: " in said
+
+
+def test_a_margin_without_fail_if_is_refused(repository: Path, compared: Compare) -> None:
+    code, _, said = compared(repository, "main", "--margin", "0.01")
+    assert code == 2
+    assert "name both" in said
+
+
+def test_another_test_file_is_not_comparable(copy: Path, compared: Compare) -> None:
+    path = copy / "data/small/test.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("\n", "\nonce more i feel ", 1), encoding="utf-8")
+    run("dvc", "repro", cwd=copy)
+    code, printed, _ = compared(copy, "HEAD")
+    assert code == 0
+    assert printed.startswith("not comparable: the test files differ: the MD5 of `data/raw/test.parquet` is ")
+    assert "data/small  changed" in printed
+    assert "interval" in printed
+    code, printed, said = compared(copy, "HEAD", "--fail-if", "worse")
+    assert code == 1
+    assert printed.startswith("not comparable: ")
+    assert said.startswith("error: --fail-if worse: the sides are not comparable")
+
+
+def test_another_label_set_is_not_comparable(copy: Path, compared: Compare) -> None:
+    labels = [*DEFAULTS["dataset"]["labels"][:5], "awe | `wonder`"]
+    set_params(copy, **PIPELINE_PARAMS | {"dataset__labels": labels})
+    rewrite_predictions(copy, lambda labels: labels, labels)
+    run("dvc", "commit", "--force", cwd=copy)
+    _, printed, _ = compared(copy, "HEAD", "--md")
+    assert printed.startswith("**not comparable**: the label sets differ: `HEAD` has `sadness`, `joy`, ")
+    assert "`workspace` has `sadness`, `joy`, `love`, `anger`, `fear`, `awe | 'wonder'`" in printed
+    assert "| `accuracy` | 0." in printed
+    assert """"fear", "awe \\| 'wonder'"]` |""" in printed
+
+
+def test_another_max_length_is_comparable(copy: Path, compared: Compare) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"tokenize__max_length": 24})
+    run("dvc", "repro", cwd=copy)
+    assert document(compared(copy, "HEAD", "--json"))["verdict"] != "not comparable"
+
+
+def test_predictions_that_do_not_say_what_they_judged_are_not_comparable(copy: Path, compared: Compare) -> None:
+    rewrite_predictions(copy, lambda labels: labels, deps={})
+    run("dvc", "commit", "--force", cwd=copy)
+    assert compared(copy, "HEAD")[1].startswith(
+        "not comparable: `workspace` does not say which `data/raw/test.parquet` it"
+    )
+
+
+def test_predictions_come_from_the_remote_without_being_pulled(
+    repository: Path, tmp_path: Path, compared: Compare
+) -> None:
+    git("clone", "--quiet", str(repository), "bare", cwd=tmp_path)
+    bare = tmp_path / "bare"
+    shutil.copytree(repository / ".dvc/cache/files", tmp_path / "remote/files")
+    run("dvc", "remote", "add", "--default", "remote", str(tmp_path / "remote"), cwd=bare)
+    result = document(compared(bare, "origin/right", "origin/main", "--json"))
+    assert result["verdict"] == "worse"
+    assert not (bare / "data/predictions").exists()
+    assert not (bare / ".dvc/cache/files").exists()
+
+
+def refused(result: tuple[int, str, str]) -> str:
+    """The one line that a refusal is."""
+    code, out, err = result
+    assert (code, out) == (1, "")
+    assert err.count("\n") == 1
+    return err.removeprefix("error: ").rstrip()
+
+
+def test_an_unknown_revision_is_named(repository: Path, compared: Compare) -> None:
+    said = refused(compared(repository, "no-such"))
+    assert said.startswith("no-such: unknown Git revision 'no-such': name a branch, tag, commit or experiment")
+    assert refused(compared(repository, "main,", "right")).startswith("'main,': a revision's name is empty")
+
+
+def test_runs_of_two_recipes_do_not_make_a_side(repository: Path, compared: Compare) -> None:
+    said = refused(compared(repository, "main,epochs", "right"))
+    assert said.startswith("main,epochs: differ in train.epochs: join runs of one recipe, each with another train.seed")
+    assert refused(compared(repository, "main,right", "right")).startswith("main,right: differ in nothing: ")
+
+
+def test_a_revision_without_a_run_is_told_to_run(copy: Path, compared: Compare) -> None:
+    git("rm", "--quiet", "dvc.lock", cwd=copy)
+    assert refused(compared(copy, "HEAD")) == "workspace: has no dvc.lock: run `dvc repro` there and commit it"
+    (copy / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
+    said = refused(compared(copy, "HEAD"))
+    assert said == f"workspace: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock"
+    (copy / "dvc.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
+    assert refused(compared(copy, "HEAD")).startswith("workspace: dvc.lock: cannot be read (")
+
+
+def test_predictions_that_are_nowhere_are_named_with_what_to_do(copy: Path, compared: Compare) -> None:
+    shutil.rmtree(copy / ".dvc/cache")
+    nowhere = f"{PREDICTIONS} is neither in DVC's cache nor on its remote"
+    assert refused(compared(copy, "HEAD")).startswith(f"HEAD: {nowhere}: run `dvc push` where it was made, or ")
+    (copy / PREDICTIONS).unlink()
+    assert refused(compared(copy, "workspace")) == f"workspace: {nowhere}: run `dvc pull` or `dvc repro`"
+
+
+def test_a_remote_out_of_reach_is_said(copy: Path, compared: Compare) -> None:
+    shutil.rmtree(copy / ".dvc/cache")
+    run("dvc", "remote", "add", "--default", "remote", "ssh://127.0.0.1:1/nowhere", cwd=copy)
+    said = refused(compared(copy, "HEAD"))
+    assert said.startswith(f"HEAD: {PREDICTIONS} cannot be fetched (ConnectionRefusedError: ")
+
+
+def test_edited_predictions_are_no_side(copy: Path, compared: Compare) -> None:
+    rewrite_predictions(copy, lambda labels: labels)
+    assert refused(compared(copy, "HEAD")).startswith(f"workspace: {PREDICTIONS} is not what dvc.lock says: ")
+
+
+def test_a_run_that_stopped_halfway_is_no_side(copy: Path, compared: Compare) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 1})
+    run("dvc", "repro", "train", cwd=copy)
+    assert refused(compared(copy, "HEAD")).startswith(
+        "workspace: dvc.lock: evaluate read another models/classifier than train wrote: run `dvc repro`"
+    )
+
+
+def stand_in_run(revision: str, classes: int, params: dict[str, Any], inputs: dict[str, str]) -> Run:
+    """A run on five rows a label, half of which it gets right."""
+    labels = np.repeat(np.arange(classes), 5)
+    names = [f"label {number}" for number in range(classes)]
+    predictions = np.where(np.arange(labels.size) % 2, labels, 0)
+    return Run(revision, names, labels, predictions, "one", params, inputs)
+
+
+def test_params_and_inputs_that_stand_on_one_side_only_are_named() -> None:
+    base = stand_in_run("old", 3, {"train.seed": 1, "train.epochs": 2}, {"same": "1", "edited": "2", "gone": "3"})
+    head = stand_in_run("new", 3, {"train.seed": 1, "train.warmup": None}, {"same": "1", "edited": "4", "added": "5"})
+    result = comparison.compare([base], [head])
+    assert result.inputs == {"added": "only in head", "edited": "changed", "gone": "only in base"}
+    assert result.params == {
+        "train.epochs": {"base": [2], "head": []},
+        "train.warmup": {"base": [], "head": [None]},
+    }
+    assert "| `train.epochs` | `2` | `-` |" in rendering.markdown(result)
+    assert "| `train.warmup` | `-` | `null` |" in rendering.markdown(result)
+
+
+def test_many_labels_are_folded_in_markdown() -> None:
+    runs = [stand_in_run("one", 80, {}, {})]
+    assert "<details><summary>80 rows</summary>\n\n| label |" in rendering.markdown(comparison.compare(runs, runs))
+    runs = [stand_in_run("one", 6, {}, {})]
+    assert "<details>" not in rendering.markdown(comparison.compare(runs, runs))
