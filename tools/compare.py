@@ -9,8 +9,9 @@ or remote, and nothing is checked out.
 The verdict goes by the 95% paired bootstrap interval of head's accuracy less base's: better where it lies above 0,
 worse where it lies below, else within noise; not comparable where the test files or the label sets differ.
 
-Exits with 0 whatever the verdict, and with 1 on an error. With `--fail-if worse` it exits with 1 as well where the
-whole interval lies below -M (M is 0 unless named), and where the sides are not comparable, since then nothing is shown.
+Exits with 0 whatever the verdict, with 1 on an error, with 2 where the command line is wrong. With `--fail-if worse` it
+exits with 1 as well where the whole interval lies below -M (0 unless named), and where the sides are not comparable,
+since then nothing says that head is not worse.
 """
 
 import argparse
