@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from stages import entry, provenance, tables
+from stages import entry, paths, provenance, tables
 from tools import verify
 
 WORKSPACE = "workspace"  # as DVC calls the files as they lie there
-TEST_FILE = "data/raw/test.parquet"
+TEST_FILE = paths.raw("test")
 TRAINING_SEED = "train.seed"
-PREDICTIONS = "data/predictions/test.parquet"
+PREDICTIONS = paths.predictions("test")
 
 
 @dataclass(frozen=True)
