@@ -18,7 +18,7 @@ NAMES = {
     "first_token": "frozen, first token",
     "mean_over_tokens": "frozen, mean of tokens",
 }
-COLUMNS = ("model", "validation accuracy", "validation F1", "test accuracy", "test F1")
+COLUMNS = ("model", "validation\naccuracy", "validation\nF1", "test\naccuracy", "test\nF1")
 
 
 class Rung(NamedTuple):
