@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 
 from stages import entry, paths
 from stages.outputs import staged
-from stages.params import Number, Section, load
+from stages.params import Section, load
 
 
 def _hexadecimal(value: str | None, digits: int, what: str) -> str | None:
@@ -32,7 +32,7 @@ Commit = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 40, "a 
 Sha256 = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 64, "a sha256"))]
 LabelNames = Annotated[list[str], Field(min_length=2), AfterValidator(_distinct)]
 Position = Annotated[int, Field(ge=0)]
-Fraction = Annotated[Number, Field(gt=0, le=0.5)]
+Fraction = Annotated[float, Field(gt=0, le=0.5)]
 
 
 class DatasetParams(Section):

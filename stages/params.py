@@ -3,26 +3,16 @@
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from stages import documents
 from stages.entry import InputError
 
 PARAMS = Path("params.yaml")
 SECTIONS = ("dataset", "model", "audit", "tokenize", "train")
-
-
-def _number(value: object) -> object:
-    """YAML 1.1 reads ``2e-5`` as a string; so does PyYAML with what ``dvc exp run -S`` writes (``3e-05``)."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
-Number = Annotated[float, BeforeValidator(_number)]
 
 
 class Section(BaseModel):
@@ -63,7 +53,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
 def _parse(path: Path) -> tuple[str, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-        document = yaml.safe_load(text)
+        document = documents.parse(text)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: copy one from recipes/, or run from the top of the clone") from None
     except UnicodeDecodeError as error:

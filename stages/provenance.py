@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
+from stages import documents
 
 
 def inputs(stage: str) -> dict[str, Any]:
     """The MD5 (what dvc.lock holds) of every file among the stage's deps in dvc.yaml, and the values of its params."""
-    definition = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
-    values = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    definition = documents.parse(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    values = documents.parse(Path("params.yaml").read_text(encoding="utf-8"))
     files = [file for dep in definition["deps"] for file in _files(Path(dep))]
     keys = [key.split(".") for key in definition.get("params", [])]
     return {

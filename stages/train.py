@@ -11,7 +11,7 @@ from pydantic import Field
 
 from stages import entry, paths
 from stages.outputs import staged
-from stages.params import Number, Section, load
+from stages.params import Section, load
 
 
 class TrainParams(Section):
@@ -19,15 +19,15 @@ class TrainParams(Section):
 
     epochs: Annotated[int, Field(ge=1)] = Field(description="passes over the train split")
     batch_size: Annotated[int, Field(ge=1)] = Field(description="texts per optimizer step, over all devices together")
-    learning_rate: Annotated[Number, Field(gt=0, le=1)] = Field(description="AdamW's learning rate at its peak")
-    warmup_ratio: Annotated[Number, Field(ge=0, lt=1)] = Field(
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(description="AdamW's learning rate at its peak")
+    warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="the share of the steps over which the learning rate rises linearly; then it falls linearly to 0"
     )
-    weight_decay: Annotated[Number, Field(ge=0, lt=1)] = Field(
+    weight_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="AdamW's decoupled weight decay, on all weights but biases and layer norms"
     )
-    max_grad_norm: Annotated[Number, Field(gt=0)] = Field(description="gradients are clipped to this norm")
-    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = Field(
+    max_grad_norm: Annotated[float, Field(gt=0)] = Field(description="gradients are clipped to this norm")
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="the share of a label's probability that the loss spreads evenly over all labels"
     )
     best_metric: Literal["accuracy", "f1", "f1_macro", "loss"] = Field(

@@ -24,7 +24,7 @@ PIPELINE_PARAMS = {
     "model__path": "models/tiny",
     "model__weights_sha256": None,
     "train__epochs": 2,
-    "train__learning_rate": 1e-2,
+    "train__learning_rate": "1e-2",  # written as 1e-2, which DVC reads as a number
 }
 
 # of its own for each process, because two workers may train on the same inputs at the same time

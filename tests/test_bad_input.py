@@ -451,7 +451,7 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "learning_rate: .nan": (
         {"train__learning_rate": float("nan")}, "train.learning_rate: should be a finite number, is nan"
     ),
-    "learning_rate: nan": ({"train__learning_rate": "nan"}, "train.learning_rate: should be a finite number, is nan"),
+    "learning_rate: nan": ({"train__learning_rate": "nan"}, "train.learning_rate: should be a valid number, is 'nan'"),
     "max_grad_norm: .inf": (
         {"train__max_grad_norm": float("inf")}, "train.max_grad_norm: should be a finite number, is inf"
     ),
@@ -565,10 +565,10 @@ def test_an_unknown_section_stops_every_stage_with_params(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "params.yaml: a mapping of sections is expected (dataset, model, tokenize, train)"),
-        (b"# nothing\n", "params.yaml: a mapping of sections is expected (dataset, model, tokenize, train)"),
-        (b"- train\n", "params.yaml: a mapping of sections is expected (dataset, model, tokenize, train)"),
-        (b"1: 2\n", "params.yaml: a mapping of sections is expected (dataset, model, tokenize, train)"),
+        (b"", "params.yaml: a mapping of sections is expected (dataset, model, audit, tokenize, train)"),
+        (b"# nothing\n", "params.yaml: a mapping of sections is expected (dataset, model, audit, tokenize, train)"),
+        (b"- train\n", "params.yaml: a mapping of sections is expected (dataset, model, audit, tokenize, train)"),
+        (b"1: 2\n", "params.yaml: a mapping of sections is expected (dataset, model, audit, tokenize, train)"),
         (b"train: a: b\n", "params.yaml, line 1: not YAML: mapping values are not allowed here"),
         (b"train:\n\tepochs: 1\n", "params.yaml, line 2: not YAML: found character '\\t' that cannot start any token"),
         (b"train:\n  seed: 2024-99-99\n", "params.yaml: not YAML: month must be in 1..12"),

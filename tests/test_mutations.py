@@ -137,6 +137,7 @@ MODULES = {
     "stages/classifier.py": (R, E, B),
     "stages/curves.py": (R, E),
     "stages/dataset.py": (D,),
+    "stages/documents.py": (D, A, T, R, E),
     "stages/download.py": (D,),
     "stages/duplicates.py": (A,),
     "stages/entry.py": STAGES,

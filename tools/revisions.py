@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from stages import entry, paths, provenance, tables
+from stages import documents, entry, paths, provenance, tables
 from tools import verify
 
 WORKSPACE = "workspace"  # as DVC calls the files as they lie there
@@ -98,7 +98,7 @@ def read(revision: str) -> Run:
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
     try:
-        lock = dict(yaml.safe_load(files.read_bytes("dvc.lock"))["stages"])
+        lock = dict(documents.parse(files.read_text("dvc.lock", encoding="utf-8"))["stages"])
     except FileNotFoundError:
         raise entry.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:

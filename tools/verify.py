@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages import entry, evaluate, paths, provenance, tables
+from stages import documents, entry, evaluate, paths, provenance, tables
 
 Document = dict[str, Any]
 MEND = "run `dvc repro`"
@@ -55,7 +55,7 @@ def _listing_hash(files: dict[str, str]) -> str:
 
 def _document(path: Path) -> Document:
     try:
-        return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return dict(documents.parse(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise entry.InputError(f"{path} does not exist: {MEND}") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError) as error:

@@ -1,0 +1,44 @@
+"""YAML as DVC reads it, so that what a stage is given is what dvc.lock says that it was given.
+
+DVC reads YAML 1.2, PyYAML 1.1: there 1e-4 is a string, no and on are booleans, 1:30 is 90 and 010 is 8.
+"""
+
+import re
+from typing import Any
+
+import yaml
+
+FLOAT = (
+    r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?",
+    r"[-+]?\.[0-9]+(?:[eE][-+][0-9]+)?",
+    r"[-+]?\.(?:inf|Inf|INF)",
+    r"\.(?:nan|NaN|NAN)",
+)
+SCALARS = {  # an integer is a float, too: the first pattern that matches holds
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?[0-9]+", "-+0123456789"),
+    "float": ("|".join(FLOAT), "-+.0123456789"),
+}
+
+
+class Loader(yaml.SafeLoader):
+    """PyYAML's safe loader with the booleans, integers and floats of YAML 1.2, decimal ones only."""
+
+
+Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] not in SCALARS]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for kind, (pattern, first) in SCALARS.items():
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"^(?:{pattern})$"), list(first))
+Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+
+
+def parse(text: str) -> Any:
+    """The content of a YAML document.
+
+    Raises:
+        yaml.YAMLError: the text is not YAML.
+        ValueError: a value looks like a date and is none.
+    """
+    return yaml.load(text, Loader=Loader)  # noqa: S506 - a safe loader
