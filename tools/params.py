@@ -24,8 +24,8 @@ CLASSES: dict[str, type[Section]] = {
 }
 
 
-def check() -> dict[str, Section]:
-    """Read every section, and see that the paths it names exist.
+def check(*, paths: bool = True) -> dict[str, Section]:
+    """Read every section and, unless told that data is still to come, see that the paths it names exist.
 
     Raises:
         InputError: names every key that is wrong, in every section.
@@ -37,7 +37,7 @@ def check() -> dict[str, Section]:
             sections[name] = load(name, section, PARAMS)
         except entry.InputError as error:
             problems.append(str(error))
-    for name in ("dataset", "model"):
+    for name in ("dataset", "model") if paths else ():
         path = getattr(sections.get(name), "path", ".")
         if not Path(path).exists():
             problems.append(

@@ -1,10 +1,13 @@
 """Run the pipeline and sum up: the ladder of models, the metrics, what ran and what came from cache.
 
-Run: python -m tools.repro [RECIPE]
+Run: python -m tools.repro [--pull] [--record FILE] [RECIPE]
 
 With the name of a recipe, recipes/NAME.yaml is copied onto params.yaml first, unless that holds edits of its own.
+`--pull` takes from the DVC remote what it has, and makes only the rest. `--record` writes what ran and how long it
+took to a JSON file, for tools.report.
 """
 
+import argparse
 import json
 import logging
 import re
@@ -67,13 +70,13 @@ def use_recipe(name: str) -> None:
     shutil.copyfile(recipe, PARAMS)
 
 
-def reproduce() -> tuple[int, dict[str, str]]:
+def reproduce(*options: str) -> tuple[int, dict[str, str]]:
     """Run `dvc repro` in this process; give its exit code and what became of each stage."""
     from dvc.cli import main as dvc
 
     log = StageLog()
     logging.getLogger("dvc").addHandler(log)
-    return dvc(["repro"]), log.stages
+    return dvc(["repro", *options]), log.stages
 
 
 def summary(stages: dict[str, str], seconds: float) -> Table:
@@ -89,15 +92,24 @@ def summary(stages: dict[str, str], seconds: float) -> Table:
 
 def main() -> None:
     """Check the params, run, sum up."""
-    if len(sys.argv) > 1:
-        use_recipe(sys.argv[1])
+    parser = argparse.ArgumentParser(prog="python -m tools.repro", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("recipe", nargs="?", help="the recipe to copy onto params.yaml first")
+    parser.add_argument("--pull", action="store_true", help="take from the DVC remote what it has")
+    parser.add_argument("--record", type=Path, metavar="FILE", help="write what ran to this JSON file")
+    arguments = parser.parse_args()
+    if arguments.recipe:
+        use_recipe(arguments.recipe)
     params.check()
     start = time.monotonic()
-    code, stages = reproduce()
+    code, stages = reproduce(*(["--pull"] if arguments.pull else []))
     if code:
         sys.exit(1)
+    seconds = time.monotonic() - start
+    if arguments.record:
+        arguments.record.parent.mkdir(parents=True, exist_ok=True)
+        arguments.record.write_text(json.dumps({"seconds": round(seconds), "stages": stages}), encoding="utf-8")
     steps = ladder.rungs()
-    Console().print(ladder.table(steps), "", summary(stages, time.monotonic() - start), sep="\n")
+    Console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
     for finding in ladder.findings(steps):
         print(f"warning: {finding}")
 

@@ -1,0 +1,88 @@
+"""Find out, without any data, whether a stage has to run, so that no GPU is rented for nothing.
+
+Run: python -m tools.gate BASE >> "$GITHUB_OUTPUT"
+
+Prints `run=true` where `dvc repro` would have something to do, and `report=true` where there is something to say of it:
+a run, or a dvc.lock other than at the point where this branch left BASE. Why is said on standard error. In doubt both
+are true. What cannot run at all, a wrong param or a pipeline that DVC cannot read, is an error on this cheap machine.
+
+`dvc repro --dry --allow-missing` is not enough to go by: it calls a stage unchanged whose source file is gone, does not
+see a dvc.lock whose stages do not fit together as long as the data is away, and exits with 255 at the first stage
+behind missing data that has to run.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from stages.entry import InputError, reason
+from tools import params
+
+
+def reasons() -> list[str]:
+    """Why stages have to run, a line each; empty where each stage's inputs are those of dvc.lock.
+
+    Raises:
+        InputError: DVC cannot read the pipeline.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo() as repo:
+            stages = list(repo.index.stages)
+            status = repo.status()
+    except DvcException as error:
+        raise InputError(f"dvc.yaml or dvc.lock cannot be read ({reason(error)}): undo the last edit") from None
+    made = {str(out): out.hash_info for stage in stages for out in stage.outs}
+    mixed = [
+        f"{stage.addressing}: read another {dep} than dvc.lock says was made"
+        for stage in stages
+        for dep in stage.deps
+        if dep.hash_info != made.get(str(dep), dep.hash_info)
+    ]
+    return [*mixed, *_changes(status, set(made))]
+
+
+def _changes(status: dict[str, Any], made: set[str]) -> Iterator[str]:
+    """What `dvc status` names, but for what is only absent: outputs not in the cache, and the stages that read them."""
+    for stage, changes in status.items():
+        for change in changes:
+            if isinstance(change, str):
+                yield f"{stage}: {change}"
+                continue
+            for kind, paths in change.items():
+                for path, what in paths.items():
+                    absent = what == "not in cache" or (what == "deleted" and kind == "changed deps" and path in made)
+                    if not absent:
+                        yield f"{stage}: {kind}: {path}: {what if isinstance(what, str) else _keys(what)}"
+
+
+def _keys(changed: dict[str, str]) -> str:
+    return ", ".join(f"{key} {what}" for key, what in changed.items())
+
+
+def differs(base: str) -> bool:
+    """Whether dvc.lock is another than where this branch left ``base``; True where git cannot tell."""
+    return subprocess.run(["git", "diff", "--quiet", f"{base}...HEAD", "--", "dvc.lock"], check=False).returncode != 0
+
+
+def main() -> None:
+    """Print the answers, and why."""
+    parser = argparse.ArgumentParser(prog="python -m tools.gate", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("base", help="the revision that the branch is to be merged into")
+    base = parser.parse_args().base
+    params.check(paths=False)
+    why = reasons()
+    report = bool(why) or differs(base)
+    print(f"run={str(bool(why)).lower()}\nreport={str(report).lower()}")
+    print("\n".join(why or ["every stage's inputs are those of dvc.lock: nothing to run"]), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    try:  # not entry.run: this machine has DVC, and not the libraries that compute, whose versions that checks
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")
