@@ -2,9 +2,10 @@
 
 Run: python -m tools.gate BASE >> "$GITHUB_OUTPUT"
 
-Prints `run=true` where `dvc repro` would have something to do, and `report=true` where there is something to say of it:
-a run, or a dvc.lock other than at the point where this branch left BASE. Why is said on standard error. In doubt both
-are true. What cannot run at all, a wrong param or a pipeline that DVC cannot read, is an error on this cheap machine.
+Prints `run=true` where `dvc repro` would have something to do, `report=true` where there is something to say of it (a
+run, or another dvc.lock than the base's), and the commits to go by: `head`, and `base`, where this branch left BASE.
+Why is said on standard error. In doubt both are true. What cannot run at all, a wrong param or a pipeline that DVC
+cannot read, is an error here, on a cheap machine.
 
 `dvc repro --dry --allow-missing` is not enough to go by: it calls a stage unchanged whose source file is gone, does not
 see a dvc.lock whose stages do not fit together as long as the data is away, and exits with 255 at the first stage
@@ -64,20 +65,25 @@ def _keys(changed: dict[str, str]) -> str:
     return ", ".join(f"{key} {what}" for key, what in changed.items())
 
 
-def differs(base: str) -> bool:
-    """Whether dvc.lock is another than where this branch left ``base``; True where git cannot tell."""
-    return subprocess.run(["git", "diff", "--quiet", f"{base}...HEAD", "--", "dvc.lock"], check=False).returncode != 0
+def commits(revision: str) -> tuple[str, str]:
+    """The commit where this branch left ``revision``, and the one it is at."""
+    found = subprocess.run(["git", "merge-base", revision, "HEAD"], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise InputError(f"{revision}: git finds no commit that HEAD has in common with it: fetch the whole history")
+    return found.stdout.strip(), subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
 
 
 def main() -> None:
     """Print the answers, and why."""
     parser = argparse.ArgumentParser(prog="python -m tools.gate", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("base", help="the revision that the branch is to be merged into")
-    base = parser.parse_args().base
+    base, head = commits(parser.parse_args().base)
     params.check(paths=False)
     why = reasons()
-    report = bool(why) or differs(base)
-    print(f"run={str(bool(why)).lower()}\nreport={str(report).lower()}")
+    other = subprocess.run(["git", "diff", "--quiet", base, head, "--", "dvc.lock"], check=False).returncode
+    answers = {"run": bool(why), "report": bool(why or other)}
+    print("\n".join(f"{name}={str(answer).lower()}" for name, answer in answers.items()))
+    print(f"base={base}\nhead={head}")
     print("\n".join(why or ["every stage's inputs are those of dvc.lock: nothing to run"]), file=sys.stderr)
 
 

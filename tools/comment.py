@@ -1,0 +1,79 @@
+"""Post a file as a pull request's one comment: the first time it is written, then it is edited in place.
+
+Run: python -m tools.comment report/report.md
+
+In the environment: GITHUB_API_URL and GITHUB_REPOSITORY, which every job on GitHub has, PULL_REQUEST, its number, and
+GITHUB_TOKEN, which may write pull requests.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from stages import entry
+
+MARKER = "<!-- retune report -->"  # the comment's first line, which nobody sees
+PAGE = 100  # comments at a time, the most that GitHub gives
+
+
+def post(body: str, repository: str, number: str) -> str:
+    """Write or edit the comment; give its address."""
+    issue = f"/repos/{repository}/issues/{number}/comments"
+    # a person may quote the marker; only what a bot wrote is ours to edit
+    ours = [one for one in _comments(issue) if one["user"]["type"] == "Bot" and one["body"].startswith(MARKER)]
+    content = {"body": f"{MARKER}\n{body}"}
+    if ours:
+        return str(_ask("PATCH", f"/repos/{repository}/issues/comments/{ours[0]['id']}", content)["html_url"])
+    return str(_ask("POST", issue, content)["html_url"])
+
+
+def _comments(issue: str) -> Iterator[dict[str, Any]]:
+    page, found = 1, PAGE
+    while found == PAGE:
+        comments = _ask("GET", f"{issue}?per_page={PAGE}&page={page}")
+        yield from comments
+        page, found = page + 1, len(comments)
+
+
+def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
+    url = _environment("GITHUB_API_URL") + path
+    if not url.startswith(("https://", "http://")):
+        raise entry.InputError(f"GITHUB_API_URL: {url} is no web address")
+    headers = {"Authorization": f"Bearer {_environment('GITHUB_TOKEN')}", "Accept": "application/vnd.github+json"}
+    data = json.dumps(content).encode() if content else None
+    try:
+        with urlopen(Request(url, data, headers, method=method), timeout=60) as answer:  # noqa: S310 - seen to above
+            return json.load(answer)
+    except HTTPError as error:
+        error.close()
+        denied = error.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
+        mend = "give the job `pull-requests: write`" if denied else "run the job again"
+        raise entry.InputError(f"{method} {path}: GitHub answered {error.code}: {mend}") from None
+    except URLError as error:
+        raise entry.InputError(
+            f"{method} {path}: GitHub cannot be reached ({error.reason}): run the job again"
+        ) from None
+
+
+def _environment(name: str) -> str:
+    if not os.environ.get(name):
+        raise entry.InputError(f"{name} is not set: tools.comment needs it in its environment")
+    return os.environ[name]
+
+
+def main() -> None:
+    """Post the file."""
+    parser = argparse.ArgumentParser(prog="python -m tools.comment", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", type=Path, help="the comment, in Markdown")
+    body = parser.parse_args().file.read_text(encoding="utf-8")
+    print(post(body, _environment("GITHUB_REPOSITORY"), _environment("PULL_REQUEST")))
+
+
+if __name__ == "__main__":
+    entry.run(main)

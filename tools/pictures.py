@@ -1,0 +1,127 @@
+"""Draw the results of two revisions side by side: the confusion matrices, and the curves of both trainings.
+
+Run: python -m tools.pictures BASE [HEAD] [--to FOLDER]
+
+HEAD is the workspace unless it is named. Both are read through DVC, from its cache or remote. A side that has no
+results is left out.
+"""
+
+import argparse
+import csv
+import io
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from stages import entry
+from tools.revisions import WORKSPACE
+
+CONFUSION = "metrics/plots/confusion_matrix.csv"
+TRAINING = "metrics/curves/training.csv"
+VALIDATION = "metrics/curves/validation.csv"
+WRITTEN = 15  # labels at most, for the confusion matrices to have figures in their cells
+
+Rows = list[dict[str, str]]
+
+
+class Side(NamedTuple):
+    """The tables of a revision, under the name its pictures bear."""
+
+    title: str
+    tables: dict[str, Rows]
+
+
+def read(revision: str, title: str) -> Side | None:
+    """Read a revision's tables, None where it has none.
+
+    Raises:
+        InputError: git does not know the revision, or a table cannot be fetched.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.scm import SCMError
+
+    tables: dict[str, Rows] = {}
+    try:
+        with closing(DVCFileSystem(rev=None if revision == WORKSPACE else revision)) as files:
+            for name in (CONFUSION, TRAINING, VALIDATION):
+                tables[name] = list(csv.DictReader(io.StringIO(files.read_text(name, encoding="utf-8"))))
+    except SCMError as error:
+        raise entry.InputError(f"{revision}: {error}: name a branch, tag or commit") from None
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
+        raise entry.InputError(f"{revision}: cannot be fetched ({entry.reason(error)}): run `dvc pull`") from None
+    return Side(title, tables)
+
+
+def confusion(sides: list[Side]) -> Figure:
+    """The confusion matrices, each row in shares of its label."""
+    names = list(dict.fromkeys(row[key] for key in ("label", "prediction") for side in sides for row in _pairs(side)))
+    size = min(max(4.0, 0.6 * len(names) + 1.5), 12.0)
+    figure = Figure(figsize=(size * len(sides), size), dpi=120, layout="constrained")
+    panels = figure.subplots(1, len(sides), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, side in zip(panels, sides, strict=True):
+        counts = np.zeros((len(names), len(names)))
+        for row in _pairs(side):
+            counts[names.index(row["label"]), names.index(row["prediction"])] += 1
+        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.set(title=f"{side.title}: accuracy {np.trace(counts) / counts.sum():.4f}", xlabel="prediction")
+        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+        axes.set_yticks(range(len(names)), names)
+        for (label, prediction), share in np.ndenumerate(shares) if len(names) <= WRITTEN else ():
+            colour = "white" if share > 0.5 else "black"
+            axes.text(prediction, label, f"{share:.2f}", ha="center", va="center", fontsize=8, color=colour)
+    panels[0].set_ylabel("label")
+    return figure
+
+
+def curves(sides: list[Side]) -> Figure:
+    """The losses over the epochs and, below, the scores on validation; the sides share their scales."""
+    figure = Figure(figsize=(5 * len(sides), 6), dpi=120, layout="constrained")
+    panels = figure.subplots(2, len(sides), sharex=True, sharey="row", squeeze=False)
+    for (losses, scores), side in zip(panels.T, sides, strict=True):
+        _plot(losses, side.tables[TRAINING], "loss", "training", linewidth=1, alpha=0.6)
+        _plot(losses, side.tables[VALIDATION], "loss", "validation", marker="o")
+        _plot(scores, side.tables[VALIDATION], "accuracy", "accuracy", marker="o")
+        _plot(scores, side.tables[VALIDATION], "f1", "weighted F1", marker="s", linestyle="--")
+        losses.set(title=side.title)
+        scores.set(xlabel="epoch")
+    for axes, what in zip(panels[:, 0], ("loss", "score on validation"), strict=True):
+        axes.set_ylabel(what)
+        axes.legend()
+    return figure
+
+
+def _pairs(side: Side) -> Rows:
+    return side.tables[CONFUSION]
+
+
+def _plot(axes: Any, table: Rows, column: str, label: str, **style: Any) -> None:
+    axes.plot([float(row["epoch"]) for row in table], [float(row[column]) for row in table], label=label, **style)
+
+
+def main() -> None:
+    """Draw and save."""
+    parser = argparse.ArgumentParser(prog="python -m tools.pictures", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("base", help="a revision")
+    parser.add_argument("head", nargs="?", default=WORKSPACE, help="another, by default the workspace")
+    parser.add_argument("--to", type=Path, default=Path("report"), metavar="FOLDER", help="by default report")
+    given = parser.parse_args()
+    mpl.rcParams["text.parse_math"] = False  # label names are no formulas
+    found = [read(given.base, f"base {given.base[:12]}"), read(given.head, f"head {given.head[:12]}")]
+    sides = [side for side in found if side]
+    if not sides:
+        raise entry.InputError(f"{given.base}, {given.head}: neither has results to draw: run `dvc repro`")
+    given.to.mkdir(parents=True, exist_ok=True)
+    for name, draw in (("confusion_matrices.png", confusion), ("curves.png", curves)):
+        draw(sides).savefig(given.to / name)
+        print(given.to / name)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,94 @@
+"""What a pull request is told of its results: verdict and metrics against the base, what ran, where, how long.
+
+Run: python -m tools.report BASE > report/report.md
+
+BASE is a revision; its results and those in the workspace are read through DVC. Where they are there, report/run.json
+(from tools.repro --record) says what ran and report/verified.txt (what tools.verify said) whether it belongs together.
+"""
+
+import argparse
+import json
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from stages import entry
+from tools import comparison, rendering, revisions
+
+RUN = Path("report/run.json")
+VERIFIED = Path("report/verified.txt")
+PROVENANCE = Path("models/classifier/provenance.json")
+
+
+def compared(base: str) -> str:
+    """The verdict, metrics with intervals, per-class F1, params and inputs that differ."""
+    try:
+        result = comparison.compare(revisions.read_side(base), revisions.read_side(revisions.WORKSPACE))
+    except entry.InputError as error:
+        return f"**not compared**: {error}"
+    return rendering.markdown(result)
+
+
+def tracked(base: str) -> str:
+    """All of metrics.json that changed, as `dvc metrics diff` has it."""
+    found = subprocess.run(["dvc", "metrics", "diff", "--json", base], capture_output=True, text=True, check=False)
+    files = json.loads(found.stdout or "{}")
+    rows = [
+        (comparison.code(name), _number(values.get("old")), _number(values.get("new")))
+        for file in files.values()
+        for name, values in file.items()
+    ]
+    return _folded("metrics.json", _table(("metric", "base", "head"), rows)) if rows else "metrics.json: no change."
+
+
+def ran(_: str) -> str:
+    """What ran, what came from the cache, and the minutes it took."""
+    if not RUN.exists():
+        return "Nothing had to run: dvc.lock has every result."
+    run = json.loads(RUN.read_text(encoding="utf-8"))
+    rows = [(comparison.code(stage), outcome) for stage, outcome in run["stages"].items()]
+    return f"{_table(('stage', ''), rows)}\n\nThe run took {run['seconds'] / 60:.1f} minutes."
+
+
+def machine(_: str) -> str:
+    """Where the classifier was trained."""
+    try:
+        made = json.loads(PROVENANCE.read_text(encoding="utf-8"))["machine"]
+    except FileNotFoundError:
+        return ""
+    device, precision = comparison.code(made["device"]), made["precision"]
+    return f"The classifier was trained on {device}, in {precision}."
+
+
+def verified(_: str) -> str:
+    """What tools.verify said."""
+    said = VERIFIED.read_text(encoding="utf-8").strip() if VERIFIED.exists() else "error: tools.verify was not run"
+    return said if not said.startswith("error") else f"**Not verified**\n\n```text\n{said}\n```"
+
+
+SECTIONS = (compared, tracked, ran, machine, verified)
+
+
+def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    rules = tuple("---" for _ in columns)
+    return "\n".join("| " + " | ".join(row) + " |" for row in (columns, rules, *rows))
+
+
+def _folded(title: str, body: str) -> str:
+    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+def main() -> None:
+    """Print the report."""
+    parser = argparse.ArgumentParser(prog="python -m tools.report", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("base", help="the revision to compare with")
+    base = parser.parse_args().base
+    print("\n\n".join(text for section in SECTIONS if (text := section(base))))
+
+
+if __name__ == "__main__":
+    entry.run(main)
