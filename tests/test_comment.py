@@ -1,0 +1,66 @@
+"""`python -m tools.comment` writes a pull request's one comment and then edits it, on a stand-in for GitHub."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import github_server
+import pytest
+from conftest import TREE, run
+from github_server import GitHubServer
+
+from tools.comment import MARKER
+
+
+@pytest.fixture
+def github() -> Iterator[GitHubServer]:
+    with github_server.serve() as server:
+        yield server
+
+
+def comment(github: GitHubServer, folder: Path, text: str, **environment: str) -> CompletedProcess[str]:
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    known = {
+        "GITHUB_API_URL": github.url,
+        "GITHUB_REPOSITORY": github_server.REPOSITORY,
+        "GITHUB_TOKEN": github_server.TOKEN,
+        "PULL_REQUEST": github_server.NUMBER,
+    }
+    command = ("python", "-m", "tools.comment", str(folder / "report.md"))
+    return run(*command, cwd=TREE, check=False, env=known | environment)
+
+
+def test_the_comment_is_written_once_and_then_edited(github: GitHubServer, tmp_path: Path) -> None:
+    for text in ("first", "second: ü"):
+        assert comment(github, tmp_path, text).returncode == 0
+    assert [one["body"] for one in github.comments] == [f"{MARKER}\nsecond: ü"]
+
+
+def test_the_comment_is_found_behind_many_others(github: GitHubServer, tmp_path: Path) -> None:
+    for number in range(100):
+        github.write(f"remark {number}", "User")
+    github.write(f"{MARKER}\nfirst", "Bot")
+    comment(github, tmp_path, "second")
+    assert len(github.comments) == 101
+    assert github.comments[-1]["body"].endswith("second")
+
+
+def test_a_persons_comment_with_the_marker_is_left_alone(github: GitHubServer, tmp_path: Path) -> None:
+    github.write(f"{MARKER}\nmine", "User")
+    comment(github, tmp_path, "report")
+    assert [one["body"] for one in github.comments] == [f"{MARKER}\nmine", f"{MARKER}\nreport"]
+
+
+def test_a_token_that_may_not_write_is_an_error_in_one_line_without_the_token(
+    github: GitHubServer, tmp_path: Path
+) -> None:
+    done = comment(github, tmp_path, "report", GITHUB_TOKEN="not-the-token")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: GET /repos/owner/repository/issues/7/comments?per_page=100&page=1: GitHub")
+    assert done.stderr.endswith("answered 403: give the job `pull-requests: write`\n")
+    assert "not-the-token" not in done.stderr
+
+
+def test_a_missing_variable_is_named(github: GitHubServer, tmp_path: Path) -> None:
+    done = comment(github, tmp_path, "report", PULL_REQUEST="")
+    assert done.stderr == "error: PULL_REQUEST is not set: tools.comment needs it in its environment\n"

@@ -1,0 +1,112 @@
+"""`python -m tools.gate` tells, in a clone without any data, whether a stage has to run; in doubt it says yes."""
+
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+import yaml
+from conftest import PIPELINE_PARAMS, git, run, set_params
+
+COMPUTING = ("torch", "transformers", "datasets", "pyarrow", "numpy", "sklearn", "scipy")
+
+
+@pytest.fixture
+def bare(pipeline: Path, tmp_path: Path) -> Path:
+    """A clone of the pipeline without its cache."""
+    git("clone", "--quiet", str(pipeline), str(tmp_path / "bare"), cwd=tmp_path)
+    return tmp_path / "bare"
+
+
+def gate(clone: Path) -> CompletedProcess[str]:
+    return run("python", "-m", "tools.gate", "origin/HEAD", cwd=clone, check=False)
+
+
+def answers(clone: Path) -> dict[str, str]:
+    return dict(line.split("=") for line in gate(clone).stdout.splitlines())
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+def test_it_stays_shut_where_no_stage_is_touched(bare: Path) -> None:
+    append(bare / "README.md", "More.\n")
+    append(bare / "params.yaml", "# a comment\n")
+    git("commit", "--quiet", "--all", "--message", "words", cwd=bare)
+    head = git("rev-parse", "HEAD", cwd=bare).strip()
+    base = git("rev-parse", "origin/HEAD", cwd=bare).strip()
+    assert answers(bare) == {"run": "false", "report": "false", "base": base, "head": head}
+
+
+@pytest.mark.parametrize("doing", ["param", "module", "source", "source gone", "metrics gone", "no lock", "command"])
+def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, doing: str) -> None:
+    if doing == "param":
+        set_params(bare, **PIPELINE_PARAMS | {"train__seed": 3})
+    elif doing == "module":
+        append(bare / "stages/plots.py", "# more\n")
+    elif doing == "source":
+        append(bare / "data/small/test.csv", "one more,joy\n")
+    elif doing == "source gone":  # `dvc repro --dry --allow-missing` takes it for unchanged
+        (bare / "data/small/train.csv").unlink()
+    elif doing == "metrics gone":
+        (bare / "metrics/metrics.json").unlink()
+    elif doing == "no lock":
+        (bare / "dvc.lock").unlink()
+    else:
+        definition = (bare / "dvc.yaml").read_text(encoding="utf-8")
+        (bare / "dvc.yaml").write_text(definition.replace("exec python -m stages.train", "python -m stages.train"))
+    found = answers(bare)
+    assert (found["run"], found["report"]) == ("true", "true")
+
+
+def test_it_opens_where_a_merge_has_mixed_two_runs_in_the_lock(bare: Path) -> None:
+    # with the data away, neither `dvc status` nor `dvc repro --dry --allow-missing` sees it
+    lock = yaml.safe_load((bare / "dvc.lock").read_text(encoding="utf-8"))
+    next(dep for dep in lock["stages"]["evaluate"]["deps"] if dep["path"] == "models/classifier")["md5"] = "0" * 32
+    (bare / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    done = gate(bare)
+    assert "run=true" in done.stdout
+    assert done.stderr == "evaluate: read another models/classifier than dvc.lock says was made\n"
+
+
+def test_results_committed_by_hand_are_reported_without_a_run(bare: Path) -> None:
+    git("checkout", "--quiet", "--detach", cwd=bare)
+    lock = (bare / "dvc.lock").read_text(encoding="utf-8")
+    (bare / "dvc.lock").write_text(lock.replace("schema: '2.0'", "schema:  '2.0'"), encoding="utf-8")
+    git("commit", "--quiet", "--all", "--message", "a run", cwd=bare)
+    found = answers(bare)
+    assert (found["run"], found["report"]) == ("false", "true")
+
+
+def test_a_wrong_param_fails_on_the_cheap_machine(bare: Path) -> None:
+    set_params(bare, **PIPELINE_PARAMS | {"train__epochs": 0})
+    done = gate(bare)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: params.yaml, line ")
+    assert "train.epochs: should be greater than or equal to 1" in done.stderr
+
+
+def test_a_lock_that_is_no_yaml_fails_on_the_cheap_machine(bare: Path) -> None:
+    append(bare / "dvc.lock", "<<<<<<< HEAD\n")
+    done = gate(bare)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: dvc.yaml or dvc.lock cannot be read (")
+
+
+def test_a_clone_without_its_history_is_told_to_fetch_it(bare: Path, tmp_path: Path) -> None:
+    git("commit", "--quiet", "--allow-empty", "--message", "more", cwd=bare)
+    git("clone", "--quiet", "--depth", "1", bare.as_uri(), "shallow", cwd=tmp_path)
+    done = run("python", "-m", "tools.gate", "HEAD~1", cwd=tmp_path / "shallow", check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: HEAD~1: git finds no commit that HEAD has in common with it: fetch the whole history\n"
+    )
+
+
+def test_it_needs_none_of_the_libraries_that_compute(bare: Path) -> None:
+    script = (
+        f"import runpy, sys; sys.modules.update(dict.fromkeys({COMPUTING}));"
+        "sys.argv = ['gate', 'origin/HEAD']; runpy.run_module('tools.gate', run_name='__main__')"
+    )
+    assert "run=false" in run("python", "-c", script, cwd=bare).stdout
