@@ -188,5 +188,6 @@ def _evaluate(expression: str, context: dict[str, Any]) -> Any:
 
 
 def read_workflow(path: Path) -> dict[str, Any]:
-    """A workflow file; YAML reads its key `on` as true."""
-    return dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    """A workflow file; YAML takes its key `on` for true."""
+    document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {"on" if key is True else key: value for key, value in document.items()}

