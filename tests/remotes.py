@@ -1,6 +1,7 @@
 """Servers that hold a DVC remote, each with a key that may write and one that may only read: real S3, real ssh."""
 
 import getpass
+import os
 import re
 import shutil
 import socket
@@ -73,6 +74,8 @@ def ssh(folder: Path) -> Iterator[tuple[str, str, str]]:
         "Subsystem": "sftp internal-sftp",
     }
     (keys / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # what starts the service would have made it
     command = [sshd() or "sshd", "-D", "-e", "-f", str(keys / "sshd_config")]
     with _started(command, "Server listening on"):
         address = f"ssh://{getpass.getuser()}@127.0.0.1:{port}{folder}/store"

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import TREE, run
-from runners import read_workflow
+from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from runners import Runners, read_workflow
 
 FILES = sorted((TREE / ".github/workflows").glob("*.yml"))
 ACTIONLINT = TREE / "tests/actionlint"
@@ -110,3 +110,24 @@ def test_every_variable_and_secret_of_the_workflows_is_explained() -> None:
     assert len(named) > 5
     for name in named:
         assert f"`{name}`" in page, name
+
+
+def test_the_gate_job_as_it_is_written_opens_for_a_param_and_stays_shut_for_a_page(
+    pipeline: Path, tmp_path: Path
+) -> None:
+    git("clone", "--quiet", str(pipeline), "clone", cwd=tmp_path)
+    clone = tmp_path / "clone"
+    git("branch", "--force", "main", cwd=clone)
+    (clone / "README.md").write_text("Other words.\n")
+    git("checkout", "--quiet", "-b", "words", cwd=clone)
+    git("commit", "--quiet", "--all", "--message", "words", cwd=clone)
+    set_params(clone, **PIPELINE_PARAMS | {"train__seed": 3})
+    git("checkout", "--quiet", "-b", "seed", cwd=clone)
+    git("commit", "--quiet", "--all", "--message", "seed", cwd=clone)
+    for branch, opens in (("words", "false"), ("seed", "true")):
+        event = {"pull_request": {"head": {"repo": {"full_name": "owner/name"}}}}
+        github = {"repository": "owner/name", "head_ref": branch, "base_ref": "main", "event": event}
+        runners = Runners(EXPERIMENT, clone, tmp_path / branch, {"github": github, "secrets": {}, "vars": {}}, {}, {})
+        job = runners.play_job("gate", {})
+        assert job.conclusion == "success", job.log
+        assert (job.outputs["run"], job.outputs["report"]) == (opens, opens)
