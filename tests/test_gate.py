@@ -34,7 +34,7 @@ def test_it_stays_shut_where_no_stage_is_touched(bare: Path) -> None:
     append(bare / "params.yaml", "# a comment\n")
     git("commit", "--quiet", "--all", "--message", "words", cwd=bare)
     head = git("rev-parse", "HEAD", cwd=bare).strip()
-    base = git("rev-parse", "origin/HEAD", cwd=bare).strip()
+    base = git("rev-parse", "--short=12", "origin/HEAD", cwd=bare).strip()
     assert answers(bare) == {"run": "false", "report": "false", "base": base, "head": head}
 
 

@@ -70,7 +70,8 @@ def commits(revision: str) -> tuple[str, str]:
     found = subprocess.run(["git", "merge-base", revision, "HEAD"], capture_output=True, text=True, check=False)
     if found.returncode:
         raise InputError(f"{revision}: git finds no commit that HEAD has in common with it: fetch the whole history")
-    return found.stdout.strip(), subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
+    base = subprocess.check_output(["git", "rev-parse", "--short=12", found.stdout.strip()], text=True)  # to be read
+    return base.strip(), subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
 
 
 def main() -> None:

@@ -42,11 +42,14 @@ def read(revision: str, title: str) -> Side | None:
         InputError: git does not know the revision, or a table cannot be fetched.
     """
     from dvc.api import DVCFileSystem
+    from dvc.repo import Repo
     from dvc.scm import SCMError
 
+    with Repo() as here:
+        config = dict(here.config)  # the remote is this clone's, whatever the revision had
     tables: dict[str, Rows] = {}
     try:
-        with closing(DVCFileSystem(rev=None if revision == WORKSPACE else revision)) as files:
+        with closing(DVCFileSystem(rev=None if revision == WORKSPACE else revision, config=config)) as files:
             for name in (CONFUSION, TRAINING, VALIDATION):
                 tables[name] = list(csv.DictReader(io.StringIO(files.read_text(name, encoding="utf-8"))))
     except SCMError as error:
@@ -70,7 +73,7 @@ def confusion(sides: list[Side]) -> Figure:
             counts[names.index(row["label"]), names.index(row["prediction"])] += 1
         shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        axes.set(title=f"{side.title}: accuracy {np.trace(counts) / counts.sum():.4f}", xlabel="prediction")
+        axes.set(title=f"{side.title}, accuracy {np.trace(counts) / counts.sum():.4f}", xlabel="prediction")
         axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
         axes.set_yticks(range(len(names)), names)
         for (label, prediction), share in np.ndenumerate(shares) if len(names) <= WRITTEN else ():
@@ -113,7 +116,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=Path("report"), metavar="FOLDER", help="by default report")
     given = parser.parse_args()
     mpl.rcParams["text.parse_math"] = False  # label names are no formulas
-    found = [read(given.base, f"base {given.base[:12]}"), read(given.head, f"head {given.head[:12]}")]
+    found = [read(given.base, f"base: {given.base[:12]}"), read(given.head, f"head: {given.head[:12]}")]
     sides = [side for side in found if side]
     if not sides:
         raise entry.InputError(f"{given.base}, {given.head}: neither has results to draw: run `dvc repro`")
