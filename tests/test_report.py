@@ -35,6 +35,12 @@ def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(cop
     assert "| 0.5000 |" in said
 
 
+def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path) -> None:
+    said = report(copy)
+    assert "| majority class |" in said
+    assert "**Warning**: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
+
+
 def test_what_does_not_verify_is_said(copy: Path) -> None:
     (copy / "report").mkdir()
     (copy / "report/verified.txt").write_text("error: metrics/metrics.json is not what evaluate had\n")

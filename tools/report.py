@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from stages import entry
-from tools import comparison, rendering, revisions
+from tools import comparison, ladder, rendering, revisions
 
 RUN = Path("report/run.json")
 VERIFIED = Path("report/verified.txt")
@@ -49,6 +49,14 @@ def tracked(base: str) -> str:
     return _folded("metrics.json", _table(("metric", "base", "head"), rows)) if rows else "metrics.json: no change."
 
 
+def climbed(_: str) -> str:
+    """The ladder of baselines below the model, and a warning where it does not stand above them."""
+    steps = ladder.rungs()
+    rows = [(rung.model, f"{rung.validation_f1:.4f}", f"{rung.accuracy:.4f}", f"{rung.f1:.4f}") for rung in steps]
+    table = _table(("model", "validation F1", "test accuracy", "test F1"), rows)
+    return "\n\n".join([table, *(f"**Warning**: {finding}." for finding in ladder.findings(steps))])
+
+
 def ran(_: str) -> str:
     """What ran, what came from the cache, and the minutes it took."""
     if not RUN.exists():
@@ -74,7 +82,7 @@ def verified(_: str) -> str:
     return said if not said.startswith("error") else f"**Not verified**\n\n```text\n{said}\n```"
 
 
-SECTIONS = (title, compared, tracked, ran, machine, verified)
+SECTIONS = (title, compared, climbed, tracked, ran, machine, verified)
 
 
 def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -87,7 +95,7 @@ def _folded(title: str, body: str) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:
