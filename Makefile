@@ -4,8 +4,8 @@ RECIPE ?=
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
-# two tests at a time: most of a test's time is one process that starts another
-WORKERS := --numprocesses 2 --dist loadgroup
+# two files of tests at a time, in the order of tests/conftest.py: most of a test's time is a process that starts another
+WORKERS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 INSTALLED := $(VENV)/.installed
 # an absolute path, because stages are started by DVC as `python`

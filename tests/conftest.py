@@ -31,6 +31,8 @@ PIPELINE_PARAMS = {
 CHECKPOINTS = tempfile.TemporaryDirectory(prefix="retune-checkpoints-")
 os.environ["RETUNE_CHECKPOINTS"] = CHECKPOINTS.name
 
+LONGEST_FIRST = ("test_readme.py", "test_mutations.py", "test_ci.py")
+
 needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")
 
 
@@ -161,6 +163,12 @@ def copy(pipeline: Path, tmp_path: Path) -> Path:
 def stages_run(folder: Path) -> list[str]:
     """Run `dvc repro` and give the stages that ran."""
     return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", cwd=folder).stdout, re.MULTILINE)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that of two workers none is left alone with one at the end."""
+    order = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
