@@ -31,6 +31,9 @@ PIPELINE_PARAMS = {
 CHECKPOINTS = tempfile.TemporaryDirectory(prefix="retune-checkpoints-")
 os.environ["RETUNE_CHECKPOINTS"] = CHECKPOINTS.name
 
+# two workers have more threads than there are cores: one that waits is not to keep a core busy
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 LONGEST_FIRST = ("test_readme.py", "test_mutations.py", "test_ci.py")
 
 needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")

@@ -37,13 +37,13 @@ def test_another_learning_rate_runs_train_and_evaluate_and_back_again_nothing(co
 
 def test_another_max_length_leaves_download_alone(copy: Path) -> None:
     set_params(copy, **PIPELINE_PARAMS, tokenize__max_length=16)
-    assert stages_run(copy) == ["tokenize", "train", "evaluate"]
+    assert stages_run(copy) == ["tokenize", "train", "evaluate", "baselines"]
 
 
 def test_another_test_row_leaves_train_alone(copy: Path) -> None:
     file = copy / "data/small/test.csv"
     file.write_text(file.read_text(encoding="utf-8") + "one more day by the sea,joy\n", encoding="utf-8")
-    assert stages_run(copy) == ["download", "tokenize", "evaluate"]
+    assert stages_run(copy) == ["download", "audit", "tokenize", "evaluate", "baselines"]
 
 
 def test_the_metrics_are_a_handful_of_rounded_numbers(pipeline: Path) -> None:
