@@ -17,6 +17,7 @@ import pytest
 import yaml
 from conftest import DEFAULTS, PIPELINE_PARAMS, TREE, git, set_params, stages_run
 from dvc.repo import Repo
+from networkx import ancestors
 
 from stages import provenance
 from tools.params import CLASSES
@@ -288,6 +289,23 @@ def seeing(clone: Path) -> set[str]:
 def test_dvc_sees_a_mutation_where_the_table_says(mutated: Path, name: str) -> None:
     TABLE[name].change(mutated)
     assert seeing(mutated) == set(TABLE[name].seen_by)
+
+
+@pytest.fixture(scope="module")
+def behind(pipeline: Path) -> dict[str, set[str]]:
+    """The stages behind each stage, by DVC's graph."""
+    with Repo(str(pipeline)) as repo:
+        graph = repo.index.graph  # an edge leads from a stage to one that it needs
+        return {stage.name: {other.name for other in ancestors(graph, stage)} for stage in graph}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_the_stages_that_run_see_the_mutation_or_stand_behind_one_that_does(
+    behind: dict[str, set[str]], name: str
+) -> None:
+    mutation = TABLE[name]
+    reached = {stage for seeing in mutation.seen_by for stage in behind[seeing]}
+    assert set(mutation.seen_by) <= set(mutation.run) <= set(mutation.seen_by) | reached
 
 
 def test_dvc_sees_another_source_of_the_data(mutated: Path) -> None:
