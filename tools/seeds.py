@@ -42,7 +42,7 @@ def table(names: list[str]) -> Table:
     with Repo() as repo:
         shown = repo.metrics.show(revs=names)
     figures = [shown[name]["data"][paths.METRICS]["data"] for name in names]
-    result = Table("", *figures[0], box=None, pad_edge=False)
+    result = Table("", *(name.replace("_", "\n") for name in figures[0]), box=None, pad_edge=False)
     for name, row in zip(names, figures, strict=True):
         result.add_row(name, *(f"{value:.4f}" for value in row.values()))
     columns = list(zip(*(row.values() for row in figures), strict=True))
