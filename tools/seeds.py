@@ -29,10 +29,10 @@ def experiments(seeds: int) -> list[str]:
     commit = _git("rev-parse", "--short", "HEAD")
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
     for seed, name in enumerate(names, 1):
-        if name not in _known():
+        if name not in _known(commit):
             _dvc("exp", "run", "--quiet", "--queue", "--name", name, "--set-param", f"train.seed={seed}")
     _dvc("exp", "run", "--run-all", "--jobs", "1")
-    if missing := [name for name in names if name not in _known()]:
+    if missing := [name for name in names if name not in _known(commit)]:
         raise entry.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`")
     return names
 
@@ -52,9 +52,9 @@ def table(names: list[str]) -> Table:
     return result
 
 
-def _known() -> list[str]:
+def _known(commit: str) -> list[str]:
     return subprocess.run(
-        ["dvc", "exp", "list", "--name-only", "--rev", "HEAD"], check=True, capture_output=True, text=True
+        ["dvc", "exp", "list", "--name-only", "--rev", commit], check=True, capture_output=True, text=True
     ).stdout.split()
 
 
