@@ -9,7 +9,6 @@ results is left out.
 import argparse
 import csv
 import io
-from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from stages import entry
-from tools.revisions import WORKSPACE
+from tools.revisions import WORKSPACE, files_at
 
 CONFUSION = "metrics/plots/confusion_matrix.csv"
 TRAINING = "metrics/curves/training.csv"
@@ -41,23 +40,15 @@ def read(revision: str, title: str) -> Side | None:
     Raises:
         InputError: git does not know the revision, or a table cannot be fetched.
     """
-    from dvc.api import DVCFileSystem
-    from dvc.repo import Repo
-    from dvc.scm import SCMError
-
-    with Repo() as here:
-        config = dict(here.config)  # the remote is this clone's, whatever the revision had
     tables: dict[str, Rows] = {}
-    try:
-        with closing(DVCFileSystem(rev=None if revision == WORKSPACE else revision, config=config)) as files:
+    with files_at(revision) as files:
+        try:
             for name in (CONFUSION, TRAINING, VALIDATION):
                 tables[name] = list(csv.DictReader(io.StringIO(files.read_text(name, encoding="utf-8"))))
-    except SCMError as error:
-        raise entry.InputError(f"{revision}: {error}: name a branch, tag or commit") from None
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
-        raise entry.InputError(f"{revision}: cannot be fetched ({entry.reason(error)}): run `dvc pull`") from None
+        except FileNotFoundError:
+            return None
+        except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
+            raise entry.InputError(f"{revision}: cannot be fetched ({entry.reason(error)}): run `dvc pull`") from None
     return Side(title, tables)
 
 

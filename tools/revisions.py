@@ -1,6 +1,7 @@
 """What the pipeline gave at a revision, read through DVC from its cache or remote: nothing is checked out."""
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -62,20 +63,7 @@ def read(revision: str) -> Run:
         InputError: there is no such revision, it has no run of the pipeline or one that does not hold together, or its
             predictions are nowhere to be had.
     """
-    from dvc.api import DVCFileSystem
-    from dvc.repo import Repo
-    from dvc.scm import RevError, resolve_rev
-
-    with Repo() as here:
-        config = dict(here.config)  # the remote and the cache are this clone's, whatever the revision had
-        try:
-            commit = None if revision == WORKSPACE else resolve_rev(here.scm, revision)
-        except RevError as error:
-            raise entry.InputError(
-                f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
-                "`dvc exp list --all-commits`); one that only the git remote has needs `git fetch`"
-            ) from None
-    with closing(DVCFileSystem(rev=commit, config=config)) as files:
+    with files_at(revision) as files:
         lock = _lock(files, revision)
         table = _predictions(files, revision, lock)
     made = {out["path"] for stage in lock.values() for out in stage.get("outs", [])}
@@ -94,6 +82,30 @@ def read(revision: str) -> Run:
         },
         inputs={path: digest for path, digest in deps.items() if path not in made},
     )
+
+
+@contextmanager
+def files_at(revision: str) -> Iterator[Any]:
+    """The files of a revision, or of the workspace, as a file system: git's, and DVC's from its cache or remote.
+
+    Raises:
+        InputError: there is no such revision.
+    """
+    from dvc.api import DVCFileSystem
+    from dvc.repo import Repo
+    from dvc.scm import RevError, resolve_rev
+
+    with Repo() as here:
+        config = dict(here.config)  # the remote and the cache are this clone's, whatever the revision had
+        try:
+            commit = None if revision == WORKSPACE else resolve_rev(here.scm, revision)
+        except RevError as error:
+            raise entry.InputError(
+                f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
+                "`dvc exp list --all-commits`); one that only the git remote has needs `git fetch`"
+            ) from None
+    with closing(DVCFileSystem(rev=commit, config=config)) as files:
+        yield files
 
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
