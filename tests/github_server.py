@@ -2,12 +2,12 @@
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from background import serving
 
 REPOSITORY = "owner/repository"
 NUMBER = "7"
@@ -33,17 +33,9 @@ class GitHubServer(ThreadingHTTPServer):
         return comment
 
 
-@contextmanager
-def serve() -> Iterator[GitHubServer]:
+def serve() -> AbstractContextManager[GitHubServer]:
     """Answer requests in the background for as long as the context lasts."""
-    with GitHubServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(GitHubServer())
 
 
 class _Handler(BaseHTTPRequestHandler):

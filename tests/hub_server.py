@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from background import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -32,17 +32,9 @@ class HubServer(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
-@contextmanager
-def serve(repositories: dict[tuple[Kind, str], Files]) -> Iterator[HubServer]:
+def serve(repositories: dict[tuple[Kind, str], Files]) -> AbstractContextManager[HubServer]:
     """Answer requests in the background for as long as the context lasts."""
-    with HubServer(repositories) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return serving(HubServer(repositories))
 
 
 class _Handler(BaseHTTPRequestHandler):
