@@ -136,6 +136,7 @@ MODULES = {
     "stages/carving.py": (D,),
     "stages/checkpoint.py": (D,),
     "stages/classifier.py": (R, E, B),
+    "stages/cpu.py": (R, E),
     "stages/curves.py": (R, E),
     "stages/dataset.py": (D,),
     "stages/documents.py": (D, A, T, R, E),
@@ -163,6 +164,7 @@ MODULES = {
 }
 OWN = {  # which stages see it themselves, where others only see what those write
     "stages/classifier.py": (R, B),
+    "stages/cpu.py": (R,),
     "stages/curves.py": (R,),
     "stages/fine_tuning.py": (R,),
     "stages/params.py": (D, A, T, R),

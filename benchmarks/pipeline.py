@@ -1,0 +1,166 @@
+"""What is not training: tokenize, inference, how soon each stage starts, and a `dvc repro` that has nothing to do.
+
+Run: python -m benchmarks.pipeline    (in a clone whose tokenize stage has run: `make bench` makes one)
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from stages import paths, tables
+
+ROUNDS = 5
+STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
+# prints when a stage first opens what it is to work on
+START = """
+import runpy, sys, time
+start = time.perf_counter()
+def first(event, arguments):
+    if event == "open" and str(arguments[0]).endswith((".parquet", ".csv", ".txt", ".safetensors", "tokenizer.json")):
+        if "site-packages" not in str(arguments[0]):
+            print("FIRST", time.perf_counter() - start, arguments[0], flush=True)
+            import os; os._exit(0)
+sys.addaudithook(first)
+runpy.run_module("stages." + sys.argv[1], run_name="__main__", alter_sys=True)
+"""
+ENCODE = """
+import pyarrow.parquet, tokenizers
+texts = pyarrow.parquet.read_table("data/raw/train.parquet", columns=["text"])["text"].to_pylist()
+tokenizers.Tokenizer.from_file("models/pretrained/tokenizer/tokenizer.json").encode_batch(texts)
+"""
+PIPELINE = """
+import sys, time, pyarrow.parquet
+from transformers import pipeline
+texts = pyarrow.parquet.read_table("data/raw/validation.parquet")["text"].to_pylist()
+classify = pipeline("text-classification", "models/classifier", device="cpu")
+classify(texts[:64], batch_size=int(sys.argv[1]))
+start = time.perf_counter()
+classify(texts, batch_size=int(sys.argv[1]))
+print(len(texts) / (time.perf_counter() - start))
+"""
+INFER = """
+import time
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from stages import inference, paths, tables
+from stages.batching import PadToLongest, TokenizedRows
+rows = TokenizedRows(tables.read(paths.tokenized("validation")))
+model = AutoModelForSequenceClassification.from_pretrained("models/classifier", dtype="float32")
+collate = PadToLongest(AutoTokenizer.from_pretrained("models/classifier").pad_token_id)
+read = lambda output, mask: output.logits
+inference.infer(model, rows, collate, "warm-up", read)
+start = time.perf_counter()
+inference.infer(model, rows, collate, "timed", read)
+print(len(rows) / (time.perf_counter() - start))
+"""
+
+
+def timed(command: Sequence[str], folder: Path) -> tuple[float, int]:
+    """Run ``command`` in ``folder``; give its seconds and its peak memory in bytes."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} failed")
+    return time.perf_counter() - start, usage.ru_maxrss * 1024
+
+
+def alternate(ways: dict[str, Callable[[], float]]) -> dict[str, list[float]]:
+    """Call each of ``ways`` in turn, ``ROUNDS`` times."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(ROUNDS):
+        for name, way in ways.items():
+            found[name].append(way())
+            print(f"round {number + 1} of {ROUNDS}: {name}: {found[name][-1]:.3g}", file=sys.stderr, flush=True)
+    return found
+
+
+def printed(code: str, *arguments: str) -> Callable[[], float]:
+    """A program that prints a figure."""
+
+    def way() -> float:
+        command = (sys.executable, "-c", code, *arguments)
+        words = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+        return float(words[words.index("FIRST") + 1] if "FIRST" in words else words[-1])
+
+    return way
+
+
+def show(title: str, unit: str, found: dict[str, list[float]]) -> None:
+    """Print a table of medians and ranges."""
+    print(f"\n| {title} | {unit} | range |\n|---|--:|--:|")
+    for name, values in found.items():
+        print(f"| {name} | {median(values):.3g} | {min(values):.3g} to {max(values):.3g} |", flush=True)
+
+
+def tokenize(rows: int) -> None:
+    """Time the tokenize stage and a bare encode_batch on ``rows`` rows to train on, the real ones over and over."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for needed in ("stages", "dvc.yaml", "requirements.txt", "params.yaml", "models"):
+            (folder / needed).symlink_to(Path(needed).absolute())
+        (folder / "data/raw").mkdir(parents=True)
+        for split in paths.JUDGED:
+            shutil.copy(paths.raw(split), folder / paths.raw(split))
+        table = tables.read(paths.raw("train"))
+        table = table.take(np.arange(rows) % len(table))
+        columns = {column: table[column] for column in table.schema.names}
+        tables.write(folder / paths.raw("train"), table.schema, **columns)
+        memory: dict[str, float] = {}
+
+        def way(label: str, *command: str) -> Callable[[], float]:
+            def once() -> float:
+                seconds, memory[label] = timed((sys.executable, *command), folder)
+                return seconds
+
+            return once
+
+        found = alternate(
+            {
+                "stages.tokenize": way("stages.tokenize", "-m", "stages.tokenize"),
+                "encode_batch": way("encode_batch", "-c", ENCODE),
+            }
+        )
+        show(f"tokenize, {rows:,} rows", "seconds", found)
+        print("\npeak memory: " + ", ".join(f"{label} {value / 1e9:.2f} GB" for label, value in memory.items()))
+
+
+def repro() -> None:
+    """Time a `dvc repro` with nothing to do, here and in a repository with one empty stage."""
+    with tempfile.TemporaryDirectory() as name:
+        empty = Path(name)
+        (empty / "dvc.yaml").write_text(
+            "stages:\n  nothing:\n    cmd: 'true'\n    deps: [dvc.yaml]\n", encoding="utf-8"
+        )
+        for command in ("git init -q", "dvc init -q", "dvc repro -q"):
+            subprocess.run(command.split(), cwd=empty, check=True)
+
+        def way(folder: Path) -> Callable[[], float]:
+            return lambda: timed(("dvc", "repro"), folder)[0]
+
+        ways = {"this pipeline": way(Path.cwd()), "one empty stage": way(empty)}
+        show("dvc repro, nothing to do", "seconds", alternate(ways))
+
+
+def main() -> None:
+    """Print the tables."""
+    subprocess.run(("dvc", "repro", "--quiet"), check=True)
+    repro()
+    show("first useful work of a stage", "seconds", alternate({stage: printed(START, stage) for stage in STAGES}))
+    ways = {"stages/inference.py": printed(INFER)} | {
+        f"pipeline(), {size} at a time": printed(PIPELINE, str(size)) for size in (1, 64)
+    }
+    show("inference on validation, float32", "texts/s", alternate(ways))
+    for rows in (100_000, 1_000_000):
+        tokenize(rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Training speed: the same checkpoint, rows and steps, each way in fresh processes, the ways by turns.
+
+Run: python -m benchmarks.training [--rounds N] [--steps N] [--size checkpoint|distilbert] [--ways NAME ...]
+In a folder whose tokenize stage has run (`make bench` makes one); the models' own pinned versions are not asked for.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from benchmarks.ways import WAYS
+from stages import machine
+
+TITLES = {
+    "example": "(a) the library's example: padded to 128, float32",
+    "book": "(b) the book's recipe: padded to the longest of the split, float32",
+    "settings": "(c) the Trainer by settings alone: length-grouped, bfloat16",
+    "bare": "(d) a bare loop with all that ours has",
+    "ours": "(e) ours: stages/train.py",
+    "packed": "(f) the bare loop, texts packed",
+}
+FIXED = {"example": 10, "book": 10}  # steps at most: all their batches have one shape, so that a few tell the rate
+HALF = {"settings", "bare", "ours", "packed"}  # compute in bfloat16 where the device does
+Report = dict[str, Any]
+
+
+def measure(name: str, steps: int, size: str) -> Report:
+    """Run a way in a process of its own."""
+    command = (sys.executable, "-m", "benchmarks.ways", name, str(steps), size)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def table(rounds: Sequence[dict[str, Report]]) -> str:
+    """A Markdown table of the medians over rounds; ratios are taken within a round."""
+    lines = [
+        "| | samples/s | ours / this (spread) | useful tokens | GFLOP/s | of the best product | peak memory, GB |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name in rounds[0]:
+        if name == "products":
+            continue
+        dtype = "bfloat16" if name in HALF and machine.bf16_supported() else "float32"
+        ratios = sorted(one["ours"]["samples/s"] / one[name]["samples/s"] for one in rounds)
+        cells = (
+            TITLES[name],
+            f"{median(one[name]['samples/s'] for one in rounds):.1f}",
+            f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            f"{rounds[0][name]['useful']:.0%}",
+            f"{median(one[name]['gflops'] for one in rounds):.0f}",
+            f"{median(one[name]['gflops'] / one['products'][dtype] for one in rounds):.0%}",
+            f"{median(one[name]['memory'] for one in rounds) / 1e9:.1f}",
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    best = {dtype: median(one["products"][dtype] for one in rounds) for dtype in rounds[0]["products"]}
+    lines += ["", "Best matrix product: " + ", ".join(f"{rate:.0f} GFLOP/s in {dtype}" for dtype, rate in best.items())]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the rounds, each in the opposite order of the last, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--steps", type=int, default=50, help="of 64 rows; 50 are one megabatch of the Trainer's sampler"
+    )
+    parser.add_argument("--size", choices=("checkpoint", "distilbert"), default="checkpoint")
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    arguments = parser.parse_args()
+    names = ["products", *dict.fromkeys([*arguments.ways, "ours"])]
+    rounds = []
+    for number in range(arguments.rounds):
+        found = {}
+        for name in names if number % 2 == 0 else reversed(names):
+            found[name] = measure(name, min(arguments.steps, FIXED.get(name, arguments.steps)), arguments.size)
+            figures = ", ".join(f"{key} {value:.4g}" for key, value in found[name].items())
+            print(f"round {number + 1} of {arguments.rounds}: {name}: {figures}", file=sys.stderr, flush=True)
+        rounds.append({name: found[name] for name in names})
+    print(
+        f"{machine.device_name()}; {arguments.rounds} rounds of {arguments.steps} steps of 64 rows; {arguments.size}\n"
+    )
+    print(table(rounds))
+
+
+if __name__ == "__main__":
+    main()

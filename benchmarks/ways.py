@@ -1,0 +1,294 @@
+"""The ways of fine-tuning that the training benchmark sets side by side, each run in a process of its own.
+
+Run: python -m benchmarks.ways NAME STEPS SIZE    (by benchmarks.training; prints one line of JSON)
+"""
+
+import itertools
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from datasets import Dataset
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    DataCollatorWithPadding,
+    DistilBertConfig,
+    PreTrainedModel,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    default_data_collator,
+    get_linear_schedule_with_warmup,
+    set_seed,
+)
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from benchmarks import packing
+from stages import fine_tuning, machine, params, paths, tables
+from stages.batching import PadToLongest, TokenizedRows
+from stages.classifier import load_classifier
+from stages.train import TrainParams
+
+BATCH = 64
+WARM_UP = 2  # steps before the clock starts
+EXAMPLE_LENGTH = 128  # what the library's run_classification example pads to unless told otherwise
+Report = dict[str, Any]
+
+
+class Stopwatch(TrainerCallback):
+    """The seconds of a Trainer's loop."""
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        """Start."""
+        synchronize()
+        self.start = time.perf_counter()
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Stop."""
+        synchronize()
+        self.seconds = time.perf_counter() - self.start
+
+
+class Counted:
+    """A collator that counts ``steps`` batches: useful tokens, tokens with padding, floating-point operations."""
+
+    def __init__(self, collate: Callable[[Any], Any], model: PreTrainedModel, steps: int) -> None:
+        self.collate, self.config, self.steps = collate, model.config, steps
+        self.weights = linear_weights(model)
+        self.useful = self.computed = self.operations = 0
+
+    def __call__(self, rows: Any) -> Any:
+        """Collate, and count."""
+        batch = self.collate(rows)
+        if not self.steps:  # a loader reads ahead
+            return batch
+        self.steps -= 1
+        mask = batch["attention_mask"]
+        height, length = batch["input_ids"].shape
+        self.useful += int(mask.sum()) if mask.ndim == 2 else int((mask.diagonal(dim1=-2, dim2=-1) == 0).sum())
+        self.computed += height * length
+        attention = 4 * self.config.num_hidden_layers * self.config.hidden_size * length
+        self.operations += 3 * height * length * (2 * self.weights + attention)  # backward is twice forward
+        return batch
+
+
+def linear_weights(model: PreTrainedModel) -> int:
+    """The weights that each token is multiplied by: of all linear layers but the pooler's and the head's."""
+    return sum(
+        module.weight.numel()
+        for name, module in model.base_model.named_modules()
+        if isinstance(module, torch.nn.Linear) and not name.startswith("pooler")
+    )
+
+
+def synchronize() -> None:
+    """Wait for the device."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+
+
+def by_trainer(trainer: Trainer, steps: int) -> Report:
+    """Train, and report."""
+    counted = trainer.data_collator = Counted(trainer.data_collator, trainer.model, steps)
+    stopwatch = Stopwatch()
+    trainer.add_callback(stopwatch)
+    trainer.train()
+    return report(counted, steps, stopwatch.seconds)
+
+
+def report(counted: Counted, steps: int, seconds: float) -> Report:
+    """What a way has to show."""
+    return {
+        "samples/s": steps * BATCH / seconds,
+        "useful": counted.useful / counted.computed,
+        "gflops": counted.operations / seconds / 1e9,
+        "memory": torch.cuda.max_memory_allocated()
+        if torch.cuda.is_available()
+        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }
+
+
+def plain_arguments(folder: str, steps: int, **more: Any) -> TrainingArguments:
+    """The Trainer's own settings, but for what every way shares."""
+    return TrainingArguments(
+        output_dir=folder,
+        max_steps=steps,
+        per_device_train_batch_size=BATCH,
+        learning_rate=2e-5,
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+        report_to="none",
+        use_cpu=machine.device().type == "cpu",
+        **more,
+    )
+
+
+def columns(rows: TokenizedRows, length: int, pad: int) -> Dataset:
+    """The rows as the library's examples hold them; ``length`` tokens each, or as many as they have if that is 0."""
+    ids = [rows[row]["input_ids"].tolist() for row in range(len(rows))]
+    mask = [[1] * len(row) for row in ids]
+    if length:
+        mask = [row + [0] * (length - len(row)) for row in mask]
+        ids = [row + [pad] * (length - len(row)) for row in ids]
+    return Dataset.from_dict({"input_ids": ids, "attention_mask": mask, "label": rows.labels})
+
+
+def example(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
+    """(a) The library's text-classification example as it comes: padded to 128, float32."""
+    return padded(model, tokenizer, rows, steps, max(EXAMPLE_LENGTH, int(rows.lengths.max())))
+
+
+def book(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
+    """(b) The book's recipe: padded to the longest text of the split, float32."""
+    return padded(model, tokenizer, rows, steps, int(rows.lengths.max()))
+
+
+def padded(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int, length: int) -> Report:
+    """Every row ``length`` tokens long."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = columns(rows, length, tokenizer.pad_token_id)
+        arguments = plain_arguments(folder, steps)
+        return by_trainer(Trainer(model, arguments, train_dataset=data, data_collator=default_data_collator), steps)
+
+
+def settings(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
+    """(c) The Trainer at its best by settings alone: length-grouped, bfloat16, fused AdamW."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = plain_arguments(
+            folder,
+            steps,
+            train_sampling_strategy="group_by_length",
+            bf16=machine.bf16_supported(),
+            optim="adamw_torch_fused",
+        )
+        data, collate = columns(rows, 0, tokenizer.pad_token_id), DataCollatorWithPadding(tokenizer)
+        return by_trainer(Trainer(model, arguments, train_dataset=data, data_collator=collate), steps)
+
+
+def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
+    """(e) The code path of stages/train.py."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = params.load("train", TrainParams).model_copy(update={"batch_size": BATCH})
+        arguments = fine_tuning.training_arguments(settings, Path(folder), len(rows))
+        arguments.eval_strategy = arguments.save_strategy = "no"
+        arguments.load_best_model_at_end = False
+        arguments.max_steps = steps
+        fine_tuning.prepare_for_device(model)
+        return by_trainer(fine_tuning.build_trainer(settings, arguments, model, tokenizer, rows, rows), steps)
+
+
+def bare(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
+    """(d) A bare loop with every improvement that ours has."""
+    counted = Counted(PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side), model, steps)
+
+    def batches() -> Iterator[Any]:
+        order = list(LengthGroupedSampler(BATCH, lengths=rows.lengths.tolist()))
+        for start in range(0, len(order), BATCH):
+            yield counted([rows[row] for row in order[start : start + BATCH]])
+
+    return loop(model, counted, batches, steps, model)
+
+
+def packed(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
+    """(f) The bare loop, several texts in a row, with block-diagonal attention (BERT only)."""
+    counted = Counted(packing.Pack(tokenizer.pad_token_id), model, steps)
+
+    def batches() -> Iterator[Any]:
+        order = np.random.default_rng(0).permutation(len(rows))
+        for start in range(0, len(order), BATCH):
+            yield counted([rows[row] for row in order[start : start + BATCH]])
+
+    forward = packing.forward if model.config.model_type == "bert" else None
+    if forward is None:
+        raise SystemExit("packing is for BERT only")
+    return loop(model, counted, batches, steps, lambda **batch: forward(model, **batch))
+
+
+def loop(
+    model: PreTrainedModel,
+    counted: Counted,
+    batches: Callable[[], Iterator[Any]],
+    steps: int,
+    forward: Callable[..., Any],
+) -> Report:
+    """Forward, backward, clip, step."""
+    device = machine.device()
+    fine_tuning.prepare_for_device(model)
+    model.to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, weight_decay=0.01, fused=True)
+    schedule = get_linear_schedule_with_warmup(optimizer, 0, steps)
+    synchronize()
+    start = time.perf_counter()
+    epochs = itertools.chain.from_iterable(batches() for _ in itertools.count())
+    for batch in itertools.islice(epochs, steps):
+        inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+        with torch.autocast(device.type, torch.bfloat16, enabled=machine.bf16_supported()):
+            loss = forward(**inputs).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+    synchronize()
+    return report(counted, steps, time.perf_counter() - start)
+
+
+WAYS = {"example": example, "book": book, "settings": settings, "bare": bare, "ours": ours, "packed": packed}
+
+
+def products(width: int, tokens: int = 2048) -> dict[str, float]:
+    """The best GFLOP/s of the matrix products that a layer of ``width`` is made of, by dtype."""
+    device, best = machine.device(), {}
+    for dtype in (torch.float32, torch.bfloat16):
+        rates = []
+        for inner, outer in ((width, width), (width, 4 * width), (4 * width, width)):
+            left = torch.randn(tokens, inner, device=device, dtype=dtype)
+            right = torch.randn(inner, outer, device=device, dtype=dtype)
+            times = []
+            for _ in range(50):
+                synchronize()
+                start = time.perf_counter()
+                for _ in range(4):
+                    left @ right
+                synchronize()
+                times.append((time.perf_counter() - start) / 4)
+            rates.append(2 * tokens * inner * outer / np.median(times) / 1e9)
+        best[str(dtype).removeprefix("torch.")] = float(max(rates))
+    return best
+
+
+def make_model(size: str, names: list[str]) -> PreTrainedModel:
+    """The checkpoint, or a model of DistilBERT's size with random weights, whose speed is the same."""
+    if size == "checkpoint":
+        return load_classifier(names)
+    config = DistilBertConfig(num_labels=len(names))
+    return AutoModelForSequenceClassification.from_config(config)
+
+
+def main() -> None:
+    """Warm up on a few rows, then train with the clock running."""
+    name, steps, size = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    table = tables.read(paths.tokenized("train"))
+    names = tables.label_names(table.schema)
+    set_seed(0)
+    model = make_model(size, names)
+    if name == "products":
+        print(json.dumps(products(model.config.hidden_size)))
+        return
+    tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER)
+    rows = TokenizedRows(table)
+    WAYS[name](model, tokenizer, rows, WARM_UP)
+    print(json.dumps(WAYS[name](model, tokenizer, rows, steps)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Dropout masks drawn four to an integer: of the right distribution, independent, and of one seed the same."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from stages import cpu
+
+cpu.draw_masks_fast()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("dropout", [0.05, 0.1, 0.5])
+def test_dropout_keeps_each_element_with_its_probability(dtype: torch.dtype, dropout: float) -> None:
+    torch.manual_seed(0)
+    rows, width = 1000, 1001  # a width that four does not divide
+    out = torch.nn.functional.dropout(torch.ones(rows, width, dtype=dtype), dropout)
+    assert out.unique().tolist() == [0, torch.tensor(1 / (1 - dropout)).to(dtype).item()]
+    kept = int((out != 0).sum())
+    assert stats.binomtest(kept, rows * width, 1 - dropout).pvalue > 1e-3
+
+
+def test_neighbours_are_independent() -> None:
+    torch.manual_seed(0)
+    mask = torch.empty(4_000_000).bernoulli_(0.9).numpy().astype(np.int64)
+    for distance in (1, 2, 3, 4):  # within an integer's four, and from one integer to the next
+        pairs = np.bincount(mask[:-distance] * 2 + mask[distance:], minlength=4).reshape(2, 2)
+        assert stats.chi2_contingency(pairs).pvalue > 1e-3
+
+
+def test_each_of_the_four_places_is_uniform() -> None:
+    torch.manual_seed(0)
+    for p in (0.1, 0.5, 0.9):
+        mask = torch.empty(1_000_000, 4).bernoulli_(p)
+        for place in range(4):
+            assert stats.binomtest(int(mask[:, place].sum()), len(mask), p).pvalue > 1e-3
+
+
+def test_the_seed_decides_the_mask_and_a_mask_moves_the_generator_on() -> None:
+    torch.manual_seed(7)
+    first, second = torch.empty(999).bernoulli_(0.5), torch.empty(999).bernoulli_(0.5)
+    torch.manual_seed(7)
+    assert torch.equal(first, torch.empty(999).bernoulli_(0.5))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize(("p", "value"), [(0.0, 0), (1.0, 1)])
+def test_certainties_are_certain(p: float, value: int) -> None:
+    assert torch.empty(100_000).bernoulli_(p).unique().tolist() == [value]
+
+
+def test_a_mask_that_is_not_contiguous_is_filled() -> None:
+    torch.manual_seed(0)
+    whole = torch.full((4, 3), -1.0)
+    whole.t()[:2].bernoulli_(0.5)
+    assert (whole[:, 2] == -1).all()
+    assert ((whole[:, :2] == 0) | (whole[:, :2] == 1)).all()
