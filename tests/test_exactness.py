@@ -1,0 +1,76 @@
+"""However texts are batched, the float32 logits are the same (tiny random checkpoint: only mechanics count)."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from test_inference import make_rows
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+from benchmarks import packing
+from stages.batching import PadToLongest
+
+PAD = 0
+ROWS = make_rows([3, 40, 7, 90, 12, 1, 64, 5])
+TEXTS = [ROWS[row] for row in range(len(ROWS))]
+BATCH = 3
+
+
+@pytest.fixture(scope="module")
+def model(tiny_random_checkpoint: Path) -> PreTrainedModel:
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_pretrained(tiny_random_checkpoint, num_labels=3).eval()
+
+
+@pytest.fixture(scope="module")
+def alone(model: PreTrainedModel) -> torch.Tensor:
+    """The logits ``[texts, labels]`` of each text in a batch of its own, which needs no padding."""
+    with torch.inference_mode():
+        return torch.cat([model(torch.tensor(text["input_ids"][None]).long()).logits for text in TEXTS])
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])  # of inference, and of training on a CPU
+def test_padding_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, attention: str) -> None:
+    batch = PadToLongest(PAD)(TEXTS)
+    default = model.config._attn_implementation  # noqa: SLF001
+    model.set_attn_implementation(attention)
+    with torch.inference_mode():
+        logits = model(batch["input_ids"], batch["attention_mask"]).logits
+    model.set_attn_implementation(default)
+    torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_grouping_by_length_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor) -> None:
+    order = list(LengthGroupedSampler(BATCH, lengths=[len(text["input_ids"]) for text in TEXTS]))
+    assert sorted(order) == list(range(len(TEXTS)))
+    logits = torch.empty_like(alone)
+    with torch.inference_mode():
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            batch = PadToLongest(PAD)([TEXTS[row] for row in rows])
+            logits[rows] = model(batch["input_ids"], batch["attention_mask"]).logits
+    torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [1, 50, 96, 256])
+def test_packing_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, length: int) -> None:
+    batch = packing.Pack(PAD, length)(TEXTS)
+    with torch.inference_mode():
+        logits = packing.forward(model, **batch).logits
+    torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-5)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(1, 80))
+def test_a_pack_holds_every_text_once(lengths: list[int], length: int) -> None:
+    rows = make_rows(lengths)
+    batch = packing.Pack(PAD, length)([rows[row] for row in range(len(rows))])
+    assert batch["input_ids"].shape[1] <= max(length, *lengths, 0)
+    for row, (line, start) in enumerate(batch["starts"].tolist()):
+        place = slice(start, start + lengths[row])
+        np.testing.assert_array_equal(batch["input_ids"][line, place], rows[row]["input_ids"])
+        assert batch["position_ids"][line, place].tolist() == list(range(lengths[row]))
+    assert int((batch["input_ids"] != PAD).sum()) == sum(lengths)
