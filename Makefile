@@ -1,6 +1,7 @@
 # Set-up and the few commands people type. `make` alone lists them.
 VENV ?= .venv
 RECIPE ?=
+DATA ?= ../shared/data/emotion
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 
@@ -12,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-all lint format
+.PHONY: help install repro test test-all bench lint format
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -34,6 +35,9 @@ test: $(INSTALLED)  ## the tests, in minutes
 
 test-all: $(INSTALLED)  ## the long tests too
 	@python -m pytest $(WORKERS)
+
+bench: $(INSTALLED)  ## time training, inference and the stages (DATA=folder with train.txt and val.txt)
+	@python -m benchmarks $(DATA)
 
 lint: $(INSTALLED)  ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy

@@ -20,6 +20,7 @@ def prepare(data: Path, clone: Path) -> None:
     subprocess.run(("git", "clone", "--quiet", tree, clone), check=True)
     params = yaml.safe_load((clone / RECIPE).read_text(encoding="utf-8"))
     params["dataset"]["path"] = str(data.absolute())
+    params["train"]["epochs"] = 1  # of no weight here: what is timed is steps, and stages other than train
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
     subprocess.run(("dvc", "repro", "--quiet", "tokenize"), cwd=clone, check=True)
 

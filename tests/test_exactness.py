@@ -23,7 +23,7 @@ BATCH = 3
 @pytest.fixture(scope="module")
 def model(tiny_random_checkpoint: Path) -> PreTrainedModel:
     torch.manual_seed(0)
-    return AutoModelForSequenceClassification.from_pretrained(tiny_random_checkpoint, num_labels=3).eval()
+    return AutoModelForSequenceClassification.from_pretrained(tiny_random_checkpoint, num_labels=8).eval()
 
 
 @pytest.fixture(scope="module")

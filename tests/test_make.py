@@ -24,7 +24,7 @@ def repro(clone: Path, recipe: str) -> str:
 
 def test_make_alone_lists_the_commands() -> None:
     listed = run("make", cwd=TREE).stdout
-    for command in ("install", "repro", "test", "test-all", "lint"):
+    for command in ("install", "repro", "test", "test-all", "bench", "lint"):
         assert f"make {command} " in listed
 
 

@@ -1,0 +1,51 @@
+"""The benchmarks run and report; what they measure is for a quiet machine. Here on the tiny random checkpoint."""
+
+from pathlib import Path
+
+import pytest
+from conftest import run
+
+from benchmarks import accuracy, training, ways
+from stages import params
+from stages.train import TrainParams
+
+
+@pytest.fixture
+def here(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pipeline)
+
+
+@pytest.mark.usefixtures("here")
+def test_every_way_trains_and_counts(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {}
+    for name in ("products", *ways.WAYS):
+        monkeypatch.setattr("sys.argv", ["ways", name, "2", "checkpoint"])
+        ways.main()
+        found[name] = training.last_line(capsys.readouterr().out)
+    assert all(0 < found[name]["useful"] <= 1 for name in ways.WAYS)
+    assert found["packed"]["useful"] > found["book"]["useful"] >= found["example"]["useful"]
+    lines = training.table([found]).splitlines()
+    assert [line for line in lines if "| 1.00 (1.00 to 1.00) |" in line and line.startswith("| (e) ours")]
+    assert sum(line.startswith("| (") for line in lines) == len(ways.WAYS)
+
+
+@pytest.mark.usefixtures("here")
+def test_a_measurement_is_of_a_process_of_its_own() -> None:
+    found = training.measure("ours", 1, "checkpoint")
+    assert found.keys() == {"samples/s", "useful", "gflops", "memory"}
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize("in_random_order", [False, True])
+def test_accuracy_is_recorded_at_the_end_of_each_epoch(*, in_random_order: bool) -> None:
+    settings = params.load("train", TrainParams).model_copy(update={"epochs": 2})
+    first, second = accuracy.train(settings, in_random_order=in_random_order)
+    assert 2 * first[0] == second[0]
+    assert 0 < first[1] < second[1]
+    assert 0 <= first[2] <= 1
+
+
+def test_bench_asks_for_the_data(tmp_path: Path) -> None:
+    done = run("python", "-m", "benchmarks", str(tmp_path / "nowhere"), cwd=Path(__file__).parents[1], check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: make bench DATA=FOLDER")
