@@ -17,7 +17,7 @@ import numpy as np
 
 from stages import paths, tables
 
-ROUNDS = 5
+ROUNDS = 3
 STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
 # the seconds until a stage starts to read its first table: what it imports and checks before is the start
 START = """

@@ -23,7 +23,7 @@ TITLES = {
     "ours": "(e) ours: stages/train.py",
     "packed": "(f) the bare loop, texts packed",
 }
-FIXED = {"example": 10, "book": 10}  # steps at most: all their batches have one shape, so that a few tell the rate
+FIXED = {"example": 5, "book": 5}  # steps at most: all their batches have one shape, so that a few tell the rate
 HALF = {"settings", "bare", "ours", "packed"}  # compute in bfloat16 where the device does
 Report = dict[str, Any]
 

@@ -7,6 +7,7 @@ import ctypes
 import functools
 import warnings
 
+import numpy as np
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
@@ -41,11 +42,13 @@ def draw_masks_fast() -> torch.library.Library:
 def bernoulli_(mask: torch.Tensor, p: float = 0.5, *, generator: torch.Generator | None = None) -> torch.Tensor:
     """Fill ``mask`` with independent ones, each with probability ``p`` to the nearest of 65,537 steps, and zeros.
 
-    Four elements share a random 64-bit integer, where PyTorch draws a double for each of them.
+    Four elements share a random 64-bit integer of SFC64, seeded by the generator, where PyTorch draws a double of the
+    Mersenne Twister for each of them.
     """
     threshold = round(p * 2**16)
     if threshold in {0, 2**16}:
         return mask.fill_(threshold // 2**16)
-    integers = torch.empty(-(-mask.numel() // 4), dtype=torch.int64).random_(-(2**63), None, generator=generator)
-    draws = integers.view(torch.int16)[: mask.numel()].view(mask.shape)
+    seed = int(torch.empty((), dtype=torch.int64).random_(generator=generator))
+    integers = np.random.SFC64(seed).random_raw(-(-mask.numel() // 4))
+    draws = torch.from_numpy(integers.view(np.int16))[: mask.numel()].view(mask.shape)
     return torch.lt(draws, threshold - 2**15, out=mask)
