@@ -13,7 +13,7 @@ INSTALLED := $(VENV)/.installed
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help install repro test test-all bench lint format
+.PHONY: help install repro test test-all torture bench lint format
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
@@ -35,6 +35,9 @@ test: $(INSTALLED)  ## the tests, in minutes
 
 test-all: $(INSTALLED)  ## the long tests too
 	@python -m pytest $(WORKERS)
+
+torture: $(INSTALLED)  ## kill the pipeline 60 times at random moments: the end must be that of a run left alone
+	@python tests/torture.py
 
 bench: $(INSTALLED)  ## time training, inference and the stages (DATA=folder with train.txt and val.txt)
 	@python -m benchmarks $(DATA)

@@ -3,8 +3,11 @@
 import errno
 import io
 import os
+import signal
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +20,14 @@ REQUIREMENTS = Path("requirements.txt")
 
 class InputError(Exception):
     """Something the person at the keyboard can mend; its text says what is wrong, where, and what to do."""
+
+
+class Stopped(BaseException):
+    """A signal ended the stage early; the text says what was saved."""
+
+    def __init__(self, number: signal.Signals, text: str) -> None:
+        super().__init__(f"stopped by {number.name}: {text}")
+        self.code = 128 + number
 
 
 def reason(error: Exception) -> str:
@@ -52,6 +63,8 @@ def run(main: Callable[[], None], *, offline: bool = True) -> None:
     ``RETUNE_TRACEBACK=1`` shows the traceback as well. With ``offline`` no Hugging Face library reaches for the hub.
     """
     _prepare(offline=offline)
+    if "DVC_STAGE" in os.environ:
+        threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
     try:
         check_versions()
         main()
@@ -61,8 +74,26 @@ def run(main: Callable[[], None], *, offline: bool = True) -> None:
             raise
         print(f"error: {message}", file=sys.stderr)
         sys.exit(1)
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(stop.code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _end_without(parent: int) -> None:
+    """Send this process SIGTERM once DVC, which started it, is gone: DVC passes no signal on, and nobody waits here."""
+    while os.getppid() == parent and _in_this_session(parent):
+        time.sleep(0.2)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _in_this_session(parent: int) -> bool:
+    """Whether ``parent`` can be DVC at all, and not what adopted this process before it looked."""
+    try:
+        return os.getsid(parent) == os.getsid(0)
+    except ProcessLookupError:
+        return False
 
 
 def _prepare(*, offline: bool) -> None:

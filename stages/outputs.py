@@ -5,26 +5,61 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
+
+from stages.entry import InputError
+
+PATIENCE = 20  # seconds that a process gets to stop: when its DVC is gone, it notices and does
+
 
 @contextmanager
 def staged(*outputs: str) -> Iterator[list[Path]]:
     """Give a hidden name beside each output (a file or a folder) to write to; rename them all on success.
 
     On any error the partial outputs are removed and the outputs themselves stay as they were.
+
+    Raises:
+        InputError: another process writes the same outputs.
     """
     targets = [Path(output) for output in outputs]
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
     for partial in partials:
         partial.parent.mkdir(parents=True, exist_ok=True)
-        _remove(partial)
-    try:
-        yield partials
-        for partial, target in zip(partials, targets, strict=True):
-            _remove(target)
-            partial.rename(target)
-    finally:
+    with alone(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"):
         for partial in partials:
             _remove(partial)
+        try:
+            yield partials
+            for partial, target in zip(partials, targets, strict=True):
+                _remove(target)
+                partial.rename(target)
+        finally:
+            for partial in partials:
+                _remove(partial)
+
+
+@contextmanager
+def alone(lock: Path, does: str) -> Iterator[None]:
+    """Hold a lock file, which dies with the process and is gone at the end.
+
+    Raises:
+        InputError: another process holds it, and went on to for `PATIENCE` seconds.
+    """
+    held = filelock.FileLock(lock)
+    other = f"another process {does} (it holds {lock})"
+    try:
+        held.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"{other}: waiting for it to stop", flush=True)
+        try:
+            held.acquire(timeout=PATIENCE)
+        except filelock.Timeout:
+            raise InputError(f"{other}: run again when it has ended") from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # while it is held: whoever waits for it sees that, and makes a new one
+        held.release()
 
 
 def _remove(path: Path) -> None:

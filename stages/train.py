@@ -45,11 +45,17 @@ def main() -> None:
     """Train, and write the classifier and the curves."""
     params = load("train", TrainParams)
 
-    from stages import curves, fine_tuning
+    from stages import checkpoints, curves, fine_tuning, provenance
+    from stages.interruption import Interruption
 
+    stamp = provenance.inputs("train")
     outputs = (paths.CLASSIFIER, "metrics/curves/training.csv", "metrics/curves/validation.csv")
-    with staged(*outputs) as (classifier, training, validation):
-        history = fine_tuning.fine_tune(params, classifier)
+    with (
+        Interruption() as interruption,
+        checkpoints.held(provenance.fingerprint(stamp)) as folder,
+        staged(*outputs) as (classifier, training, validation),
+    ):
+        history = fine_tuning.fine_tune(params, stamp, folder, classifier, interruption)
         curves.write(history, training, validation)
 
 

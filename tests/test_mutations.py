@@ -135,6 +135,7 @@ MODULES = {
     "stages/batching.py": (R, E, B),
     "stages/carving.py": (D,),
     "stages/checkpoint.py": (D,),
+    "stages/checkpoints.py": (R, E),
     "stages/classifier.py": (R, E, B),
     "stages/cpu.py": (R, E),
     "stages/curves.py": (R, E),
@@ -149,7 +150,10 @@ MODULES = {
     "stages/hardest.py": (E,),
     "stages/hub.py": (D,),
     "stages/inference.py": (E, B),
+    "stages/interruption.py": (R, E),
+    "stages/log.py": (R, E),
     "stages/machine.py": (R, E, B),
+    "stages/memory.py": (R, E),
     "stages/metrics.py": (R, E, B),
     "stages/outputs.py": STAGES,
     "stages/params.py": (D, A, T, R, E),
@@ -163,10 +167,14 @@ MODULES = {
     "stages/train.py": (R, E),
 }
 OWN = {  # which stages see it themselves, where others only see what those write
+    "stages/checkpoints.py": (R,),
     "stages/classifier.py": (R, B),
     "stages/cpu.py": (R,),
     "stages/curves.py": (R,),
     "stages/fine_tuning.py": (R,),
+    "stages/interruption.py": (R,),
+    "stages/log.py": (R,),
+    "stages/memory.py": (R,),
     "stages/params.py": (D, A, T, R),
     "stages/train.py": (R,),
 }

@@ -1,0 +1,157 @@
+"""What ends a training early: a signal (a checkpoint, and `dvc repro` goes on from there), and a loss gone astray."""
+# ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
+
+import shutil
+import signal
+import time
+from math import isfinite
+from types import FrameType
+from typing import Any, Self
+
+import torch
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from stages.checkpoints import ends_epoch
+from stages.entry import InputError, Stopped
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+EVALUATION_SECONDS = 5  # that an evaluation under way may still take: the checkpoint of its epoch comes after it
+
+
+class Interruption(TrainerCallback):
+    """Ends training when a signal comes: after the step in flight and a checkpoint of it; outside of training at once.
+
+    The Trainer's own way of stopping would evaluate once more, which enters the choice of the best model. So the
+    training is left by an exception as soon as the checkpoint is on disk. Signals are received within the context.
+    """
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+        self.training = False
+        self.deadline = float("inf")
+        self.before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self.before = {number: signal.signal(number, self.receive) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+
+    def receive(self, number: int, _: FrameType | None) -> None:
+        """Note the signal, to be looked at between two steps.
+
+        Raises:
+            Stopped: no training is under way.
+        """
+        self.signal = self.signal or signal.Signals(number)
+        if not self.training:
+            raise Stopped(self.signal, "nothing was under way: `dvc repro` begins here again")
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Wait for the end of a step from now on."""
+        self.training = True
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Ask for a checkpoint; at the end of an epoch there is one anyway, after the evaluation."""
+        if self.signal and not ends_epoch(state):
+            control.should_save = True
+
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """Leave an evaluation that takes too long.
+
+        Raises:
+            Stopped: it has gone on for `EVALUATION_SECONDS` since the signal was seen.
+        """
+        if self.signal:
+            self.deadline = min(self.deadline, time.monotonic() + EVALUATION_SECONDS)
+            if time.monotonic() >= self.deadline:
+                raise Stopped(
+                    self.signal,
+                    f"in an evaluation: `dvc repro` goes on from the newest checkpoint in {args.output_dir}",
+                )
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Leave after the checkpoint.
+
+        Raises:
+            Stopped: a signal has come.
+        """
+        if self.signal:
+            path = f"{args.output_dir}/checkpoint-{state.global_step}"
+            raise Stopped(
+                self.signal,
+                f"at step {state.global_step} of {state.max_steps}, checkpoint {path}: `dvc repro` goes on from there",
+            )
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Wait no longer: what is left is short, and the last checkpoint is on disk.
+
+        Raises:
+            Stopped: a signal has come.
+        """
+        self.training = False
+        self.on_save(args, state, control)
+
+
+class FiniteLoss(TrainerCallback):
+    """Ends training when the loss of ``trainer`` is infinite or no number.
+
+    A CPU looks after each step. A GPU is not made to wait for that, and looks before each line of the log, evaluation
+    and checkpoint. The last of the callbacks: it is to know what the others asked for.
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.learning_rate = 0.0
+
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        optimizer: torch.optim.Optimizer,
+        **_: object,
+    ) -> None:
+        """Note the learning rate of this step."""
+        self.learning_rate = optimizer.param_groups[0]["lr"]
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+        """Look at the loss summed up since the last line of the log.
+
+        Raises:
+            InputError: it is infinite or no number.
+        """
+        if args.device.type == "cpu" or control.should_log or control.should_save or ends_epoch(state):
+            self._check("training", self.trainer._tr_loss.item(), args, state)  # noqa: SLF001
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        *,
+        metrics: dict[str, float],
+        **_: object,
+    ) -> None:
+        """Look at the validation loss, which shows what the last step did to the weights.
+
+        Raises:
+            InputError: it is infinite or no number.
+        """
+        self._check("validation", metrics["eval_loss"], args, state)
+
+    def _check(self, split: str, loss: float, args: TrainingArguments, state: TrainerState) -> None:
+        if not isfinite(loss):
+            shutil.rmtree(args.output_dir, ignore_errors=True)  # going on from there would lead here again
+            raise InputError(
+                f"the {split} loss is {loss} at step {state.global_step} of {state.max_steps}, learning rate "
+                f"{self.learning_rate:.2e}: lower train.learning_rate, raise train.warmup_ratio, or lower "
+                "train.max_grad_norm; where it is so from step 1 on, choose another checkpoint"
+            )

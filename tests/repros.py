@@ -1,0 +1,99 @@
+"""`dvc repro` in a session of its own, to be watched, and killed in whole or in part."""
+
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+PATIENCE = 300  # seconds until a test gives up; nothing is timed by it
+
+
+class Repro:
+    """A run of ``dvc repro`` (or another command) whose output is read line by line.
+
+    Attributes:
+        said: the lines so far, of stdout and stderr.
+    """
+
+    def __init__(self, clone: Path, *command: str, **environment: str) -> None:
+        python = Path(sys.executable).parent
+        self.process = subprocess.Popen(
+            command or ("dvc", "repro"),
+            cwd=clone,
+            env=os.environ | {"PATH": f"{python}:{os.environ['PATH']}"} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.said: list[str] = []
+        self.lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        with self.process.stdout as stream:
+            for line in stream:
+                self.said.append(line)
+                self.lines.put(line)
+        self.lines.put(None)
+
+    def wait_for(self, pattern: str) -> re.Match[str] | None:
+        """Wait for a line that ``pattern`` is found in; None where the output ends without."""
+        while (line := self.lines.get(timeout=PATIENCE)) is not None:
+            if match := re.search(pattern, line):
+                return match
+        return None
+
+    def stage(self) -> psutil.Process | None:
+        """The process of the stage under way."""
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    if any(word.startswith("stages.") for word in child.cmdline()):
+                        return child
+        return None
+
+    def kill(self, whom: str, number: signal.Signals) -> None:
+        """Send a signal to ``dvc``, to the ``stage`` or to the ``group``, which is both."""
+        stage = self.stage() if whom == "stage" else None
+        with suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if whom == "group":
+                os.killpg(self.process.pid, number)
+            elif stage:
+                stage.send_signal(number)
+            else:
+                self.process.send_signal(number)
+
+    def alive(self) -> bool:
+        """Whether any process of the session is, DVC or an orphan."""
+        self.process.poll()
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def end(self) -> str:
+        """Wait until no process of the session is left; give all that was said."""
+        wait_until(lambda: not self.alive())
+        self.process.wait()
+        self.wait_for(r"(?!)")
+        return "".join(self.said)
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Wait until ``holds`` does; a failure where that takes minutes."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "waited for minutes"
+        time.sleep(0.02)

@@ -1,0 +1,191 @@
+"""SIGTERM, SIGINT or the loss of DVC, and two runs at once: `dvc repro` afterwards ends as if nothing had been."""
+
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+from conftest import PIPELINE_PARAMS, run, set_params, stages_run
+from repros import Repro, wait_until
+from test_bytes import digests
+
+EPOCHS = 60  # seconds of training, so that no signal comes too late
+LONG = PIPELINE_PARAMS | {"train__epochs": EPOCHS}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone in which a training of some seconds ran to its end, and its cache was taken away."""
+    clone = shutil.copytree(pipeline, tmp_path_factory.mktemp("undisturbed") / "clone", symlinks=True)
+    set_params(clone, **LONG)
+    assert stages_run(clone) == ["train", "evaluate"]
+    return clone
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    return tmp_path / "checkpoints"
+
+
+@pytest.fixture
+def disturbed(copy: Path, checkpoints: Path) -> Path:
+    """A clone in which that training is to run."""
+    assert not checkpoints.exists()
+    set_params(copy, **LONG)
+    return copy
+
+
+def whole(folder: Path) -> list[str]:
+    """The checkpoints with a seal."""
+    return [path.parent.name for path in folder.glob("*/checkpoint-*/seal.json")]
+
+
+def goes_on(clone: Path, undisturbed: Path, checkpoints: Path) -> None:
+    """Hold a run of ``clone`` to go on from a checkpoint, and to end with the bytes of ``undisturbed``."""
+    steps = {name.removeprefix("checkpoint-") for name in whole(checkpoints)}
+    said = run("dvc", "repro", cwd=clone).stdout
+    resumed = re.search(r"^going on from .*/checkpoint-(\d+)$", said, re.MULTILINE)
+    assert resumed
+    assert resumed[1] in steps
+    for stage in ("train", "evaluate"):
+        assert digests(clone, stage) == digests(undisturbed, stage)
+    assert (clone / "dvc.lock").read_bytes() == (undisturbed / "dvc.lock").read_bytes()
+    assert not list(checkpoints.iterdir())
+
+
+WAYS = [
+    ("stage", signal.SIGTERM),
+    ("stage", signal.SIGINT),
+    ("group", signal.SIGINT),
+    ("group", signal.SIGTERM),
+    ("dvc", signal.SIGTERM),
+    ("dvc", signal.SIGKILL),
+]
+
+
+@pytest.mark.parametrize(
+    ("whom", "number"),
+    [pytest.param(*way, marks=[] if way in {WAYS[0], WAYS[-1]} else pytest.mark.long) for way in WAYS],
+)
+def test_a_stopped_training_leaves_a_checkpoint_and_no_process_and_is_gone_on_from(
+    disturbed: Path, undisturbed: Path, checkpoints: Path, whom: str, number: signal.Signals
+) -> None:
+    repro = Repro(disturbed)
+    assert repro.wait_for("step 12 of ")
+    repro.kill(whom, number)
+    said = repro.end()
+    assert repro.process.returncode
+    stopped = [line for line in said.splitlines() if line.startswith("stopped by ")]
+    assert len(stopped) == 1
+    name = "SIGINT" if number == signal.SIGINT else "SIGTERM"
+    match = re.fullmatch(
+        rf"stopped by {name}: at step (\d+) of \d+, checkpoint (\S+): `dvc repro` goes on from there", stopped[0]
+    )
+    assert match
+    assert Path(match[2]).parents[1] == checkpoints
+    assert Path(match[2], "seal.json").exists()
+    assert "Traceback" not in said
+    if whom == "stage":
+        assert f"exited with {128 + number}" in said
+    assert not (disturbed / "models/classifier").exists()
+    goes_on(disturbed, undisturbed, checkpoints)
+
+
+def test_sigterm_before_the_first_step_ends_the_trainer_at_once(disturbed: Path, checkpoints: Path) -> None:
+    stage = Repro(disturbed, "python", "-m", "stages.train")
+    wait_until(lambda: any(checkpoints.glob("*.lock")))
+    stage.kill("dvc", signal.SIGTERM)
+    said = stage.end()
+    assert stage.process.returncode == 128 + signal.SIGTERM
+    assert said.startswith("stopped by SIGTERM: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.long
+def test_a_training_without_dvc_outlives_its_parent(disturbed: Path) -> None:
+    # nohup python -m stages.train & and a terminal that closes
+    shell = Repro(disturbed, "sh", "-c", "python -m stages.train & echo started; wait")
+    assert shell.wait_for("step 12 of ")
+    shell.process.kill()
+    shell.end()
+    assert (disturbed / "models/classifier/model.safetensors").exists()
+
+
+def test_a_second_run_says_so_and_harms_nothing(disturbed: Path, undisturbed: Path) -> None:
+    first = Repro(disturbed)
+    assert first.wait_for("step 1 of ")
+    second = run("dvc", "repro", cwd=disturbed, check=False)
+    assert second.returncode
+    assert "is busy, it is being blocked by" in second.stderr
+    first.end()
+    assert first.process.returncode == 0
+    for stage in ("train", "evaluate"):
+        assert digests(disturbed, stage) == digests(undisturbed, stage)
+
+
+@pytest.mark.parametrize("params", [LONG, PIPELINE_PARAMS | {"train__seed": 5}], ids=["same params", "other params"])
+def test_a_run_beside_an_orphan_waits_for_it_to_stop(
+    disturbed: Path, undisturbed: Path, params: dict[str, object]
+) -> None:
+    first = Repro(disturbed)
+    assert first.wait_for("step 1 of ")
+    orphan = first.stage()
+    assert orphan
+    orphan.suspend()  # an orphan in the middle of a long step
+    first.kill("dvc", signal.SIGKILL)
+    set_params(disturbed, **params)
+    second = Repro(disturbed)
+    assert second.wait_for(r"another process \w+ .*: waiting for it to stop")
+    orphan.resume()
+    said = second.end()
+    assert second.process.returncode == 0, said
+    assert "stopped by SIGTERM" in first.end()
+    if params == LONG:
+        assert "going on from" in said
+        for stage in ("train", "evaluate"):
+            assert digests(disturbed, stage) == digests(undisturbed, stage)
+    else:
+        assert "going on from" not in said
+        assert stages_run(disturbed) == []
+
+
+@pytest.mark.long
+def test_an_orphan_that_does_not_stop_is_named(disturbed: Path, undisturbed: Path, checkpoints: Path) -> None:
+    first = Repro(disturbed)
+    assert first.wait_for("step 1 of ")
+    orphan = first.stage()
+    assert orphan
+    orphan.suspend()
+    first.kill("dvc", signal.SIGKILL)
+    second = run("dvc", "repro", cwd=disturbed, check=False)
+    orphan.resume()
+    first.end()
+    assert second.returncode
+    assert re.search(r"^error: another process .*: run again when it has ended$", second.stderr, re.MULTILINE)
+    goes_on(disturbed, undisturbed, checkpoints)
+
+
+@pytest.mark.long
+def test_two_clones_with_one_cache_run_different_params_at_the_same_time(
+    copy: Path, pipeline: Path, tmp_path: Path, undisturbed: Path, checkpoints: Path
+) -> None:
+    other = shutil.copytree(pipeline, tmp_path / "other", symlinks=True)
+    shared = shutil.copytree(pipeline / ".dvc/cache", tmp_path / "cache")
+    params = {copy: LONG, other: LONG | {"train__seed": 5}}
+    runs: list[Repro] = []
+    for clone, changes in params.items():
+        run("dvc", "cache", "dir", "--local", str(shared), cwd=clone)
+        shutil.rmtree(clone / ".dvc/cache", ignore_errors=True)
+        set_params(clone, **changes)
+        runs.append(Repro(clone))
+    assert all(one.wait_for("step 1 of ") for one in runs)
+    assert [one.end() and one.process.returncode for one in runs] == [0, 0]
+    for stage in ("train", "evaluate"):
+        assert digests(copy, stage) == digests(undisturbed, stage)
+    assert digests(other, "train") != digests(copy, "train")
+    assert not list(checkpoints.iterdir())
+    set_params(copy, **params[other])
+    assert stages_run(copy) == []  # what the other clone ran comes from the cache that they share
+    assert digests(copy, "evaluate") == digests(other, "evaluate")

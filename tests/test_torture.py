@@ -1,0 +1,23 @@
+"""Kills at random moments: a few in the short form, in the long one enough to reach every stage often."""
+
+from pathlib import Path
+
+import pytest
+import torture
+
+
+def test_a_few_kills_of_train_change_nothing(pipeline: Path, tmp_path: Path) -> None:
+    ordeal = torture.Torture(pipeline, tmp_path, seed=1)
+    ordeal.round(3, ("tokenize", "train"))
+    assert ordeal.kills.total() == 3
+
+
+@pytest.mark.long
+def test_many_kills_in_all_stages_change_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ordeal = torture.Torture(torture.reference(tmp_path), tmp_path, seed=2)
+    while ordeal.kills.total() < 50:
+        ordeal.round(50 - ordeal.kills.total())
+    with capsys.disabled():
+        print(f"\n{ordeal.report()}")
+    assert all(ordeal.kills[stage] for stage in torture.STAGES)
+    assert ordeal.counts["resumes"]

@@ -1,0 +1,155 @@
+"""Kill `dvc repro` and what it started, again and again at random moments; the end is that of a run left alone.
+
+Run: make torture, or python tests/torture.py [--kills N] [--seed N]
+
+In a clone with nothing run, each stage in turn is killed once or more: all processes, only DVC or only the stage, by
+SIGKILL, SIGTERM or SIGINT; half of the times the next run starts while an orphan may still live. Then a run is left to
+end, and every output is held against an uninterrupted run's, byte by byte. All of it is drawn from the seed, but for
+what the clock adds.
+"""
+
+import argparse
+import hashlib
+import random
+import shutil
+import signal
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import yaml
+from conftest import PIPELINE_PARAMS, make_clone, make_tiny_random_checkpoint, run, set_params, write_small_dataset
+from repros import Repro
+
+STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
+BLOWS = (
+    ("group", signal.SIGKILL),
+    ("dvc", signal.SIGKILL),
+    ("stage", signal.SIGKILL),
+    ("group", signal.SIGTERM),
+    ("dvc", signal.SIGTERM),
+    ("stage", signal.SIGTERM),
+    ("group", signal.SIGINT),
+)
+REFUSALS = ("is busy", "Unable to acquire lock", "another process")
+
+
+def outputs(clone: Path) -> dict[str, str]:
+    """The hash of dvc.lock and of every file of every output."""
+    lock = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))
+    outs = [clone / out["path"] for stage in lock["stages"].values() for out in stage["outs"]]
+    files = [file for out in outs for file in ([out] if out.is_file() else out.rglob("*")) if file.is_file()]
+    return {
+        file.relative_to(clone).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in (clone / "dvc.lock", *files)
+    }
+
+
+def leftovers(clone: Path, checkpoints: Path) -> list[str]:
+    """What a killed run may leave and a whole one has to take away."""
+    hidden = [
+        path for out in ("data", "models", "metrics") for path in (clone / out).rglob(".*") if path.name != ".gitignore"
+    ]
+    return [str(path) for path in (*hidden, *checkpoints.glob("*"))]
+
+
+def unrun(clone: Path, folder: Path) -> Path:
+    """A copy of ``clone`` without anything that `dvc repro` wrote."""
+    shutil.rmtree(folder, ignore_errors=True)
+    copy = shutil.copytree(clone, folder, symlinks=True)
+    for name in [*outputs(copy), ".dvc/cache", ".dvc/tmp"]:
+        path = copy / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    return copy
+
+
+class Torture:
+    """Rounds of kills, each in a copy of a clone that ran, with nothing of that run in it.
+
+    Attributes:
+        kills: how many in each stage.
+        counts: resumed trainings, runs refused because another was alive, and rounds that ended with equal bytes.
+    """
+
+    def __init__(self, reference: Path, folder: Path, seed: int) -> None:
+        self.reference, self.folder = reference, folder
+        self.checkpoints = folder / "checkpoints"
+        self.random = random.Random(seed)
+        self.expected = outputs(reference)
+        self.kills: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+
+    def start(self, clone: Path) -> Repro:
+        """Begin a run; it makes a checkpoint after each half second of training."""
+        return Repro(clone, RETUNE_CHECKPOINTS=str(self.checkpoints), RETUNE_CHECKPOINT_SECONDS="0.5")
+
+    def strike(self, clone: Path, stage: str) -> Repro:
+        """Run, and kill at a random moment after ``stage`` began, if it begins."""
+        repro = self.start(clone)
+        if not repro.wait_for(f"^Running stage '{stage}'"):
+            return repro
+        if stage == "train" and self.random.random() < 0.7:  # past the imports, which take longer than the steps
+            repro.wait_for(rf"step {self.random.randrange(1, 10)}\d* of ")
+        time.sleep(self.random.uniform(0, self.random.choice((0.3, 3, 9))))
+        whom, number = self.random.choice(BLOWS)
+        if repro.alive():
+            repro.kill(whom, number)
+            self.kills[stage] += 1
+        if self.random.random() < 0.5:
+            repro.end()
+        return repro
+
+    def round(self, kills: int, stages: tuple[str, ...] = STAGES) -> None:
+        """Kill ``kills`` times at most, stage by stage; then let a run come to its end, and look at what it leaves."""
+        clone, before, runs = unrun(self.reference, self.folder / "clone"), self.kills.total(), []
+        for stage in [stage for stage in stages for _ in range(self.random.randint(1, 3))]:
+            if self.kills.total() - before == kills:
+                break
+            runs.append(self.strike(clone, stage))
+        said = [repro.end() for repro in runs]
+        last = self.start(clone)
+        said.append(last.end())
+        assert last.process.returncode == 0, said[-1]
+        assert outputs(clone) == self.expected, "other bytes than those of the run that was left alone"
+        assert leftovers(clone, self.checkpoints) == []
+        assert "up to date" in run("dvc", "status", cwd=clone).stdout
+        self.counts["resumes"] += sum("going on from" in one for one in said)
+        self.counts["refusals"] += sum(any(words in one for words in REFUSALS) for one in said)
+        self.counts["equal bytes"] += 1
+
+    def report(self) -> str:
+        """The counts, in a line each."""
+        kills = ", ".join(f"{stage} {self.kills[stage]}" for stage in STAGES)
+        return (
+            f"kills: {self.kills.total()} ({kills})\nresumed trainings: {self.counts['resumes']}\n"
+            f"runs that met another: {self.counts['refusals']}\nrounds that ended with equal bytes: "
+            f"{self.counts['equal bytes']} of {self.counts['equal bytes']}"
+        )
+
+
+def reference(folder: Path) -> Path:
+    """A clone in which the pipeline ran undisturbed, with a training of some seconds."""
+    clone = make_clone(folder / "reference")
+    write_small_dataset(clone / "data/small")
+    make_tiny_random_checkpoint(clone / "models/tiny")
+    set_params(clone, **PIPELINE_PARAMS | {"train__epochs": 40})
+    run("dvc", "repro", cwd=clone)
+    return clone
+
+
+def main() -> None:
+    """Go round until there were enough kills, and say what they came to."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=60, help="at least so many")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="retune-torture-") as folder:
+        torture = Torture(reference(Path(folder)), Path(folder), arguments.seed)
+        while torture.kills.total() < arguments.kills:
+            torture.round(arguments.kills - torture.kills.total())
+            print(torture.report(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
