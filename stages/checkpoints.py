@@ -4,6 +4,7 @@ They are the Trainer's own. What it leaves out stands in a seal, which is writte
 """
 # ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
 
+import hashlib
 import json
 import os
 import re
@@ -20,7 +21,6 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import rotate_checkpoints
 
-from stages import provenance
 from stages.outputs import alone
 
 SEAL = "seal.json"
@@ -129,7 +129,7 @@ class Sealing(TrainerCallback):
         """Seal what was saved; only then remove what it replaces."""
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         content = self.notes | {
-            "files": {file.name: provenance.md5(file) for file in path.iterdir() if file.name != SEAL},
+            "files": {file.name: _sha256(file) for file in path.iterdir() if file.name != SEAL},
             "best_step": state.best_global_step,
             "stopped": control.should_training_stop,
             "epochs": round(state.epoch or 0),
@@ -153,10 +153,15 @@ def _random_state() -> str:
     return bytes(torch.get_rng_state().numpy()).hex()
 
 
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _seal_of(path: Path) -> dict[str, Any] | None:
     try:
         seal = json.loads((path / SEAL).read_text(encoding="utf-8"))
-        whole = all(provenance.md5(path / name) == digest for name, digest in seal["files"].items())
+        whole = all(_sha256(path / name) == digest for name, digest in seal["files"].items())
     except (OSError, ValueError):
         return None
     return seal if whole else None

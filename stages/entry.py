@@ -9,6 +9,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -75,7 +76,8 @@ def run(main: Callable[[], None], *, offline: bool = True) -> None:
         print(f"error: {message}", file=sys.stderr)
         sys.exit(1)
     except Stopped as stop:
-        print(stop, file=sys.stderr)
+        with suppress(OSError):  # nobody may be left to read it
+            print(stop, file=sys.stderr)
         sys.exit(stop.code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -90,10 +92,9 @@ def _end_without(parent: int) -> None:
 
 def _in_this_session(parent: int) -> bool:
     """Whether ``parent`` can be DVC at all, and not what adopted this process before it looked."""
-    try:
+    with suppress(ProcessLookupError):
         return os.getsid(parent) == os.getsid(0)
-    except ProcessLookupError:
-        return False
+    return False
 
 
 def _prepare(*, offline: bool) -> None:

@@ -136,6 +136,7 @@ def build_trainer(
 ) -> Trainer:
     """The Trainer as it comes, with a collator, metrics, and plain lines for a log in place of printed dicts."""
     patience = params.early_stopping_patience
+    in_parts = arguments.gradient_accumulation_steps > 1
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -144,6 +145,7 @@ def build_trainer(
         processing_class=tokenizer,
         data_collator=PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side),
         compute_metrics=compute_metrics,
+        compute_loss_func=memory.loss_over_parts(params.label_smoothing) if in_parts else None,
         callbacks=[EarlyStoppingCallback(patience)] if patience else None,
     )
     if arguments.disable_tqdm:

@@ -1,5 +1,7 @@
 """A training's progress as plain lines for a log, where the Trainer prints dicts."""
 
+from contextlib import suppress
+
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 
@@ -16,10 +18,13 @@ class LogLines(TrainerCallback):
     ) -> None:
         """Print the loss as training goes on, and the validation scores after each epoch."""
         logs = logs or {}
-        at = f"epoch {state.epoch or 0:.2f} of {args.num_train_epochs}, step {state.global_step} of {state.max_steps}"
         if "loss" in logs:
-            print(f"{at}: loss {logs['loss']:.4f}, learning rate {logs['learning_rate']:.2e}", flush=True)
+            said = f"loss {logs['loss']:.4f}, learning rate {logs['learning_rate']:.2e}"
         elif "eval_loss" in logs:
             names = {"eval_loss": "loss", "eval_accuracy": "accuracy", "eval_f1": "weighted F1"}
-            figures = ", ".join(f"{name} {logs[key]:.4f}" for key, name in names.items())
-            print(f"{at}: validation {figures}", flush=True)
+            said = "validation " + ", ".join(f"{name} {logs[key]:.4f}" for key, name in names.items())
+        else:
+            return
+        at = f"epoch {state.epoch or 0:.2f} of {args.num_train_epochs}, step {state.global_step} of {state.max_steps}"
+        with suppress(OSError):  # Ctrl-C ends a `| tee log` too, and the checkpoint comes after this line
+            print(f"{at}: {said}", flush=True)

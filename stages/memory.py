@@ -1,7 +1,7 @@
 """When the device's memory is too small for a batch: the same batch, taken in parts."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
@@ -35,3 +35,18 @@ def fitting(train: Callable[[int], Result], rows: int, parts: int) -> Result:
             f"accumulated over {parts} steps, so that the batch stays the same",
             flush=True,
         )
+
+
+def loss_over_parts(label_smoothing: float) -> Callable[..., torch.Tensor]:
+    """The cross-entropy of a part, as its share of the mean over the whole batch.
+
+    Models whose own loss is the mean over a part get gradients too large by the number of parts from the Trainer.
+    """
+
+    def loss(outputs: dict[str, Any], labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
+        summed = torch.nn.functional.cross_entropy(
+            outputs["logits"], labels, label_smoothing=label_smoothing, reduction="sum"
+        )
+        return summed / num_items_in_batch
+
+    return loss

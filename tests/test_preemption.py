@@ -104,6 +104,19 @@ def test_sigterm_before_the_first_step_ends_the_trainer_at_once(disturbed: Path,
 
 
 @pytest.mark.long
+def test_a_log_that_nobody_reads_any_more_keeps_no_checkpoint_from_being_written(
+    disturbed: Path, undisturbed: Path, checkpoints: Path
+) -> None:
+    # Ctrl-C in `dvc repro | tee log` ends tee first
+    repro = Repro(disturbed, "bash", "-c", "dvc repro 2>&1 | (grep -m 1 --line-buffered 'step 12 of' >&2)")
+    assert repro.wait_for("step 12 of ")
+    repro.kill("group", signal.SIGINT)
+    repro.end()
+    assert whole(checkpoints)
+    goes_on(disturbed, undisturbed, checkpoints)
+
+
+@pytest.mark.long
 def test_a_training_without_dvc_outlives_its_parent(disturbed: Path) -> None:
     # nohup python -m stages.train & and a terminal that closes
     shell = Repro(disturbed, "sh", "-c", "python -m stages.train & echo started; wait")

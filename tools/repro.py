@@ -22,7 +22,7 @@ from rich.table import Table
 
 from stages import entry, paths
 from stages.params import PARAMS
-from tools import ladder, params
+from tools import ladder, mending, params
 
 RECIPES = Path("recipes")
 
@@ -100,6 +100,8 @@ def main() -> None:
     if arguments.recipe:
         use_recipe(arguments.recipe)
     params.check()
+    for line in mending.mend():
+        print(line)
     start = time.monotonic()
     code, stages = reproduce(*(["--pull"] if arguments.pull else []))
     if code:

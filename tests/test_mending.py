@@ -1,0 +1,76 @@
+"""What a killed DVC leaves half-written, `make repro` puts right."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from conftest import TREE, git
+
+from tools import mending
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a committed dvc.lock."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    (tmp_path / "dvc.lock").write_bytes((TREE / "dvc.lock").read_bytes())
+    git("init", "--quiet", cwd=tmp_path)
+    git("add", "dvc.lock", cwd=tmp_path)
+    git("commit", "--quiet", "--message", "run", cwd=tmp_path)
+    return tmp_path
+
+
+def used_by(folder: Path, pid: int) -> Path:
+    """DVC's list of who uses which file, with a single process in it."""
+    list_of_users = folder / ".dvc/tmp/rwlock"
+    user = {"pid": pid, "cmd": "dvc repro"}
+    content = {"write": {str(folder / "models"): user}, "read": {str(folder / "data"): [user]}}
+    list_of_users.write_text(json.dumps(content), encoding="utf-8")
+    return list_of_users
+
+
+def test_what_is_whole_is_left_alone(folder: Path) -> None:
+    (folder / ".dvc/tmp/rwlock").write_text("{}", encoding="utf-8")
+    before = (folder / "dvc.lock").read_bytes()
+    assert mending.mend() == []
+    assert (folder / "dvc.lock").read_bytes() == before
+    assert (folder / ".dvc/tmp/rwlock").exists()
+
+
+@pytest.mark.parametrize("length", [0, 4000])
+def test_a_lock_file_cut_short_becomes_the_committed_one(folder: Path, length: int) -> None:
+    committed = (folder / "dvc.lock").read_bytes()
+    (folder / "dvc.lock").write_bytes(committed[:length].rpartition(b"5:")[0])
+    (line,) = mending.mend()
+    assert line.startswith("dvc.lock was cut short")
+    assert (folder / "dvc.lock").read_bytes() == committed
+
+
+def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:
+    git("rm", "--quiet", "--cached", "dvc.lock", cwd=folder)
+    git("commit", "--quiet", "--message", "gone", cwd=folder)
+    (folder / "dvc.lock").write_bytes(b"")
+    assert len(mending.mend()) == 1
+    assert not (folder / "dvc.lock").exists()
+
+
+def test_users_of_which_one_lives_stay(folder: Path) -> None:
+    users = used_by(folder, os.getpid())
+    assert mending.mend() == []
+    assert users.exists()
+
+
+def test_users_whose_number_is_another_process_since_are_removed(folder: Path) -> None:
+    users = used_by(folder, os.getpid())
+    os.utime(users, (1e9, 1e9))
+    assert len(mending.mend()) == 1
+    assert not users.exists()
+
+
+def test_a_list_of_users_cut_short_is_removed(folder: Path) -> None:
+    users = used_by(folder, os.getpid())
+    users.write_bytes(users.read_bytes()[:20])
+    assert len(mending.mend()) == 1
+    assert not users.exists()
