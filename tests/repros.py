@@ -67,12 +67,14 @@ class Repro:
         """Send a signal to ``dvc``, to the ``stage`` or to the ``group``, which is both."""
         stage = self.stage() if whom == "stage" else None
         with suppress(ProcessLookupError, psutil.NoSuchProcess):
-            if whom == "group":
-                os.killpg(self.process.pid, number)
-            elif stage:
+            if stage:
                 stage.send_signal(number)
+            elif whom == "group":
+                os.killpg(self.process.pid, number)
             else:
                 self.process.send_signal(number)
+        if not stage and number != signal.SIGINT:  # DVC, which leaves Ctrl-C to the stage, dies of the others at once
+            self.process.wait(PATIENCE)
 
     def alive(self) -> bool:
         """Whether any process of the session is, DVC or an orphan."""

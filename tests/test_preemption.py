@@ -10,7 +10,7 @@ from conftest import PIPELINE_PARAMS, run, set_params, stages_run
 from repros import Repro, wait_until
 from test_bytes import digests
 
-EPOCHS = 60  # seconds of training, so that no signal comes too late
+EPOCHS = 25  # enough for no signal to come too late
 LONG = PIPELINE_PARAMS | {"train__epochs": EPOCHS}
 
 
@@ -129,7 +129,11 @@ def test_a_training_without_dvc_outlives_its_parent(disturbed: Path) -> None:
 def test_a_second_run_says_so_and_harms_nothing(disturbed: Path, undisturbed: Path) -> None:
     first = Repro(disturbed)
     assert first.wait_for("step 1 of ")
+    trainer = first.stage()
+    assert trainer
+    trainer.suspend()
     second = run("dvc", "repro", cwd=disturbed, check=False)
+    trainer.resume()
     assert second.returncode
     assert "is busy, it is being blocked by" in second.stderr
     first.end()

@@ -51,7 +51,8 @@ def _in_use() -> bool:
     written = USERS.stat().st_mtime
     for pid in pids:
         try:
-            if psutil.Process(pid).create_time() <= written:
+            process = psutil.Process(pid)
+            if process.create_time() <= written and process.status() != psutil.STATUS_ZOMBIE:
                 return True
         except psutil.NoSuchProcess:
             continue
