@@ -5,26 +5,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from stages.entry import MAKE_ROOM, InputError, no_room
+
+
+@contextmanager
+def scratch(*paths: Path) -> Iterator[None]:
+    """Names of files or folders that are gone before and after; what a killed run has left of them is removed."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(path)
+    try:
+        yield
+    finally:
+        for path in paths:
+            _remove(path)
+
 
 @contextmanager
 def staged(*outputs: str) -> Iterator[list[Path]]:
     """Give a hidden name beside each output (a file or a folder) to write to; rename them all on success.
 
     On any error the partial outputs are removed and the outputs themselves stay as they were.
+
+    Raises:
+        InputError: there is no room for an output.
     """
     targets = [Path(output) for output in outputs]
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
-    for partial in partials:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        _remove(partial)
-    try:
-        yield partials
-        for partial, target in zip(partials, targets, strict=True):
-            _remove(target)
-            partial.rename(target)
-    finally:
-        for partial in partials:
-            _remove(partial)
+    with scratch(*partials):
+        try:
+            yield partials
+            for partial, target in zip(partials, targets, strict=True):
+                _remove(target)
+                partial.rename(target)
+        except Exception as error:
+            begun = [target for partial, target in zip(partials, targets, strict=True) if partial.exists()]
+            if begun and not isinstance(error, InputError) and (said := no_room(error)):
+                raise InputError(f"{begun[-1]}: {said}: {MAKE_ROOM}") from error
+            raise
 
 
 def _remove(path: Path) -> None:
