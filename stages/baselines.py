@@ -91,7 +91,8 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
     from stages import classifier, inference, machine
     from stages.batching import PadToLongest
 
-    tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
+    with entry.reading(paths.TOKENIZER):
+        tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
     model = classifier.load_classifier(names)
     classifier.check_fit(model, tokenizer, rows["train"])
     body = model.base_model.to(machine.device())

@@ -6,16 +6,17 @@ import json
 import shutil
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from stages.entry import InputError
 
-CONFIG = "config.json"
+CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 TOKENIZER = (
     "tokenizer.json",
-    "tokenizer_config.json",
+    TOKENIZER_CONFIG,
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
@@ -70,25 +71,33 @@ def copy_checkpoint(source: Path, model: Path, tokenizer: Path, sha256: str | No
         folder.mkdir()
         for file in sorted({file for pattern in patterns for file in source.glob(pattern) if file.is_file()}):
             shutil.copyfile(file, folder / file.name)
-    _check_config(source, model / CONFIG)
+    _check_configs(source, tokenizer)
     _check_weights(source, model, sha256)
     if not any(file for pattern in VOCABULARIES for file in tokenizer.glob(pattern)):
         raise InputError(f"{source}: no tokenizer: one of {', '.join(VOCABULARIES)} is needed beside the weights")
 
 
-def _check_config(source: Path, config: Path) -> None:
-    try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{source}: no {CONFIG}: is it a checkpoint in the Transformers format?") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{source}/{CONFIG}: not JSON ({error}): fetch the checkpoint again") from None
+def _check_configs(source: Path, folder: Path) -> None:
+    if not (folder / CONFIG).exists():
+        raise InputError(f"{source}: no {CONFIG}: is it a checkpoint in the Transformers format?")
+    content = _read_json(source, folder / CONFIG)
+    if (folder / TOKENIZER_CONFIG).exists():
+        _read_json(source, folder / TOKENIZER_CONFIG)
     if not isinstance(content, dict) or not isinstance(content.get("model_type"), str):
         raise InputError(f"{source}/{CONFIG}: no model_type: is it a checkpoint in the Transformers format?")
-    if "auto_map" in content:
+
+
+def _read_json(source: Path, file: Path) -> Any:
+    """The content of a JSON file that asks for nothing to be run."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{source}/{file.name}: not JSON ({error}): fetch the checkpoint again") from None
+    if isinstance(content, dict) and "auto_map" in content:
         raise InputError(
-            f"{source}/{CONFIG}: asks for remote code (auto_map), which is never run: choose another checkpoint"
+            f"{source}/{file.name}: asks for remote code (auto_map), which is never run: choose another checkpoint"
         )
+    return content
 
 
 def _check_weights(source: Path, model: Path, sha256: str | None) -> None:

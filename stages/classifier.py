@@ -1,11 +1,10 @@
 """The pretrained checkpoint as a classifier: loaded whole, and held against the tokens it is to read."""
 
-from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
 from stages import paths
 from stages.batching import TokenizedRows
-from stages.entry import InputError, reason
+from stages.entry import InputError, reason, require
 
 
 def load_classifier(names: list[str]) -> PreTrainedModel:
@@ -14,6 +13,7 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
     Raises:
         InputError: the checkpoint has no architecture for sequence classification, or its weights do not fill it.
     """
+    require(paths.PRETRAINED)
     try:
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             paths.PRETRAINED,
@@ -26,9 +26,10 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
             ignore_mismatched_sizes=True,  # a head for other labels is replaced; the body is checked below
             output_loading_info=True,
         )
-    except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # whatever another architecture or a damaged file makes the library raise
         raise InputError(
-            f"{paths.PRETRAINED}: does not load for sequence classification ({reason(error)}): choose another model"
+            f"{paths.PRETRAINED}: does not load for sequence classification ({reason(error)}): choose another model, "
+            "or, where this one is damaged, delete it and run `dvc checkout`"
         ) from error
     body = f"{model.base_model_prefix}."
     unfilled = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}

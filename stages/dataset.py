@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stages.entry import InputError
+from stages.entry import InputError, listed
 from stages.rows import Row
 
 
@@ -56,7 +56,7 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
         label = _label(row.label)
         if row.problem:
             problem = row.problem
-        elif row.text is None or not str(row.text).strip():
+        elif row.text is None or (isinstance(row.text, str) and not row.text.strip()):
             problem = "no text"
         elif not _is_text(row.text):
             problem = "a text that is not a string of Unicode"
@@ -71,7 +71,7 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
             split.labels.append(number[label])
             continue
         if not skip:
-            detail = f" {label!r}, known are: {_some(names)}" if label and problem == "an unknown label" else ""
+            detail = f" {label[:50]!r}, known are: {listed(names)}" if label and problem == "an unknown label" else ""
             raise InputError(f"{row.where}: {problem}{detail}: mend the row, or set dataset.on_bad_rows to skip")
         split.skipped[problem] += 1
     return split
@@ -85,7 +85,7 @@ def _check(name: str, split: Split, names: Sequence[str]) -> None:
     if len(set(split.labels)) < 2:
         label = names[split.labels[0]]
         raise InputError(
-            f"the {name} split has a single class, {label!r}{left_out}: at least two are needed to tell them apart"
+            f"the {name} split has a single class, {label[:50]!r}{left_out}: at least two are needed to tell them apart"
         )
 
 
@@ -109,7 +109,3 @@ def _is_integer(name: str) -> bool:
 def _is_text(value: object) -> bool:
     """Whether a value is a string that UTF-8 can hold: JSON can spell half of a surrogate pair."""
     return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
-
-
-def _some(names: Sequence[str], most: int = 12) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -8,15 +8,17 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
 REQUIREMENTS = Path("requirements.txt")
+NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
+MAKE_ROOM = "make room, or raise the limit, and run again"
 
 
 class InputError(Exception):
@@ -36,10 +38,68 @@ def reason(error: Exception) -> str:
     return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
 
 
+def listed(names: Sequence[str], most: int = 12) -> str:
+    """Names in one line, whatever they hold and however many they are."""
+    shown = ", ".join(repr(name[:50])[1:-1] for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def chain(error: BaseException | None) -> list[BaseException]:
+    """An error and those that led to it, the last one first."""
+    errors: list[BaseException] = []
+    while error is not None and error not in errors:
+        errors.append(error)
+        error = error.__cause__ or error.__context__
+    return errors
+
+
+def no_room(error: BaseException) -> str:
+    """What the system says where there is no room for a file, empty where that is not what an error is about.
+
+    Rust's libraries and Arrow quote the system, with a number of the error or without; torch.save only sees that the
+    file is shorter than what it has written.
+    """
+    for said in map(str, chain(error)):
+        if "inline_container" in said:
+            return NO_ROOM[0]
+        if found := next((words for words in NO_ROOM if words in said), ""):
+            return found
+    return ""
+
+
+def require(path: str) -> None:
+    """Say what to run where an earlier stage has left nothing at ``path``."""
+    if not Path(path).exists():
+        raise InputError(f"{path} does not exist: run `dvc repro`, which makes it first")
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Read what an earlier stage left at ``path``, a file or a folder.
+
+    Raises:
+        InputError: it is missing, or what reads it raises anything at all.
+    """
+    require(path)
+    try:
+        yield
+    except Exception as error:
+        raise InputError(
+            f"{path}: damaged ({reason(error)}): delete it and run `dvc checkout` or `dvc repro`"
+        ) from error
+
+
 def pins() -> list[Requirement]:
     """The libraries that compute, each with its version."""
     lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
-    return [Requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+    return [_requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _requirement(line: str) -> Requirement:
+    try:
+        return Requirement(line)
+    except InvalidRequirement as error:
+        raise InputError(f"{REQUIREMENTS}: {line}: not a requirement ({reason(error)}): undo its last edit") from None
 
 
 def check_versions() -> None:
@@ -69,7 +129,7 @@ def run(main: Callable[[], None], *, offline: bool = True) -> None:
     try:
         check_versions()
         main()
-    except (InputError, OSError) as error:
+    except Exception as error:
         message = _message(error)
         if message is None or os.environ.get("RETUNE_TRACEBACK"):
             raise
@@ -101,6 +161,8 @@ def _prepare(*, offline: bool) -> None:
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # whatever a library asks of torch.load, nothing pickled is run
+    os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what it warns of is checked or meant
     if not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -109,12 +171,14 @@ def _prepare(*, offline: bool) -> None:
             stream.reconfigure(errors="backslashreplace")  # a label name is no reason to fail in a poorer locale
 
 
-def _message(error: InputError | OSError) -> str | None:
+def _message(error: Exception) -> str | None:
     """What to tell the person, None where the error is not theirs to mend."""
     if isinstance(error, InputError):
         return str(error)
-    if error.errno == errno.ENOSPC:
-        return f"{error.filename or 'an output'}: no space left on the device: make room and run again"
-    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        return f"{error.filename}: {error.strerror}: check its permissions"
+    if said := no_room(error):
+        return f"{getattr(error, 'filename', None) or 'a checkpoint or a temporary file'}: {said}: {MAKE_ROOM}"
+    if isinstance(error, OSError) and error.filename is not None:
+        gone = error.errno == errno.ENOENT
+        advice = "run from the top of the clone, where it should be" if gone else "check the path and its permissions"
+        return f"{error.filename}: {error.strerror}: {advice}"
     return None

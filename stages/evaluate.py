@@ -54,7 +54,8 @@ def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
     import numpy as np
     import pandas as pd
 
-    found = pd.read_csv(paths.FINDINGS, usecols=["finding", "split", "row"])
+    with entry.reading(paths.FINDINGS):
+        found = pd.read_csv(paths.FINDINGS, usecols=["finding", "split", "row"])
     leaked = found[(found["finding"] == "leaked") & (found["split"] == split)]
     return np.isin(np.arange(rows), leaked["row"])
 
@@ -104,10 +105,11 @@ def main() -> None:
     from stages import hardest, machine, plots, provenance, tables
 
     stamp = provenance.inputs("evaluate") | {"machine": machine.description(bf16=False)}
-    tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
-    model = AutoModelForSequenceClassification.from_pretrained(
-        paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False, output_hidden_states=True
-    ).to(machine.device())
+    with entry.reading(paths.CLASSIFIER):
+        tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False, output_hidden_states=True
+        ).to(machine.device())
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
     outputs = (*map(paths.predictions, paths.JUDGED), paths.METRICS, paths.HARDEST, "metrics/plots")
     with staged(*outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):

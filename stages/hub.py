@@ -5,13 +5,14 @@ import logging
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stages import entry
 from stages.entry import InputError, reason
+from stages.outputs import scratch
 from stages.rows import SPLIT_NAMES, Row, column_name
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def _explained(what: str, name: str, revision: str, key: str) -> Iterator[None]:
     try:
         yield
     except (httpx2.HTTPError, DatasetsError, OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS}:
+        if entry.no_room(error) or getattr(error, "errno", None) in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise  # the disk's, not the hub's: entry.run explains it
         raise InputError(f"{what} {name} at {revision[:12]}: {_cause(error, key)}") from error
 
@@ -41,7 +42,7 @@ def _cause(error: Exception, key: str) -> str:
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import errors, is_offline_mode
 
-    chain = _chain(error)
+    chain = entry.chain(error)
     status = next((e.response.status_code for e in chain if isinstance(e, errors.HfHubHTTPError)), None)
     host = httpx2.URL(os.environ.get("HF_ENDPOINT", "https://huggingface.co")).netloc.decode()  # without a password
     if any(isinstance(e, errors.RevisionNotFoundError) for e in chain):
@@ -67,14 +68,6 @@ def _cause(error: Exception, key: str) -> str:
     return f"{reason(said)}: check {key}_name and {key}_revision"
 
 
-def _chain(error: BaseException | None) -> list[BaseException]:
-    chain: list[BaseException] = []
-    while error is not None and error not in chain:
-        chain.append(error)
-        error = error.__cause__ or error.__context__
-    return chain
-
-
 def dataset_rows(
     name: str, config: str | None, revision: str, text_column: str | int, label_column: str | int
 ) -> tuple[dict[str, Iterator[Row]], list[str] | None]:
@@ -88,8 +81,9 @@ def dataset_rows(
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     remote = f"hf://datasets/{name}"  # a bare name would first be looked for among the folders at hand
-    with _explained("data set", name, revision, "dataset.hub"), tempfile.TemporaryDirectory() as cache:
-        loaded = datasets.load_dataset(remote, config, revision=revision, cache_dir=cache, keep_in_memory=True)
+    cache = Path("data/raw/.hub.partial")
+    with _explained("data set", name, revision, "dataset.hub"), scratch(cache):
+        loaded = datasets.load_dataset(remote, config, revision=revision, cache_dir=str(cache), keep_in_memory=True)
     known = next(iter(loaded.values())).column_names
     columns = [column_name(f"data set {name}", known, column) for column in (text_column, label_column)]
     feature = next(iter(loaded.values())).features[columns[1]]

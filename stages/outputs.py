@@ -7,9 +7,22 @@ from pathlib import Path
 
 import filelock
 
-from stages.entry import InputError
+from stages.entry import MAKE_ROOM, InputError, no_room
 
 PATIENCE = 20  # seconds that a process gets to stop: when its DVC is gone, it notices and does
+
+
+@contextmanager
+def scratch(*paths: Path) -> Iterator[None]:
+    """Names of files or folders that are gone before and after; what a killed run has left of them is removed."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(path)
+    try:
+        yield
+    finally:
+        for path in paths:
+            _remove(path)
 
 
 @contextmanager
@@ -19,23 +32,21 @@ def staged(*outputs: str) -> Iterator[list[Path]]:
     On any error the partial outputs are removed and the outputs themselves stay as they were.
 
     Raises:
-        InputError: another process writes the same outputs.
+        InputError: another process writes the same outputs, or there is no room for one.
     """
     targets = [Path(output) for output in outputs]
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
-    for partial in partials:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-    with alone(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"):
-        for partial in partials:
-            _remove(partial)
+    with alone(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
             yield partials
             for partial, target in zip(partials, targets, strict=True):
                 _remove(target)
                 partial.rename(target)
-        finally:
-            for partial in partials:
-                _remove(partial)
+        except Exception as error:
+            begun = [target for partial, target in zip(partials, targets, strict=True) if partial.exists()]
+            if begun and not isinstance(error, InputError) and (said := no_room(error)):
+                raise InputError(f"{begun[-1]}: {said}: {MAKE_ROOM}") from error
+            raise
 
 
 @contextmanager
@@ -45,6 +56,7 @@ def alone(lock: Path, does: str) -> Iterator[None]:
     Raises:
         InputError: another process holds it, and went on to for `PATIENCE` seconds.
     """
+    lock.parent.mkdir(parents=True, exist_ok=True)
     held = filelock.FileLock(lock)
     other = f"another process {does} (it holds {lock})"
     try:

@@ -1,6 +1,7 @@
 """params.yaml, a section at a time: typed, checked, and only the keys that a stage has asked for."""
 
 import difflib
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,9 +10,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages import documents
-from stages.entry import InputError
+from stages.entry import InputError, reason
 
 PARAMS = Path("params.yaml")
+MOST = 8  # problems to name at once
 SECTIONS = ("dataset", "model", "audit", "tokenize", "train")
 
 
@@ -30,8 +32,8 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     Raises:
         InputError: names the file, the line and the key of everything that is wrong.
     """
-    text, document = _parse(path)
-    lines = _lines(path, text)
+    node, document = _parse(path)
+    lines = _lines(path, node)
     problems = [
         f"{_place(path, lines, (key,))}: unknown section, did you mean {_nearest(key, SECTIONS)}?"
         for key in document
@@ -46,32 +48,33 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
         except ValidationError as error:
             problems += [_problem(path, lines, name, section, detail) for detail in error.errors()]
     if problems or params is None:
-        raise InputError("\n       ".join(problems))
+        more = [f"and {len(problems) - MOST} more"] if len(problems) > MOST else []
+        raise InputError("\n       ".join(problems[:MOST] + more))
     return params
 
 
-def _parse(path: Path) -> tuple[str, dict[str, Any]]:
+def _parse(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
     try:
         text = path.read_text(encoding="utf-8")
-        document = documents.parse(text)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: copy one from recipes/, or run from the top of the clone") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError from what looks like a date or a number and is none
+    try:
+        node, document = yaml.compose(text, Loader=documents.Loader), documents.parse(text)
+    except Exception as error:  # PyYAML's own, and whatever it raises of a tag with a value that is none
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise InputError(f"{path}{where}: not YAML: {reason}") from None
-    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+        said = getattr(error, "problem", None) or reason(error)
+        raise InputError(f"{path}{where}: not YAML: {said}") from error
+    if node is None or not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
-    return text, document
+    return node, document
 
 
-def _lines(path: Path, text: str) -> dict[tuple[str, ...], int]:
+def _lines(path: Path, document: yaml.Node) -> dict[tuple[str, ...], int]:
     """The line of each section and key, of which YAML's parser would take the last where one stands twice."""
     lines: dict[tuple[str, ...], int] = {}
-    document = yaml.compose(text, Loader=yaml.SafeLoader)
     assert isinstance(document, yaml.MappingNode)  # noqa: S101 - _parse has seen to it
     for section, body in document.value:
         keys = [key for key, _ in body.value] if isinstance(body, yaml.MappingNode) else []
@@ -79,16 +82,18 @@ def _lines(path: Path, text: str) -> dict[tuple[str, ...], int]:
             name = (section.value,) if node is section else (section.value, str(node.value))
             line = node.start_mark.line + 1
             if name in lines:
-                raise InputError(
-                    f"{path}, line {line}: {'.'.join(name)} stands on line {lines[name]} already: leave one"
-                )
+                raise InputError(f"{path}, line {line}: {_name(name)} stands on line {lines[name]} already: leave one")
             lines[name] = line
     return lines
 
 
 def _place(path: Path, lines: dict[tuple[str, ...], int], keys: tuple[str, ...]) -> str:
     line = lines.get(keys) or lines.get(keys[:1])
-    return f"{path}{f', line {line}' if line else ''}: {'.'.join(keys)}"
+    return f"{path}{f', line {line}' if line else ''}: {_name(keys)}"
+
+
+def _name(keys: tuple[str, ...]) -> str:
+    return repr(".".join(keys)[:100])[1:-1]  # in one line, whatever a key is
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:
@@ -103,5 +108,5 @@ def _problem(path: Path, lines: dict[tuple[str, ...], int], name: str, section: 
     if detail["type"] == "missing":
         return f"{place}: missing: {section.model_fields[keys[-1]].description}"
     message = str(detail["msg"]).removeprefix("Value error, ")
-    _, should, reason = message.rpartition(" should ")  # Input, String, List ...
-    return f"{place}: should {reason if should else f'be {message}'}, is {detail['input']!r}"
+    _, should, what = message.rpartition(" should ")  # Input, String, List ...
+    return f"{place}: should {what if should else f'be {message}'}, is {reprlib.repr(detail['input'])}"

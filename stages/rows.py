@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
-from pyarrow import ArrowException
 
-from stages.entry import InputError
+from stages.entry import InputError, listed, reason
 
 SPLIT_NAMES = {
     "train": "train",
@@ -164,7 +163,7 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
             raise InputError(f"{path}, line {number}: not JSON ({reason}): each line is to be one object") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: an object is expected, with a text and a label")
-        has = "" if text in row and label in row else f" (it has: {', '.join(row) or 'nothing'})"
+        has = "" if text in row and label in row else f" (it has: {listed(list(row)) or 'nothing'})"
         yield Row(f"{path}, line {number}{has}", row.get(text), row.get(label))
 
 
@@ -178,7 +177,7 @@ def column_name(where: str, names: list[str], column: str | int) -> str:
     if names.count(str(name)) != 1:
         number = "more than one" if name in names else "no"
         raise InputError(
-            f"{where}: {number} column {name!r}, there are: {', '.join(names) or 'none'}: "
+            f"{where}: {number} column {name!r}, there are: {listed(names) or 'none'}: "
             "set dataset.text_column and dataset.label_column"
         )
     return str(name)
@@ -194,5 +193,7 @@ def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
             for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
                 number += 1
                 yield Row(f"{path}, row {number}", text, label)
-    except (ArrowException, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable parquet file ({str(error).splitlines()[0]})") from None
+    except InputError:
+        raise
+    except Exception as error:  # whatever damage makes the library raise
+        raise InputError(f"{path}: not a readable parquet file ({reason(error)}): fetch it again") from error

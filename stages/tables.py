@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, List, Value
 
-from stages.entry import InputError
+from stages.entry import reading
 
 METADATA = b"retune"
 TEXTS = {"text": Value("string")}
@@ -46,13 +46,11 @@ def read(path: str) -> pa.Table:
     Raises:
         InputError: the file is missing or damaged.
     """
-    try:
-        return pq.read_table(path, partitioning=None)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: run `dvc repro`, which makes it first") from None
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: damaged ({reason}): delete it and run `dvc checkout` or `dvc repro`") from None
+    with reading(path):
+        table = pq.read_table(path, partitioning=None)
+        table.validate(full=True)
+        Features.from_arrow_schema(table.schema)
+    return table
 
 
 def label_names(arrow: pa.Schema, column: str = "label") -> list[str]:

@@ -32,16 +32,17 @@ def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
     """Load the checkpoint's tokenizer and hold ``max_length`` against what it allows."""
     from transformers import AutoTokenizer
 
+    entry.require(paths.TOKENIZER)
     try:
         tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
+        most = int(tokenizer.model_max_length)
     except Exception as error:  # whatever a broken file makes the tokenizer library raise
         raise entry.InputError(
             f"{paths.TOKENIZER}: not a tokenizer that loads ({entry.reason(error)}): choose another checkpoint"
         ) from error
-    if max_length > tokenizer.model_max_length:
+    if max_length > most:
         raise entry.InputError(
-            f"params.yaml: tokenize.max_length: {max_length} is more than the {tokenizer.model_max_length} tokens "
-            "that the checkpoint takes"
+            f"params.yaml: tokenize.max_length: {max_length} is more than the {most} tokens that the checkpoint takes"
         )
     return tokenizer
 

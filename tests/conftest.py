@@ -27,6 +27,16 @@ PIPELINE_PARAMS = {
     "train__learning_rate": "1e-2",  # written as 1e-2, which DVC reads as a number
 }
 
+# planted where a run may find them: none is to be printed or written
+SECRETS = {name: f"planted-{name.lower()}-5e1f" for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY")}
+
+SET_BY_RUN = (
+    "HF_HUB_OFFLINE",
+    "HF_HUB_DISABLE_TELEMETRY",
+    "HF_HUB_DISABLE_PROGRESS_BARS",
+    "TORCH_FORCE_WEIGHTS_ONLY_LOAD",
+)
+
 # of its own for each process, because two workers may train on the same inputs at the same time
 CHECKPOINTS = tempfile.TemporaryDirectory(prefix="retune-checkpoints-")
 os.environ["RETUNE_CHECKPOINTS"] = CHECKPOINTS.name
@@ -123,6 +133,53 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_check
     return prepare
 
 
+@pytest.fixture
+def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back after the test what `entry.run` sets, where a test calls it in this process."""
+    from transformers import logging
+
+    for name in SET_BY_RUN:
+        monkeypatch.setenv(name, "1")
+    logging.disable_progress_bar()
+
+
+@pytest.fixture
+def fail(
+    workspace: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    put_back: None,  # noqa: ARG001
+) -> Callable[..., str]:
+    """Run a stage that is to fail, hold what every failure has in common, and give its message."""
+    from stages import download, entry
+
+    folder = workspace()
+    monkeypatch.delenv("RETUNE_TRACEBACK", raising=False)
+
+    def files() -> set[Path]:
+        return {
+            path
+            for output in ("data", "models", "metrics")
+            for path in (folder / output).rglob("*")
+            if not path.is_dir()
+        }
+
+    def ends(main: Callable[[], None] = download.main) -> str:
+        before = files()
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            entry.run(main)
+        error = capsys.readouterr().err
+        assert end.value.code == 1
+        assert error.startswith("error: ")
+        assert "Traceback" not in error
+        assert files() == before
+        assert not list(folder.rglob(".*.partial"))
+        return error.removeprefix("error: ").removesuffix("\n")
+
+    return ends
+
+
 def write_small_dataset(folder: Path, rows_a_label: int = 12) -> Path:
     """The first rows of each label of the starter corpus, as csv files."""
     folder.mkdir(parents=True)
@@ -151,7 +208,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_random_checkpoint: P
     write_small_dataset(clone / "data/small")
     shutil.copytree(tiny_random_checkpoint, clone / "models/tiny")
     set_params(clone, **PIPELINE_PARAMS)
-    run("dvc", "repro", cwd=clone, env={"HOME": str(clone.parent)})
+    done = run("dvc", "repro", cwd=clone, env={"HOME": str(clone.parent)} | SECRETS)
+    (clone.parent / "printed").write_text(done.stdout + done.stderr, encoding="utf-8")
     git("add", "--all", cwd=clone)
     git("commit", "--quiet", "--message", "run", cwd=clone)
     return clone

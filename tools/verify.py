@@ -102,6 +102,7 @@ def lock_against_itself(lock: Document) -> Iterator[str]:
 
 def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
     digests: dict[str, str] = {}
+    made = {out["path"] for locked in lock.values() for out in locked.get("outs", [])}
     for stage in definition:
         for item in lock.get(stage, {}).get("deps", []) + lock.get(stage, {}).get("outs", []):
             path = Path(item["path"])
@@ -111,7 +112,8 @@ def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
             if item["path"] not in digests:
                 digests[item["path"]] = directory_hash(path) if path.is_dir() else provenance.md5(path)
             if digests[item["path"]] != item["md5"]:
-                yield f"{path} is not what {stage} had when it ran (dvc.lock): {MEND}, or `dvc checkout` for an output"
+                mend = f"delete it and run `dvc checkout`, or {MEND}" if item["path"] in made else MEND
+                yield f"{path} is not what {stage} had when it ran (dvc.lock): {mend}"
 
 
 def _stamps_against_lock(lock: Document) -> Iterator[str]:
@@ -159,7 +161,7 @@ def _lock_against_cache(lock: Document) -> Iterator[str]:
 
 def _cached(cache: Path, name: str, digest: str) -> Iterator[str]:
     path = cache / digest[:2] / digest[2:]
-    mend = f"delete {path} and run `dvc pull`, or `dvc repro -f` where no remote has it"
+    mend = f"delete {path} and run `dvc commit` where the file itself is right, else `dvc pull` or `dvc repro -f`"
     if not path.exists():
         yield f"{name} is not in the cache: run `dvc pull`, or `dvc commit` where the file itself is right"
     elif provenance.md5(path) != digest.removesuffix(".dir"):

@@ -1,0 +1,45 @@
+"""Folders of a user's own data and checkpoint, for what is wrong with them to be put in."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from stages import paths
+
+GOOD = "text,label\n" + "".join(f"text {number},{'ab'[number % 2]}\n" for number in range(20))
+
+Fail = Callable[..., str]
+Workspace = Callable[..., Path]
+
+
+def own_dataset(workspace: Workspace, files: dict[str, str | bytes], **params: Any) -> Path:
+    """A folder ``own`` of good splits, of which ``files`` take the place."""
+    folder = workspace(**{"dataset__path": "own", "dataset__labels": None} | params)
+    given = {name.split(".")[0] for name in files}
+    good = {f"{split}.csv": GOOD for split in paths.SPLITS if split not in given}
+    (folder / "own").mkdir()
+    for name, content in (good | files).items():
+        (folder / "own" / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def own_checkpoint(workspace: Workspace, checkpoint: Path, **params: Any) -> Path:
+    """A folder with a good data set, and a copy of the checkpoint in ``own-model``, which is given."""
+    folder = own_dataset(workspace, {}, model__path="own-model", **params)
+    return shutil.copytree(checkpoint, folder / "own-model")
+
+
+def instead(path: Path, make: Callable[[Path], object]) -> None:
+    """Make something else in the place of a file or a folder."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    make(path)
+
+
+def link_to_nowhere(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def edit_json(file: Path, **changes: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | changes), encoding="utf-8")

@@ -1,0 +1,271 @@
+"""A bad checkpoint ends the stage that first can tell with a line that says what is wrong, and leaves nothing."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import make_tiny_random_checkpoint
+from own_data import GOOD, Fail, Workspace, edit_json, instead, link_to_nowhere, own_checkpoint, own_dataset
+from safetensors.numpy import save_file
+
+from stages import download, tokenize, train
+
+
+def replace(name: str, content: bytes | None) -> Callable[[Path], None]:
+    """What writes a file of a checkpoint anew, or removes it."""
+
+    def change(checkpoint: Path) -> None:
+        (checkpoint / name).unlink()
+        if content is not None:
+            (checkpoint / name).write_bytes(content)
+
+    return change
+
+
+def cut_weights(checkpoint: Path) -> None:
+    weights = checkpoint / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+
+
+def drop_tokenizer(checkpoint: Path) -> None:
+    for name in ("tokenizer.json", "vocab.txt"):
+        (checkpoint / name).unlink()
+
+
+CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no config": (
+        replace("config.json", None), "own-model: no config.json: is it a checkpoint in the Transformers format?"
+    ),
+    "config that is not JSON": (
+        replace("config.json", b"{nope"), "own-model/config.json: not JSON (Expecting property name"
+    ),
+    "config that is not UTF-8": (replace("config.json", b"\xff"), "own-model/config.json: not JSON ("),
+    "config nested without end": (replace("config.json", b"[" * 100_000), "own-model/config.json: not JSON (maximum"),
+    "config that is a folder": (
+        lambda checkpoint: instead(checkpoint / "config.json", Path.mkdir),
+        "own-model: no config.json",
+    ),
+    "config that is a list": (replace("config.json", b"[1]"), "own-model/config.json: no model_type: is it a"),
+    "config without model_type": (replace("config.json", b"{}"), "own-model/config.json: no model_type: is it a"),
+    "remote code": (
+        lambda checkpoint: edit_json(checkpoint / "config.json", auto_map={"AutoModel": "modeling.Model"}),
+        "own-model/config.json: asks for remote code (auto_map), which is never run: choose another checkpoint",
+    ),
+    "remote code for the tokenizer": (
+        lambda checkpoint: edit_json(checkpoint / "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.X", None]}),
+        "own-model/tokenizer_config.json: asks for remote code (auto_map), which is never run: choose another",
+    ),
+    "tokenizer's config that is not JSON": (
+        replace("tokenizer_config.json", b"{nope"), "own-model/tokenizer_config.json: not JSON (Expecting property"
+    ),
+    "pickled weights only": (
+        lambda checkpoint: (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin"),
+        "own-model: its weights are pickled, which is never loaded: save them as safetensors",
+    ),
+    "no weights": (replace("model.safetensors", None), "own-model: no safetensors weights"),
+    "weights cut short": (cut_weights, "own-model/model.safetensors: not whole safetensors ("),
+    "empty weights": (replace("model.safetensors", b""), "own-model/model.safetensors: not whole safetensors ("),
+    "weights that are none": (
+        replace("model.safetensors", b"<html>" * 99), "own-model/model.safetensors: not whole safetensors ("
+    ),
+    "weights whose header claims more than there is": (
+        replace("model.safetensors", b"\xff" * 7 + b"\0" + b"{}"),
+        "own-model/model.safetensors: not whole safetensors (",
+    ),
+    "weights whose header is not JSON": (
+        replace("model.safetensors", (8).to_bytes(8, "little") + b"{nope!!}"),
+        "own-model/model.safetensors: not whole safetensors (",
+    ),
+    "weights with a pickle's content": (
+        replace("model.safetensors", b"\x80\x04K\x01."), "own-model/model.safetensors: not whole safetensors ("
+    ),
+    "weights that link to nowhere": (
+        lambda checkpoint: instead(checkpoint / "model.safetensors", link_to_nowhere),
+        "own-model: no safetensors weights",
+    ),
+    "no tokenizer": (
+        drop_tokenizer,
+        "own-model: no tokenizer: one of tokenizer.json, vocab.txt, vocab.json, *.model is needed beside the weights",
+    ),
+    "no folder": (
+        shutil.rmtree,
+        "model.path: own-model is not a folder: set it to one with config.json and safetensors weights",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), CHECKPOINTS.values(), ids=CHECKPOINTS)
+def test_a_bad_checkpoint_is_found_at_download(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path, change: Callable[[Path], None], message: str
+) -> None:
+    change(own_checkpoint(workspace, tiny_random_checkpoint))
+    assert fail().startswith(message)
+
+
+def test_weights_with_another_sha256_are_refused(workspace: Workspace, fail: Fail) -> None:
+    own_dataset(workspace, {}, model__weights_sha256="0" * 64)
+    error = fail()
+    assert "model.safetensors: sha256 is " in error
+    assert error.endswith(f"model.weights_sha256 is {'0' * 64}: not the weights asked for")
+
+
+@pytest.mark.parametrize(
+    ("package", "sha256", "message"),
+    [
+        (
+            "no-such-checkpoint",
+            "0" * 64,
+            "model.package: no-such-checkpoint is not installed: run `make install`, or set model.source",
+        ),
+        ("numpy", "0" * 64, "model.package: numpy holds 0 checkpoints with safetensors weights, one is expected"),
+        ("numpy", None, "params.yaml: model.weights_sha256: a package is trusted by its hash: set it"),
+    ],
+    ids=["not installed", "no checkpoint", "no hash"],
+)
+def test_a_package_without_a_checkpoint_or_hash_is_refused(
+    workspace: Workspace, fail: Fail, package: str, sha256: str | None, message: str
+) -> None:
+    own_dataset(workspace, {}, model__source="package", model__package=package, model__weights_sha256=sha256)
+    assert fail() == message
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.json", b"{nope"),
+        ("tokenizer.json", b"{}"),
+        ("tokenizer.json", b"\xff\xfe"),
+        ("tokenizer.json", b""),
+        ("tokenizer.json", b"[" * 100_000),
+        ("tokenizer.json", b'{"version": "1.0", "model": {"type": "WordPiece", "vocab": []}}'),
+        ("tokenizer_config.json", b"[1]"),
+        ("config.json", b'{"model_type": "bert", "hidden_size": "wide"}'),
+        ("tokenizer_config.json", b'{"tokenizer_class": "BertTokenizer", "model_max_length": "long"}'),
+    ],
+)
+def test_a_broken_tokenizer_is_found_at_tokenize(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path, name: str, content: bytes
+) -> None:
+    replace(name, content)(own_checkpoint(workspace, tiny_random_checkpoint))
+    download.main()
+    error = fail(tokenize.main)
+    assert error.startswith("models/pretrained/tokenizer: not a tokenizer that loads (")
+    assert error.endswith("): choose another checkpoint")
+    assert "\n" not in error
+
+
+def test_max_length_over_the_tokenizer_s_limit_is_refused(workspace: Workspace, fail: Fail) -> None:
+    own_dataset(workspace, {}, tokenize__max_length=257)
+    download.main()
+    assert fail(tokenize.main) == (
+        "params.yaml: tokenize.max_length: 257 is more than the 256 tokens that the checkpoint takes"
+    )
+
+
+def test_texts_over_the_model_s_positions_are_refused(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path
+) -> None:
+    checkpoint = own_checkpoint(workspace, tiny_random_checkpoint, tokenize__max_length=512)
+    edit_json(checkpoint / "tokenizer_config.json", model_max_length=10**30)
+    (checkpoint.parent / "own/train.csv").write_text(GOOD + f"{'word ' * 300},a\n", encoding="utf-8")
+    download.main()
+    tokenize.main()
+    assert fail(train.main) == (
+        "params.yaml: tokenize.max_length: texts of 512 tokens, but the model has 256 positions"
+    )
+
+
+def other_type(name: str) -> Callable[[Path], None]:
+    return lambda checkpoint: edit_json(checkpoint / "config.json", model_type=name)
+
+
+def sharded(index: str) -> Callable[[Path], None]:
+    """What makes the weights one shard of those that an index lists."""
+
+    def change(checkpoint: Path) -> None:
+        (checkpoint / "model.safetensors").rename(checkpoint / "model-00001-of-00002.safetensors")
+        (checkpoint / "model.safetensors.index.json").write_text(index)
+
+    return change
+
+
+def no_body(checkpoint: Path) -> None:
+    save_file({"nothing": np.zeros(1)}, checkpoint / "model.safetensors", metadata={"format": "pt"})
+
+
+MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "unknown model_type": (
+        other_type("nonesuch"),
+        ("does not load for sequence classification (ValueError: The checkpoint you are trying to load has model type "
+        "`nonesuch` but Transformers does not recognize this architecture."),
+    ),
+    "model_type that classifies no texts": (
+        other_type("vit"), "does not load for sequence classification (ValueError: Unrecognized configuration class"
+    ),
+    "weights of another architecture": (other_type("distilbert"), "its weights lack distilbert.transformer."),
+    "hidden_size below 0": (
+        lambda checkpoint: edit_json(checkpoint / "config.json", hidden_size=-32),
+        "does not load for sequence classification (",
+    ),
+    "no attention heads": (
+        lambda checkpoint: edit_json(checkpoint / "config.json", num_attention_heads=0),
+        "does not load for sequence classification (",
+    ),
+    "unknown activation": (
+        lambda checkpoint: edit_json(checkpoint / "config.json", hidden_act="nonesuch"),
+        "does not load for sequence classification (",
+    ),
+    "no weights of the body at all": (no_body, "its weights lack bert."),
+    "an index that is a list": (sharded("[]"), "does not load for sequence classification ("),
+    "an index without a map": (sharded("{}"), "does not load for sequence classification ("),
+    "an index that leads elsewhere": (
+        sharded('{"metadata": {}, "weight_map": {"pooler.dense.bias": "../../../own/train.csv"}}'),
+        "does not load for sequence classification (",
+    ),
+    "weights of fewer layers": (
+        lambda checkpoint: edit_json(checkpoint / "config.json", num_hidden_layers=3),
+        "its weights lack bert.encoder.layer.2.",
+    ),
+    "weights of another width": (
+        lambda checkpoint: edit_json(checkpoint / "config.json", hidden_size=64),
+        "its weights lack bert.embeddings.LayerNorm.bias (of that shape) and ",
+    ),
+    "a shard missing": (
+        sharded('{"metadata": {}, "weight_map": {"pooler.dense.bias": "model-00002-of-00002.safetensors"}}'),
+        "does not load for sequence classification (",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "message"), MODELS.values(), ids=MODELS)
+def test_a_checkpoint_that_is_no_text_classifier_is_found_at_train(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path, change: Callable[[Path], None], message: str
+) -> None:
+    change(own_checkpoint(workspace, tiny_random_checkpoint))
+    download.main()
+    tokenize.main()
+    error = fail(train.main)
+    assert error.startswith(f"models/pretrained/model: {message}")
+    assert "\n" not in error
+
+
+def test_a_tokenizer_with_more_tokens_than_the_model_is_found_at_train(
+    workspace: Workspace, fail: Fail, tmp_path: Path
+) -> None:
+    own_dataset(workspace, {}, model__path="small")
+    make_tiny_random_checkpoint(tmp_path / "small", vocab_size=20)
+    download.main()
+    tokenize.main()
+    assert fail(train.main).endswith("but the model knows 20 tokens: they do not belong together")
+
+
+def test_a_tokenizer_without_padding_is_found_at_train(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path
+) -> None:
+    edit_json(own_checkpoint(workspace, tiny_random_checkpoint) / "tokenizer_config.json", pad_token=None)
+    download.main()
+    tokenize.main()
+    assert fail(train.main) == ("models/pretrained/tokenizer: no padding token: choose a checkpoint that has one")

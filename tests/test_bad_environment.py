@@ -1,0 +1,183 @@
+"""Where a stage stands in the wrong place or lacks something, a line says what and what to do."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import run
+from own_data import Fail, Workspace, instead, link_to_nowhere, own_dataset
+from test_bytes import digests
+
+from stages import audit, baselines, download, entry, evaluate, tokenize, train
+
+MEND = "delete it and run `dvc checkout` or `dvc repro`"
+DAMAGE = rf": damaged \([^\n]+\): {MEND}"
+GONE = " does not exist: run `dvc repro`, which makes it first"
+NO_MODEL = r": does not load for sequence classification \([^\n]+`dvc checkout`"
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+DAMAGED: dict[str, tuple[Callable[[], None], str, Callable[[Path], Any], str]] = {
+    # the stage, what it is to read, the damage, and what is said of it
+    "raw table cut short": (tokenize.main, "data/raw/train.parquet", cut, DAMAGE),
+    "raw table empty": (audit.main, "data/raw/test.parquet", emptied, DAMAGE),
+    "raw table gone": (baselines.main, "data/raw/train.parquet", Path.unlink, GONE),
+    "tokenized table cut short": (baselines.main, "data/tokenized/train.parquet", cut, DAMAGE),
+    "tokenized table gone": (train.main, "data/tokenized/validation.parquet", Path.unlink, GONE),
+    "tokenizer gone": (tokenize.main, "models/pretrained/tokenizer", shutil.rmtree, GONE),
+    "tokenizer without its vocabulary": (
+        baselines.main, "models/pretrained/tokenizer", lambda path: emptied(path / "tokenizer.json"), DAMAGE
+    ),
+    "pretrained model gone": (train.main, "models/pretrained/model", shutil.rmtree, GONE),
+    "pretrained weights cut short": (
+        train.main, "models/pretrained/model", lambda path: cut(path / "model.safetensors"), NO_MODEL
+    ),
+    "classifier gone": (evaluate.main, "models/classifier", shutil.rmtree, GONE),
+    "classifier's weights cut short": (
+        evaluate.main, "models/classifier", lambda path: cut(path / "model.safetensors"), DAMAGE
+    ),
+    "classifier's weights gone": (
+        evaluate.main, "models/classifier", lambda path: (path / "model.safetensors").unlink(), DAMAGE
+    ),
+    "classifier's config emptied": (
+        evaluate.main, "models/classifier", lambda path: emptied(path / "config.json"), DAMAGE
+    ),
+    "findings gone": (evaluate.main, "data/audit/findings.csv", Path.unlink, GONE),
+    "findings emptied": (evaluate.main, "data/audit/findings.csv", emptied, DAMAGE),
+    "findings of other columns": (
+        evaluate.main, "data/audit/findings.csv", lambda path: path.write_text("a,b\n1,2\n"), DAMAGE
+    ),
+    "findings that are a picture": (
+        evaluate.main, "data/audit/findings.csv", lambda path: path.write_bytes(b"\x89PNG\0\xff" * 99), DAMAGE
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("put_back")
+@pytest.mark.parametrize("case", DAMAGED)
+def test_a_stage_says_what_of_its_inputs_is_gone_or_damaged(
+    copy: Path, fail: Fail, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    main, name, damage, message = DAMAGED[case]
+    monkeypatch.chdir(copy)
+    damage(copy / name)
+    error = fail(main)
+    assert re.fullmatch(re.escape(name) + message, error), error
+
+
+ENVIRONMENTS: dict[str, tuple[dict[str, str | None], str]] = {
+    "checkpoints in a file": ({"RETUNE_CHECKPOINTS": "file"}, "{0}/file: File exists: "),
+    "checkpoints below a file": ({"RETUNE_CHECKPOINTS": "file/below"}, "{0}/file/below: Not a directory: "),
+    "checkpoints below no folder at all": ({"RETUNE_CHECKPOINTS": "/dev/null/a"}, "/dev/null/a: Not a directory: "),
+    "checkpoints under a name too long": ({"RETUNE_CHECKPOINTS": "n" * 300}, "{0}/nnnn"),
+    "a cache folder that is a file": (
+        {"RETUNE_CHECKPOINTS": None, "XDG_CACHE_HOME": "file"}, "{0}/file/retune/checkpoints: Not a directory: "
+    ),
+    "a home that is no folder": (
+        {"RETUNE_CHECKPOINTS": None, "XDG_CACHE_HOME": None, "HOME": "/dev/null"},
+        "/dev/null/.cache/retune/checkpoints: Not a directory: ",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("variables", "message"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
+def test_a_place_for_checkpoints_that_is_none_is_named(
+    workspace: Workspace, fail: Fail, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None], message: str
+) -> None:
+    folder = own_dataset(workspace, {})
+    (folder / "file").touch()
+    download.main()
+    tokenize.main()
+    for name, value in variables.items():
+        monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+    error = fail(train.main)
+    assert error.startswith(message.format(folder))
+    assert error.endswith(": check the path and its permissions")
+
+
+PINS = {
+    "another version": ("numpy==1.0.0\n", "requirements.txt: numpy==1.0.0 is pinned but "),
+    "not installed": ("no-such-library==1\n", "requirements.txt: no-such-library==1 is not installed: run `make"),
+    "no requirement": ("numpy=2\n", "requirements.txt: numpy=2: not a requirement ("),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), PINS.values(), ids=PINS)
+def test_libraries_other_than_the_pinned_ones_are_refused(
+    workspace: Workspace, fail: Fail, content: str, message: str
+) -> None:
+    (workspace() / "requirements.txt").write_text(content, encoding="utf-8")
+    assert fail().startswith(message)
+
+
+PLACES: dict[str, tuple[Callable[[], None], Callable[[Path], Any], str]] = {
+    "no requirements.txt": (
+        download.main, lambda folder: (folder / "requirements.txt").unlink(), "requirements.txt: No such file or"
+    ),
+    "no dvc.yaml": (train.main, lambda folder: (folder / "dvc.yaml").unlink(), "dvc.yaml: No such file or directory"),
+    "no params.yaml": (train.main, lambda folder: (folder / "params.yaml").unlink(), "params.yaml does not exist: "),
+    "params.yaml is a folder": (
+        train.main, lambda folder: instead(folder / "params.yaml", Path.mkdir), "params.yaml: Is a directory: "
+    ),
+    "data is a file": (download.main, lambda folder: instead(folder / "data", Path.touch), "data"),
+    "models is a link to nowhere": (
+        download.main, lambda folder: instead(folder / "models", link_to_nowhere), "models"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("main", "change", "message"), PLACES.values(), ids=PLACES)
+def test_a_place_where_no_stage_can_run_is_named(
+    workspace: Workspace, fail: Fail, main: Callable[[], None], change: Callable[[Path], Any], message: str
+) -> None:
+    folder = own_dataset(workspace, {})
+    download.main()
+    tokenize.main()
+    change(folder)
+    assert fail(main).startswith(message)
+
+
+PATHS = ("", "own\0", "n" * 300, "own/" * 2000, "/dev/null", "own\nown", "~/own", "\ud800")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("key", ["dataset__path", "model__path"])
+def test_a_path_that_is_none_is_an_error_in_a_line(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
+    own_dataset(workspace, {}, **{key: path})
+    fail()
+
+
+def test_an_error_reaches_a_poorer_locale(workspace: Workspace) -> None:
+    folder = workspace(dataset__path="d\u00e9j\u00e0 vu")
+    poorer = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
+    done = run("python", "-m", "stages.download", cwd=folder, check=False, env=poorer)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: dataset.path: d\\xe9j\\xe0 vu does not exist: ")
+
+
+def test_an_odd_environment_changes_nothing(pipeline: Path, copy: Path) -> None:
+    (copy.parent / "odd/stages").mkdir(parents=True)
+    for name in ("stages/__init__.py", "stages/entry.py", "tools.py"):
+        (copy.parent / "odd" / name).write_text("raise SystemExit(3)\n", encoding="utf-8")
+    odd = {"PYTHONPATH": str(copy.parent / "odd"), "TMPDIR": "/nowhere", "HOME": "/dev/null", "LANG": "xx_YY.KOI8-R"}
+    shutil.rmtree(copy / "data/tokenized")
+    run("python", "-m", "stages.tokenize", cwd=copy, env=odd)
+    assert digests(copy, "tokenize") == digests(pipeline, "tokenize")
+
+
+def test_the_traceback_is_shown_when_asked_for(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace(dataset__path="elsewhere")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("RETUNE_TRACEBACK", "1")
+    with pytest.raises(entry.InputError, match="elsewhere does not exist"):
+        entry.run(download.main)

@@ -1,0 +1,180 @@
+"""A bad params.yaml ends a stage with a line that names the line and the key, and leaves nothing."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from own_data import Fail, Workspace
+
+from stages import download, tokenize, train
+from stages.params import load
+
+VALUES: dict[str, tuple[dict[str, Any], str]] = {
+    "epochs: yes": ({"train__epochs": True}, "train.epochs: should be a valid integer, is True"),
+    "epochs: null": ({"train__epochs": None}, "train.epochs: should be a valid integer, is None"),
+    "epochs: 3.0": ({"train__epochs": 3.0}, "train.epochs: should be a valid integer, is 3.0"),
+    "epochs: 0": ({"train__epochs": 0}, "train.epochs: should be greater than or equal to 1, is 0"),
+    "batch_size: -8": ({"train__batch_size": -8}, "train.batch_size: should be greater than or equal to 1, is -8"),
+    "learning_rate: fast": (
+        {"train__learning_rate": "fast"}, "train.learning_rate: should be a valid number, is 'fast'"
+    ),
+    "learning_rate: [1]": ({"train__learning_rate": [1]}, "train.learning_rate: should be a valid number, is [1]"),
+    "learning_rate: true": ({"train__learning_rate": True}, "train.learning_rate: should be a valid number, is True"),
+    "learning_rate: 0": ({"train__learning_rate": 0}, "train.learning_rate: should be greater than 0, is 0"),
+    "learning_rate: 3": ({"train__learning_rate": 3}, "train.learning_rate: should be less than or equal to 1, is 3"),
+    "learning_rate: .nan": (
+        {"train__learning_rate": float("nan")}, "train.learning_rate: should be a finite number, is nan"
+    ),
+    "learning_rate: nan": ({"train__learning_rate": "nan"}, "train.learning_rate: should be a valid number, is 'nan'"),
+    "max_grad_norm: .inf": (
+        {"train__max_grad_norm": float("inf")}, "train.max_grad_norm: should be a finite number, is inf"
+    ),
+    "warmup_ratio: 1.0": ({"train__warmup_ratio": 1.0}, "train.warmup_ratio: should be less than 1, is 1.0"),
+    "best_metric: F1": (
+        {"train__best_metric": "F1"},
+        "train.best_metric: should be 'accuracy', 'f1', 'f1_macro' or 'loss', is 'F1'",
+    ),
+    "early_stopping_patience: never": (
+        {"train__early_stopping_patience": "never"},
+        "train.early_stopping_patience: should be a valid integer, is 'never'",
+    ),
+    "max_length: 3": (
+        {"tokenize__max_length": 3}, "tokenize.max_length: should be greater than or equal to 4, is 3"
+    ),
+    "source: file": ({"dataset__source": "file"}, "dataset.source: should be 'files' or 'hub', is 'file'"),
+    "header: no, in quotes": ({"dataset__header": "no"}, "dataset.header: should be a valid boolean, is 'no'"),
+    "text_column: -1": ({"dataset__text_column": -1}, "dataset.text_column: should be"),
+    "delimiter: ;;": ({"dataset__delimiter": ";;"}, "dataset.delimiter: should have at most 1 character, is ';;'"),
+    "delimiter: a quote": ({"dataset__delimiter": '"'}, "dataset.delimiter: should match pattern"),
+    "delimiter: a line end": ({"dataset__delimiter": "\n"}, "dataset.delimiter: should match pattern"),
+    "labels: a": ({"dataset__labels": "a"}, "dataset.labels: should be a valid list, is 'a'"),
+    "labels: [a]": ({"dataset__labels": ["a"]}, "dataset.labels: should have at least 2 items"),
+    "labels: [0, a]": ({"dataset__labels": [0, "a"]}, "dataset.labels: should be a valid string, is 0"),
+    "labels: [a, a]": (
+        {"dataset__labels": ["a", "a"]},
+        "dataset.labels: should be names that all differ, none empty, none with spaces around it, is ['a', 'a']",
+    ),
+    "labels: ['', a]": ({"dataset__labels": ["", "a"]}, "dataset.labels: should be names that all differ, none empty"),
+    "labels: [' b', a]": ({"dataset__labels": [" b", "a"]}, "dataset.labels: should be names that all differ"),
+    "test_fraction: 0.9": (
+        {"dataset__test_fraction": 0.9}, "dataset.test_fraction: should be less than or equal to 0.5, is 0.9"
+    ),
+    "hub_revision: main": (
+        {"dataset__hub_revision": "main"},
+        "dataset.hub_revision: should be a commit hash (40 lower-case hexadecimal digits), is 'main'",
+    ),
+    "weights_sha256: 123": (
+        {"model__weights_sha256": "123"},
+        "model.weights_sha256: should be a sha256 (64 lower-case hexadecimal digits), is '123'",
+    ),
+    "package: ''": ({"model__package": ""}, "model.package: should have at least 1 character, is ''"),
+}  # fmt: skip
+MAINS = {"dataset": download.main, "model": download.main, "tokenize": tokenize.main, "train": train.main}
+
+
+def line_of(key: str) -> int:
+    """The line of params.yaml with ``key``, as section.key."""
+    section, name = key.split(".")
+    lines = Path("params.yaml").read_text(encoding="utf-8").splitlines()
+    start = lines.index(f"{section}:")
+    return next(number for number, line in enumerate(lines, 1) if number > start and line.startswith(f"  {name}:"))
+
+
+@pytest.mark.parametrize(("changes", "message"), VALUES.values(), ids=VALUES)
+def test_a_bad_value_is_named_with_its_line_and_key(
+    workspace: Workspace, fail: Fail, changes: dict[str, Any], message: str
+) -> None:
+    workspace(**changes)
+    key = message.split(":", maxsplit=1)[0]
+    error = fail(MAINS[key.split(".")[0]])
+    assert error.splitlines()[0].startswith(f"params.yaml, line {line_of(key)}: {message}")
+
+
+def test_every_bad_value_of_a_section_is_named(workspace: Workspace, fail: Fail) -> None:
+    workspace(train__epochs=0, train__best_metric="F1")
+    assert [line.split(": ")[1] for line in fail(train.main).splitlines()] == ["train.epochs", "train.best_metric"]
+
+
+def edit_params(old: str, new: str) -> None:
+    file = Path("params.yaml")
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  epochs: 5", "  epoch: 5", "train.epoch: unknown key, did you mean train.epochs?"),
+        ("  learning_rate:", "  lr: 1\n  learning_rate:", "train.lr: unknown key, did you mean train."),
+        ("  epochs: 5", "  epochs: 5\n  7: 5", "train.7: unknown key, did you mean train."),
+        ("train:\n", "trian: {}\ntrain:\n", "trian: unknown section, did you mean train?"),
+        ("  epochs: 5\n", "", "train.epochs: missing: passes over the train split"),
+    ],
+    ids=["misspelt key", "key of another name", "integer key", "misspelt section", "missing key"],
+)
+def test_the_keys_are_those_that_are_known(workspace: Workspace, fail: Fail, old: str, new: str, message: str) -> None:
+    workspace(train__epochs=5)
+    edit_params(old, new)
+    assert message in fail(train.main)
+
+
+def test_an_unknown_key_is_named_with_its_line(workspace: Workspace, fail: Fail) -> None:
+    workspace(train__epochs=5)
+    edit_params("  epochs: 5", "  epoch: 5")
+    place = f"params.yaml, line {line_of('train.epoch')}: train.epoch: unknown key, did you mean train.epochs?"
+    assert place in fail(train.main).replace("\n       ", "\n").splitlines()
+
+
+@pytest.mark.parametrize("main", [download.main, tokenize.main, train.main], ids=["download", "tokenize", "train"])
+def test_an_unknown_section_stops_every_stage_with_params(
+    workspace: Workspace, fail: Fail, main: Callable[[], None]
+) -> None:
+    folder = workspace()
+    with (folder / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write("evaluate:\n  batch_size: 1\n")
+    assert "evaluate: unknown section, did you mean" in fail(main)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "params.yaml: a mapping of sections is expected (dataset, model, audit, tokenize, train)"),
+        (b"# nothing\n", "params.yaml: a mapping of sections is expected (dataset, model, audit, tokenize, train)"),
+        (b"- train\n", "params.yaml: a mapping of sections is expected (dataset, model, audit, tokenize, train)"),
+        (b"1: 2\n", "params.yaml: a mapping of sections is expected (dataset, model, audit, tokenize, train)"),
+        (b"train: a: b\n", "params.yaml, line 1: not YAML: mapping values are not allowed here"),
+        (b"train:\n\tepochs: 1\n", "params.yaml, line 2: not YAML: found character '\\t' that cannot start any token"),
+        (b"train:\n  seed: 2024-99-99\n", "params.yaml: not YAML: ValueError: month must be in 1..12"),
+        (b"train:\n  seed: !!python/name:os.system\n", "params.yaml, line 2: not YAML: could not determine"),
+        (b'train:\n  seed: "\0"\n', "params.yaml: not YAML: ReaderError: unacceptable character #x0000"),
+        (b"train:\n  seed: \xe9\n", "params.yaml: byte 15 is not UTF-8: save the file as UTF-8"),
+        (b"train:\n", "params.yaml: section train is missing, or has no keys"),
+        (b"train: [1]\n", "params.yaml: section train is missing, or has no keys"),
+        (b"model: {}\n", "params.yaml: section train is missing, or has no keys"),
+    ],
+)
+def test_a_params_file_that_is_none_is_named(workspace: Workspace, fail: Fail, content: bytes, message: str) -> None:
+    (workspace() / "params.yaml").write_bytes(content)
+    error = fail(train.main)
+    assert error.startswith(message)
+    assert "\n" not in error
+
+
+def test_a_missing_params_file_is_named(workspace: Workspace, fail: Fail) -> None:
+    (workspace() / "params.yaml").unlink()
+    assert fail() == "params.yaml does not exist: copy one from recipes/, or run from the top of the clone"
+
+
+def test_params_with_a_byte_order_mark_and_crlf_are_read(workspace: Workspace) -> None:
+    file = workspace(train__epochs=5) / "params.yaml"
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    assert load("train", train.TrainParams).epochs == 5
+
+
+@pytest.mark.parametrize("value", ["2e-5", "3e-05", "0.1", ".5"])
+def test_numbers_that_yaml_takes_for_strings_are_read(workspace: Workspace, value: str) -> None:
+    workspace(train__learning_rate=yaml.safe_load(value))
+    assert load("train", train.TrainParams).learning_rate == float(value)

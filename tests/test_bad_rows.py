@@ -1,0 +1,385 @@
+"""A bad data set ends download with a line that says what is wrong and where, and leaves nothing."""
+
+import gzip
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from own_data import GOOD, Fail, Workspace, own_dataset
+
+from stages import download, paths, tables
+
+SKIP = "mend the row, or set dataset.on_bad_rows to skip"
+UNREADABLE = "own/train.parquet: not a readable parquet file ("
+COLUMNS = "set dataset.text_column and dataset.label_column"
+ENDINGS = ".csv, .tsv, .txt, .jsonl, .parquet"
+
+
+def parquet(damage: slice | None = None, **columns: list[Any]) -> bytes:
+    file = io.BytesIO()
+    pq.write_table(pa.table(columns or {"text": ["some text"] * 50, "label": ["a", "b"] * 25}), file)
+    content = bytearray(file.getvalue())
+    if damage:
+        content[damage] = bytes(byte ^ 0xFF for byte in content[damage])
+    return bytes(content)
+
+
+def damaged_gzip() -> bytes:
+    content = bytearray(gzip.compress(GOOD.encode()))
+    content[-8] ^= 0xFF  # the checksum
+    return bytes(content)
+
+
+ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
+    "csv row without text": (
+        {"train.csv": "text,label\nx,a\n,b\n"}, {},
+        f"own/train.csv, line 3: no text: {SKIP}",
+    ),
+    "csv row of blank text": (
+        {"train.csv": 'text,label\nx,a\n" \n ",b\n'}, {},
+        f"own/train.csv, line 3: no text: {SKIP}",
+    ),
+    "csv row too short for a label": (
+        {"train.csv": "text,label\nx,a\ny\n"}, {},
+        f"own/train.csv, line 3: no label: {SKIP}",
+    ),
+    "csv row with an empty label": (
+        {"train.csv": "text,label\nx,a\ny, \n"}, {},
+        f"own/train.csv, line 3: no label: {SKIP}",
+    ),
+    "csv row after a text of two lines": (
+        {"train.csv": 'text,label\n"x\ny",a\nz,\n'}, {},
+        f"own/train.csv, line 4: no label: {SKIP}",
+    ),
+    "csv without header, label position past the end": (
+        {"train.csv": "x,a\ny,b\n"}, {"dataset__header": False, "dataset__text_column": 0, "dataset__label_column": 2},
+        f"own/train.csv, line 1: no label: {SKIP}",
+    ),
+    "tsv row without label, gzipped": (
+        {"train.tsv.gz": gzip.compress(b"text\tlabel\nx\ta\ny\t\n")}, {},
+        f"own/train.tsv.gz, line 3: no label: {SKIP}",
+    ),
+    "jsonl null text": (
+        {"train.jsonl": '{"text": "x", "label": "a"}\n{"text": null, "label": "a"}\n'}, {},
+        f"own/train.jsonl, line 2: no text: {SKIP}",
+    ),
+    "jsonl null label": (
+        {"train.jsonl": '{"text": "x", "label": null}\n'}, {},
+        f"own/train.jsonl, line 1: no label: {SKIP}",
+    ),
+    "jsonl without the key of the text": (
+        {"train.jsonl": '{"tweet": "x", "label": "a"}\n'}, {},
+        f"own/train.jsonl, line 1 (it has: tweet, label): no text: {SKIP}",
+    ),
+    "jsonl without the key of the label": (
+        {"train.jsonl": '{"text": "x"}\n'}, {},
+        f"own/train.jsonl, line 1 (it has: text): no label: {SKIP}",
+    ),
+    "jsonl text that is a number": (
+        {"train.jsonl": '{"text": 5, "label": "a"}\n'}, {},
+        f"own/train.jsonl, line 1: a text that is not a string of Unicode: {SKIP}",
+    ),
+    "jsonl text with half a surrogate pair": (
+        {"train.jsonl": '{"text": "cut \\ud83d", "label": "a"}\n'}, {},
+        f"own/train.jsonl, line 1: a text that is not a string of Unicode: {SKIP}",
+    ),
+    "jsonl label with half a surrogate pair": (
+        {"train.jsonl": '{"text": "x", "label": "\\ud83d"}\n'}, {},
+        f"own/train.jsonl, line 1: a label that is not a name or an integer: {SKIP}",
+    ),
+    "jsonl label that is a list": (
+        {"train.jsonl": '{"text": "x", "label": ["a"]}\n'}, {},
+        f"own/train.jsonl, line 1: a label that is not a name or an integer: {SKIP}",
+    ),
+    "jsonl label that is a fraction": (
+        {"train.jsonl": '{"text": "x", "label": 0.5}\n'}, {},
+        f"own/train.jsonl, line 1: a label that is not a name or an integer: {SKIP}",
+    ),
+    "parquet null text": (
+        {"train.parquet": parquet(text=["x", None], label=["a", "b"])}, {},
+        f"own/train.parquet, row 2: no text: {SKIP}",
+    ),
+    "parquet null label": (
+        {"train.parquet": parquet(text=["x", "y"], label=["a", None])}, {},
+        f"own/train.parquet, row 2: no label: {SKIP}",
+    ),
+    "parquet null among integer labels": (
+        {"train.parquet": parquet(text=["x", "y"], label=[1, None])}, {},
+        f"own/train.parquet, row 2: no label: {SKIP}",
+    ),
+    "parquet texts that are bytes": (
+        {"train.parquet": parquet(text=[b"x", b"y"], label=["a", "b"])}, {},
+        f"own/train.parquet, row 1: a text that is not a string of Unicode: {SKIP}",
+    ),
+    "unknown label in train": (
+        {"train.csv": "text,label\nx,a\ny,b\nz,c\n"}, {"dataset__labels": ["a", "b"]},
+        f"own/train.csv, line 4: an unknown label 'c', known are: a, b: {SKIP}",
+    ),
+    "unknown label in validation": (
+        {"validation.csv": "text,label\nx,a\ny,c\n"}, {},
+        f"own/validation.csv, line 3: an unknown label 'c', known are: a, b: {SKIP}",
+    ),
+    "unknown label in test, of many known": (
+        {
+            "train.csv": "text,label\n" + "".join(f"x,{letter}\n" for letter in "abcdefghijklmno"),
+            "test.csv": "text,label\nx,a\ny,z\n",
+        },
+        {},
+        f"own/test.csv, line 3: an unknown label 'z', known are: a, b, c, d, e, f, g, h, i, j, k, l and 3 more: {SKIP}",
+    ),
+    "label in another case": (
+        {"test.csv": "text,label\nx,a\ny,B\n"}, {},
+        f"own/test.csv, line 3: an unknown label 'B', known are: a, b: {SKIP}",
+    ),
+    "integer label out of range": (
+        {"validation.csv": "text,label\nx,0\ny,2\n"}, {"dataset__labels": ["a", "b"]},
+        f"own/validation.csv, line 3: an unknown label '2', known are: a, b: {SKIP}",
+    ),
+    "negative integer label": (
+        {"test.jsonl": '{"text": "x", "label": -1}\n'}, {"dataset__labels": ["a", "b"]},
+        f"own/test.jsonl, line 1: an unknown label '-1', known are: a, b: {SKIP}",
+    ),
+    "integer label that train lacks": (
+        {
+            split: "text,label\nx,0\ny,1\n" + ("z,2\n" if split == "test.csv" else "")
+            for split in ("train.csv", "validation.csv", "test.csv")
+        },
+        {},
+        f"own/test.csv, line 4: an unknown label '2', known are: 0, 1: {SKIP}",
+    ),
+}  # fmt: skip
+
+SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
+    "train with a header only": ({"train.csv": "text,label\n"}, {}, "the train split has no rows: give it some"),
+    "validation with a header only": (
+        {"validation.csv": "text,label\n"}, {},
+        "the validation split has no rows: give it some, or remove its file to have it carved from train",
+    ),
+    "empty jsonl": (
+        {"test.jsonl": ""}, {},
+        "the test split has no rows: give it some, or remove its file to have it carved from train",
+    ),
+    "parquet without rows": (
+        {"train.parquet": parquet(text=[], label=[])}, {},
+        "the train split has no rows: give it some",
+    ),
+    "no row left": (
+        {"train.csv": "text,label\n,a\ny,\n"}, {"dataset__on_bad_rows": "skip"},
+        "the train split has no rows (2 bad rows left out): give it some",
+    ),
+    "train with one class": (
+        {"train.csv": "text,label\nx,a\ny,a\n"}, {},
+        "the train split has a single class, 'a': at least two are needed to tell them apart",
+    ),
+    "validation with one class": (
+        {"validation.csv": "text,label\nx,b\n"}, {},
+        "the validation split has a single class, 'b': at least two are needed to tell them apart",
+    ),
+    "one class left": (
+        {"test.csv": "text,label\nx,b\ny,c\n"}, {"dataset__on_bad_rows": "skip"},
+        "the test split has a single class, 'b' (1 bad rows left out): at least two are needed to tell them apart",
+    ),
+}  # fmt: skip
+
+LATIN_1 = "text,label\nx,a\na caf\xe9,b\n".encode("latin-1")
+FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
+    "empty csv": ({"train.csv": ""}, {}, f"own/train.csv, line 1: no column 'text', there are: none: {COLUMNS}"),
+    "empty gz": (
+        {"train.csv.gz": ""}, {}, f"own/train.csv.gz, line 1: no column 'text', there are: none: {COLUMNS}"
+    ),
+    "empty parquet": (
+        {"train.parquet": ""}, {}, f"{UNREADABLE}ArrowInvalid: Parquet file size is 0 bytes)"
+    ),
+    "not UTF-8": (
+        {"train.csv": LATIN_1}, {}, "own/train.csv, line 3: byte 0xe9 is not UTF-8: save the file as UTF-8"
+    ),
+    "not UTF-8, gzipped": (
+        {"train.csv.gz": gzip.compress(LATIN_1)}, {},
+        "own/train.csv.gz, line 3: byte 0xe9 is not UTF-8: save the file as UTF-8",
+    ),
+    "not UTF-8 in jsonl": (
+        {"test.jsonl": '{"text": "caf\xe9", "label": "a"}\n'.encode("latin-1")}, {},
+        "own/test.jsonl, line 1: byte 0xe9 is not UTF-8: save the file as UTF-8",
+    ),
+    "not UTF-8 after a byte order mark": (
+        {"train.csv": b"\xef\xbb\xbf\xe9,label\n"}, {},
+        "own/train.csv, line 1: byte 0xe9 is not UTF-8: save the file as UTF-8",
+    ),
+    "UTF-16": (
+        {"train.csv": b"\xff\xfe" + GOOD.encode("utf-16-le")}, {},
+        "own/train.csv, line 1: byte 0xff is not UTF-8: save the file as UTF-8",
+    ),
+    "not gzipped": (
+        {"train.csv.gz": GOOD}, {}, "own/train.csv.gz: broken gzip file (Not a gzipped file (b'te')): fetch it again"
+    ),
+    "gz cut short": (
+        {"train.csv.gz": gzip.compress(GOOD.encode())[:-12]}, {}, "own/train.csv.gz: broken gzip file (Compressed file"
+    ),
+    "gz with another checksum": (
+        {"train.csv.gz": damaged_gzip()}, {}, "own/train.csv.gz: broken gzip file (CRC check failed"
+    ),
+    "not parquet": ({"train.parquet": GOOD}, {}, f"{UNREADABLE}ArrowInvalid: Parquet magic bytes"),
+    "parquet cut short": (
+        {"train.parquet": parquet()[:-20]}, {}, f"{UNREADABLE}ArrowInvalid: Parquet magic bytes"
+    ),
+    "parquet with a damaged header of a page": (
+        {"train.parquet": parquet(slice(4, 40))}, {}, f"{UNREADABLE}OSError: Couldn't"
+    ),
+    "parquet with a damaged page": (
+        {"train.parquet": parquet(slice(60, 120))}, {}, UNREADABLE
+    ),
+    "jsonl that is not JSON": (
+        {"train.jsonl": '{"text": "x", "label": "a"}\ntext,label\n'}, {},
+        "own/train.jsonl, line 2: not JSON (Expecting value): each line is to be one object",
+    ),
+    "jsonl that is one JSON array": (
+        {"train.jsonl": '[\n{"text": "x", "label": "a"}\n]\n'}, {},
+        "own/train.jsonl, line 1: not JSON (Expecting value): each line is to be one object",
+    ),
+    "jsonl of arrays": (
+        {"train.jsonl": '["x", "a"]\n'}, {},
+        "own/train.jsonl, line 1: an object is expected, with a text and a label",
+    ),
+    "jsonl with an integer of 5000 digits": (
+        {"train.jsonl": f'{{"text": "x", "label": {"1" * 5000}}}\n'}, {},
+        "own/train.jsonl, line 1: not JSON (Exceeds the limit",
+    ),
+    "jsonl nested without end": (
+        {"train.jsonl": "[" * 100_000}, {}, "own/train.jsonl, line 1: not JSON (maximum recursion depth exceeded"
+    ),
+    "jsonl by position": (
+        {"train.jsonl": '{"text": "x", "label": "a"}\n'}, {"dataset__text_column": 0},
+        "own/train.jsonl: set dataset.text_column and dataset.label_column to names: .jsonl has no positions",
+    ),
+    "unclosed quote": (
+        {"train.csv": 'text,label\nx,a\n"y,b\nz,a\n'}, {},
+        ("own/train.csv, the row that begins on line 3: unexpected end of data: "
+        "mend its quotes, or set dataset.quoting to false"),
+    ),
+    "unclosed quote in the header": (
+        {"train.csv": '"text,label\nx,a\n'}, {}, "own/train.csv, the row that begins on line 1: unexpected end of data:"
+    ),
+    "quote that ends within a field": (
+        {"train.csv": 'text,label\nx,a\n"y" and z,b\n'}, {},
+        ("own/train.csv, the row that begins on line 3: ',' expected after '\"': "
+        "mend its quotes, or set dataset.quoting to false"),
+    ),
+    "lines that end in CR": (
+        {"train.csv": GOOD.replace("\n", "\r")}, {"dataset__quoting": False},
+        "own/train.csv, the row that begins on line 1: new-line character seen in unquoted field: mend its line ends",
+    ),
+    "no text column": (
+        {"train.csv": "tweet,label\nx,a\n"}, {},
+        f"own/train.csv, line 1: no column 'text', there are: tweet, label: {COLUMNS}",
+    ),
+    "no label column": (
+        {"test.tsv": "text\temotion\nx\ta\n"}, {},
+        f"own/test.tsv, line 1: no column 'label', there are: text, emotion: {COLUMNS}",
+    ),
+    "another delimiter": (
+        {"train.csv": "text;label\nx;a\n"}, {},
+        f"own/train.csv, line 1: no column 'text', there are: text;label: {COLUMNS}",
+    ),
+    "no such column in parquet": (
+        {"train.parquet": parquet(tweet=["x"], label=["a"])}, {},
+        f"own/train.parquet: no column 'text', there are: tweet, label: {COLUMNS}",
+    ),
+    "no such position in parquet": (
+        {"train.parquet": parquet()}, {"dataset__label_column": 2},
+        f"own/train.parquet: no column 2, there are: text, label: {COLUMNS}",
+    ),
+    "two columns of one name": (
+        {"train.csv": "text,text,label\nx,y,a\n"}, {},
+        f"own/train.csv, line 1: more than one column 'text', there are: text, text, label: {COLUMNS}",
+    ),
+    "names without a header": (
+        {"train.csv": "x,a\ny,b\n"}, {"dataset__header": False},
+        "own/train.csv: without a header, columns are positions from 0, not names like 'text'",
+    ),
+    "txt without delimiter": (
+        {"train.txt": "x;a\n"}, {},
+        "own/train.txt: a .txt file does not say what parts its columns: set dataset.delimiter",
+    ),
+    "unknown ending": (
+        {"train.xlsx": b"PK"}, {},
+        f"own/train.xlsx: unknown ending: {ENDINGS} are read, all but parquet also with .gz",
+    ),
+    "gzipped parquet": (
+        {"train.parquet.gz": gzip.compress(parquet())}, {},
+        f"own/train.parquet.gz: unknown ending: {ENDINGS} are read, all but parquet also with .gz",
+    ),
+    "no ending": ({"train": GOOD}, {}, f"own/train: unknown ending: {ENDINGS} are read"),
+    "two train files": (
+        {"train.csv": GOOD, "train.tsv": GOOD}, {}, "own: both train.csv and train.tsv are train: leave one of them"
+    ),
+    "two validation files": (
+        {"dev.csv": GOOD, "val.csv": GOOD, "validation.csv": GOOD}, {},
+        "own: both dev.csv and val.csv are validation: leave one of them",
+    ),
+    "missing path": (
+        {}, {"dataset__path": "elsewhere"},
+        "dataset.path: elsewhere does not exist: set it to a file or to a folder with a train file",
+    ),
+    "single file of unknown ending": (
+        {"notes.md": "# x"}, {"dataset__path": "own/notes.md"},
+        f"own/notes.md: unknown ending: {ENDINGS} are read, all but parquet also with .gz",
+    ),
+    "too few rows to carve from": (
+        {"train.csv": "text,label\nw,a\nx,b\ny,a\nz,b\n"}, {"dataset__path": "own/train.csv"},
+        ("the train split's 4 rows are too few to carve 10% of them as test with two classes: "
+        "raise dataset.test_fraction, or give a test file"),
+    ),
+}  # fmt: skip
+
+DATA = ROWS | SPLITS | FILES
+
+
+@pytest.mark.parametrize(("files", "params", "message"), DATA.values(), ids=DATA)
+def test_a_bad_data_set_is_named_with_its_place(
+    workspace: Workspace, fail: Fail, files: dict[str, str | bytes], params: dict[str, Any], message: str
+) -> None:
+    own_dataset(workspace, files, **params)
+    error = fail()
+    assert error.startswith(message)
+    assert "\n" not in error
+
+
+def test_a_folder_without_a_train_file_is_an_error(workspace: Workspace, fail: Fail) -> None:
+    folder = own_dataset(workspace, {})
+    (folder / "own/train.csv").unlink()
+    assert fail() == f"own: no train file: name it train with one of the endings {ENDINGS} (or .gz)"
+
+
+def test_a_failure_leaves_earlier_outputs_as_they_were(workspace: Workspace, fail: Fail) -> None:
+    folder = own_dataset(workspace, {})
+    download.main()
+    before = {path: path.read_bytes() for path in folder.glob("data/raw/*")}
+    (folder / "own/test.csv").write_text("text,label\n,a\n", encoding="utf-8")
+    fail()
+    assert {path: path.read_bytes() for path in folder.glob("data/raw/*")} == before
+
+
+def test_bad_rows_that_are_skipped_are_counted(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    bad = 'text,label\nx,a\n,a\n" ",b\ny,\nz,b\nw,c\nv\n'
+    own_dataset(workspace, {"test.csv": bad}, dataset__on_bad_rows="skip", dataset__labels=["a", "b"])
+    download.main()
+    counts = {"no text": 2, "no label": 2, "an unknown label": 1}
+    assert tables.metadata(tables.read("data/raw/test.parquet").schema)["skipped"] == counts
+    assert tables.metadata(tables.read("data/raw/train.parquet").schema)["skipped"] == {}
+    said = ", ".join(f"{count} rows left out: {reason}" for reason, count in counts.items())
+    assert f"test: 2 rows, {said}\n" in capsys.readouterr().out
+    assert tables.read("data/raw/test.parquet")["text"].to_pylist() == ["x", "z"]
+
+
+def test_bad_rows_skipped_before_carving_count_as_train_s(workspace: Workspace) -> None:
+    rows = GOOD + "y,\n"
+    own_dataset(workspace, {"all.csv": rows}, dataset__path="own/all.csv", dataset__on_bad_rows="skip")
+    download.main()
+    schemas = {split: tables.read(f"data/raw/{split}.parquet").schema for split in paths.SPLITS}
+    assert {split: tables.metadata(schema) for split, schema in schemas.items()} == {
+        "train": {"delivered_as": "train", "skipped": {"no label": 1}},
+        "validation": {"delivered_as": "train", "skipped": {}},
+        "test": {"delivered_as": "train", "skipped": {}},
+    }

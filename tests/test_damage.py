@@ -1,0 +1,167 @@
+"""What is damaged is noticed by what the README's table says, and mended by the commands that stand there.
+
+Every row does its damage to a copy of a run, asks each of those that might notice, and mends it: then the files are
+those of the run again, byte for byte, and the cache too.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from conftest import TREE, run
+from dvc.repo import Repo
+from test_bytes import OUTPUTS, digests
+
+from stages import classifier, entry, evaluate, tables
+from tools.verify import verify
+
+TABLE = "data/tokenized/train.parquet"
+MODEL = "models/pretrained/model"
+WEIGHTS = f"{MODEL}/model.safetensors"
+STATUS, VERIFY, CACHE, STAGE = (
+    "`dvc status`",
+    "`python -m tools.verify`",
+    "`python -m tools.verify --cache`",
+    "the stage that reads it",
+)
+
+
+def flip(path: Path, *, silently: bool = False) -> None:
+    """Flip a bit in the middle of a file; silently, as a bad disk does, without a trace in its times."""
+    before = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(before.st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(before.st_size // 2)
+        file.write(bytes([byte ^ 1]))
+    path.chmod(before.st_mode)
+    if silently:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def cached(clone: Path) -> Path:
+    """Where DVC's cache has the pretrained weights."""
+    lock = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))["stages"]["download"]
+    digest = str(next(out["md5"] for out in lock["outs"] if out["path"] == MODEL))
+    files = clone / ".dvc/cache/files/md5"
+    listing = json.loads((files / digest[:2] / digest[2:]).read_text(encoding="utf-8"))
+    digest = str(next(file["md5"] for file in listing if file["relpath"] == "model.safetensors"))
+    return files / digest[:2] / digest[2:]
+
+
+def checked_out_from_a_damaged_cache(clone: Path) -> None:
+    flip(cached(clone))
+    shutil.rmtree(clone / MODEL)
+    run("dvc", "checkout", cwd=clone)
+
+
+def read_weights() -> None:
+    classifier.load_classifier(["a", "b"])
+
+
+class Damage(NamedTuple):
+    """What is done to a clone, who notices, and what mends it: what is deleted, and what is run after that."""
+
+    do: Callable[[Path], Any]
+    noticed_by: tuple[str, ...]
+    delete: tuple[Callable[[Path], Path], ...]
+    mend: str
+    read: Callable[[], Any] = lambda: tables.read(TABLE)  # what a stage reads of it
+
+
+def output(name: str) -> Callable[[Path], Path]:
+    return lambda clone: clone / name
+
+
+DAMAGES = {
+    "a file in `models/pretrained` changed": Damage(
+        lambda clone: flip(clone / WEIGHTS), (STATUS, VERIFY), (), "`dvc repro`", read_weights
+    ),
+    "the same by a bad disk, the file's time unchanged": Damage(
+        lambda clone: flip(clone / WEIGHTS, silently=True),
+        (VERIFY,),
+        (output(MODEL),),
+        "delete the output, `dvc checkout`",
+        read_weights,
+    ),
+    "a table between stages cut short": Damage(
+        lambda clone: cut(clone / TABLE), (STATUS, VERIFY, STAGE), (output(TABLE),), "delete it, `dvc checkout`"
+    ),
+    "the classifier's weights cut short": Damage(
+        lambda clone: cut(clone / "models/classifier/model.safetensors"),
+        (STATUS, VERIFY, STAGE),
+        (output("models/classifier"),),
+        "delete the folder, `dvc checkout`",
+        evaluate.main,
+    ),
+    "an output deleted": Damage(lambda clone: (clone / TABLE).unlink(), (STATUS, VERIFY, STAGE), (), "`dvc checkout`"),
+    "a file in `.dvc/cache` changed": Damage(
+        lambda clone: flip(cached(clone)), (CACHE,), (cached,), "delete the file it names, `dvc commit`", read_weights
+    ),
+    "the same, and checked out": Damage(
+        checked_out_from_a_damaged_cache,
+        (VERIFY,),
+        (cached, output(MODEL)),
+        "delete both, `dvc pull`, or without a remote `dvc repro`",
+        read_weights,
+    ),
+    "`.dvc/cache` emptied": Damage(
+        lambda clone: shutil.rmtree(clone / ".dvc/cache"), (STATUS, CACHE), (), "`dvc commit`"
+    ),
+}
+
+
+def as_markdown() -> str:
+    rows = [f"| {name} | {', '.join(one.noticed_by)} | {one.mend} |" for name, one in DAMAGES.items()]
+    return "\n".join(("| damage | who notices | what mends it |", "|---|---|---|", *rows))
+
+
+def test_the_readme_shows_the_table() -> None:
+    assert as_markdown() in (TREE / "README.md").read_text(encoding="utf-8")
+
+
+def noticing(clone: Path, read: Callable[[], Any]) -> set[str]:
+    """Who of those of the table has something to say of a clone."""
+    with Repo(str(clone)) as repo:
+        found = {STATUS} if repo.status() else set()
+    if problems := verify(cache=True):
+        found.add(VERIFY if verify(cache=False) else CACHE)
+        assert all("run `dvc" in problem for problem in problems)
+    try:
+        read()
+    except entry.InputError as error:
+        found.add(STAGE)
+        assert "run `dvc" in str(error)  # noqa: PT017 - where it raises at all
+    return found
+
+
+@pytest.mark.usefixtures("put_back")
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damage_is_noticed_and_mended_as_the_table_says(
+    pipeline: Path, copy: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damage = DAMAGES[name]
+    monkeypatch.chdir(copy)
+    with Repo(str(copy)) as repo:
+        assert not repo.status()  # and so DVC has seen every file
+    damage.do(copy)
+    assert noticing(copy, damage.read) == set(damage.noticed_by)
+    for path in damage.delete:
+        shutil.rmtree(path(copy)) if path(copy).is_dir() else path(copy).unlink()
+    command = re.findall(r"`(dvc \w+)`", damage.mend)[-1]
+    run(*command.split(), cwd=copy)
+    assert {stage: digests(copy, stage) for stage in OUTPUTS} == {stage: digests(pipeline, stage) for stage in OUTPUTS}
+    assert verify(cache=True) == []
+    with Repo(str(copy)) as repo:
+        assert not repo.status()

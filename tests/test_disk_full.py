@@ -1,0 +1,87 @@
+"""A disk that fills up ends a stage in one line and leaves nothing; with room again the bytes are those of any run.
+
+Full is played by the limit that a process may have on the size of its files; the pipeline's own sizes set it.
+"""
+
+import resource
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+import huggingface_hub
+import pytest
+from test_bytes import digests
+
+from stages import documents, entry, paths
+
+FULL = "File too large: make room, or raise the limit, and run again\n"
+UNSAID = "No space left on device: make room, or raise the limit, and run again\n"  # torch.save does not say which
+CHECKPOINT = "a checkpoint or a temporary file"
+CLASSIFIER = "models/classifier/model.safetensors"
+
+# the first output that does not fit, by the file whose size is one byte too many, and the writer that meets it
+CASES = {
+    "download, a table (pyarrow)": ("data/raw/train.parquet", "data/raw/train.parquet", 1),
+    "download, weights (shutil)": ("models/pretrained/model", "models/pretrained/model/model.safetensors", 1),
+    "audit, figures (json)": ("metrics/data.json", "metrics/data.json", 1),
+    "tokenize, a table (pyarrow)": ("data/tokenized/train.parquet", "data/tokenized/train.parquet", 1),
+    "train, a checkpoint's weights (safetensors)": (CHECKPOINT, CLASSIFIER, 1),
+    "train, a checkpoint's optimizer (torch)": (CHECKPOINT, CLASSIFIER, 1.5),
+    "evaluate, a table (pyarrow)": ("data/predictions/validation.parquet", "data/predictions/validation.parquet", 1),
+    "evaluate, the hardest rows (pandas)": ("data/predictions/hardest.csv", "data/predictions/hardest.csv", 1),
+    "evaluate, a picture (matplotlib)": ("metrics/plots", "metrics/plots/calibration.png", 1),
+    "baselines, figures (json)": ("metrics/baselines.json", "metrics/baselines.json", 1),
+}
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """A limit on the size of the files that this process writes, which Python turns into an OSError."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def main_of(stage: str) -> Callable[[], None]:
+    main: Callable[[], None] = import_module(f"stages.{stage}").main
+    return main
+
+
+@pytest.fixture
+def bare(copy: Path, monkeypatch: pytest.MonkeyPatch, put_back: None) -> Path:  # noqa: ARG001
+    """The copy, to run a stage's ``main`` in, in this process."""
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(copy / "checkpoints"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # as it is where a stage imports it
+    return copy
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_full_disk_is_named_and_with_room_again_the_bytes_are_the_same(
+    pipeline: Path, bare: Path, case: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = case.partition(",")[0]
+    where, name, factor = CASES[case]
+    limit = int((bare / name).stat().st_size * factor) - 1
+    definition = documents.parse((bare / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    outputs = [bare / output for output in (*definition["outs"], *([paths.METRICS] if stage == "evaluate" else []))]
+    for output in outputs:  # as DVC does before it runs a stage
+        shutil.rmtree(output) if output.is_dir() else output.unlink()
+
+    with files_of_at_most(limit), pytest.raises(SystemExit) as end:
+        entry.run(main_of(stage))
+    assert end.value.code == 1
+    assert capsys.readouterr().err == f"error: {where}: {UNSAID if 'torch' in case else FULL}"
+    assert not [output for output in outputs if output.exists()]
+    assert not [*bare.rglob("*.partial"), *bare.glob("checkpoints/*/*")]
+
+    for output in outputs:  # and besides, what a killed run leaves
+        output.with_name(f".{output.name}.partial").write_bytes(b"half-written")
+    main_of(stage)()
+    assert digests(bare, stage) == digests(pipeline, stage)
+    assert not list(bare.rglob("*.partial"))
