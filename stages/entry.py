@@ -18,6 +18,7 @@ from packaging.version import Version
 
 REQUIREMENTS = Path("requirements.txt")
 NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
+ELSEWHERE = "a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS (by default ~/.cache/retune/checkpoints)"
 MAKE_ROOM = "make room, or raise the limit, and run again"
 
 
@@ -176,7 +177,7 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, InputError):
         return str(error)
     if said := no_room(error):
-        return f"{getattr(error, 'filename', None) or 'a checkpoint or a temporary file'}: {said}: {MAKE_ROOM}"
+        return f"{getattr(error, 'filename', None) or ELSEWHERE}: {said}: {MAKE_ROOM}"
     if isinstance(error, OSError) and error.filename is not None:
         gone = error.errno == errno.ENOENT
         advice = "run from the top of the clone, where it should be" if gone else "check the path and its permissions"

@@ -18,7 +18,6 @@ from stages import documents, entry, paths
 
 FULL = "File too large: make room, or raise the limit, and run again\n"
 UNSAID = "No space left on device: make room, or raise the limit, and run again\n"  # torch.save does not say which
-CHECKPOINT = "a checkpoint or a temporary file"
 CLASSIFIER = "models/classifier/model.safetensors"
 
 # the first output that does not fit, by the file whose size is one byte too many, and the writer that meets it
@@ -27,8 +26,8 @@ CASES = {
     "download, weights (shutil)": ("models/pretrained/model", "models/pretrained/model/model.safetensors", 1),
     "audit, figures (json)": ("metrics/data.json", "metrics/data.json", 1),
     "tokenize, a table (pyarrow)": ("data/tokenized/train.parquet", "data/tokenized/train.parquet", 1),
-    "train, a checkpoint's weights (safetensors)": (CHECKPOINT, CLASSIFIER, 1),
-    "train, a checkpoint's optimizer (torch)": (CHECKPOINT, CLASSIFIER, 1.5),
+    "train, a checkpoint's weights (safetensors)": (entry.ELSEWHERE, CLASSIFIER, 1),
+    "train, a checkpoint's optimizer (torch)": (entry.ELSEWHERE, CLASSIFIER, 1.5),
     "evaluate, a table (pyarrow)": ("data/predictions/validation.parquet", "data/predictions/validation.parquet", 1),
     "evaluate, the hardest rows (pandas)": ("data/predictions/hardest.csv", "data/predictions/hardest.csv", 1),
     "evaluate, a picture (matplotlib)": ("metrics/plots", "metrics/plots/calibration.png", 1),
