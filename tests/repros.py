@@ -37,7 +37,8 @@ class Repro:
         )
         self.said: list[str] = []
         self.lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout
@@ -89,7 +90,7 @@ class Repro:
         """Wait until no process of the session is left; give all that was said."""
         wait_until(lambda: not self.alive())
         self.process.wait()
-        self.wait_for(r"(?!)")
+        self.reader.join(PATIENCE)
         return "".join(self.said)
 
 
