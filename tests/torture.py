@@ -10,6 +10,7 @@ what the clock adds.
 
 import argparse
 import hashlib
+import json
 import random
 import shutil
 import signal
@@ -36,14 +37,13 @@ REFUSALS = ("is busy", "Unable to acquire lock", "another process")
 
 
 def outputs(clone: Path) -> dict[str, str]:
-    """The hash of dvc.lock and of every file of every output."""
+    """The hash of every file of every output, and of what dvc.lock says (the order of its stages is no matter)."""
     lock = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))
     outs = [clone / out["path"] for stage in lock["stages"].values() for out in stage["outs"]]
     files = [file for out in outs for file in ([out] if out.is_file() else out.rglob("*")) if file.is_file()]
-    return {
-        file.relative_to(clone).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
-        for file in (clone / "dvc.lock", *files)
-    }
+    contents = {file.relative_to(clone).as_posix(): file.read_bytes() for file in files}
+    contents["dvc.lock"] = json.dumps(lock, sort_keys=True).encode()
+    return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
 def leftovers(clone: Path, checkpoints: Path) -> list[str]:
@@ -84,11 +84,12 @@ class Torture:
         """Begin a run; it makes a checkpoint after each half second of training."""
         return Repro(clone, RETUNE_CHECKPOINTS=str(self.checkpoints), RETUNE_CHECKPOINT_SECONDS="0.5")
 
-    def strike(self, clone: Path, stage: str) -> Repro:
-        """Run, and kill at a random moment after ``stage`` began, if it begins."""
+    def strike(self, clone: Path, due: Counter[str]) -> Repro:
+        """Run, and kill at a random moment after a stage began that is due, if one does."""
         repro = self.start(clone)
-        if not repro.wait_for(f"^Running stage '{stage}'"):
+        if not (begun := repro.wait_for(f"^Running stage '({'|'.join(due)})'")):
             return repro
+        stage = begun[1]
         if stage == "train" and self.random.random() < 0.7:  # past the imports, which take longer than the steps
             repro.wait_for(rf"step {self.random.randrange(1, 10)}\d* of ")
         time.sleep(self.random.uniform(0, self.random.choice((0.3, 3, 9))))
@@ -96,17 +97,19 @@ class Torture:
         if repro.alive():
             repro.kill(whom, number)
             self.kills[stage] += 1
+            due -= Counter([stage])
         if self.random.random() < 0.5:
             repro.end()
         return repro
 
     def round(self, kills: int, stages: tuple[str, ...] = STAGES) -> None:
-        """Kill ``kills`` times at most, stage by stage; then let a run come to its end, and look at what it leaves."""
+        """Kill ``kills`` times at most, in all ``stages``; then let a run come to its end, and look at what it left."""
         clone, before, runs = unrun(self.reference, self.folder / "clone"), self.kills.total(), []
-        for stage in [stage for stage in stages for _ in range(self.random.randint(1, 3))]:
-            if self.kills.total() - before == kills:
+        due = Counter({stage: self.random.randint(*(3, 6) if stage == "train" else (1, 3)) for stage in stages})
+        while due and self.kills.total() - before < kills:
+            runs.append(self.strike(clone, due))
+            if runs[-1].process.poll() == 0:
                 break
-            runs.append(self.strike(clone, stage))
         said = [repro.end() for repro in runs]
         last = self.start(clone)
         said.append(last.end())
