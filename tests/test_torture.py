@@ -8,8 +8,9 @@ import torture
 
 def test_a_few_kills_of_train_change_nothing(pipeline: Path, tmp_path: Path) -> None:
     ordeal = torture.Torture(pipeline, tmp_path, seed=1)
-    ordeal.round(3, ("tokenize", "train"))
-    assert ordeal.kills.total() == 3
+    while ordeal.kills.total() < 3:  # a round ends early where a run was quicker than the blow
+        ordeal.round(3 - ordeal.kills.total(), ("tokenize", "train"))
+    assert ordeal.counts["equal bytes"]
 
 
 @pytest.mark.long
