@@ -2,10 +2,7 @@
 
 They are the Trainer's own. What it leaves out stands in a seal, which is written last and holds the hash of every file.
 """
-# ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
 
-import hashlib
-import json
 import os
 import re
 import shutil
@@ -16,14 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-import numpy as np
-import torch
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import rotate_checkpoints
+from transformers import Trainer
 
 from stages.outputs import alone
+from stages.sealing import Sealing, seal_of
 
-SEAL = "seal.json"
 ABANDONED_DAYS = 14
 
 
@@ -49,7 +43,7 @@ def held(fingerprint: str) -> Iterator[Path]:
 
 def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     """The newest whole checkpoint in ``folder`` and its seal; all but it and the best one by then are removed."""
-    sealed = {path: seal for path in folder.glob("checkpoint-*") if (seal := _seal_of(path))}
+    sealed = {path: seal for path in folder.glob("checkpoint-*") if (seal := seal_of(path))}
     for path in sorted(sealed, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
         best = folder / f"checkpoint-{sealed[path]['best_step'] or path.name.removeprefix('checkpoint-')}"
         if best in sealed:
@@ -83,88 +77,6 @@ def follow(trainer: Trainer, machine: dict[str, Any]) -> Path | None:
         if seal["stopped"]:  # by early stopping, which the Trainer forgets: no epoch is left
             trainer.args.num_train_epochs = seal["epochs"]
     return path
-
-
-class Sealing(TrainerCallback):
-    """Seals each checkpoint of ``trainer``, and removes those that are neither newest nor best.
-
-    Besides the Trainer's own at the end of an epoch, one is made after each ``$RETUNE_CHECKPOINT_SECONDS`` (300).
-
-    Attributes:
-        notes: what the seals are to hold for whoever goes on.
-        seal: that of the checkpoint to go on from, if there is one.
-    """
-
-    def __init__(self, trainer: Trainer, notes: dict[str, Any], seal: dict[str, Any] | None) -> None:
-        self.trainer, self.notes, self.seal = trainer, notes, seal
-        self.seconds = float(os.environ.get("RETUNE_CHECKPOINT_SECONDS") or 300)
-        self.order = ""  # the state that the order of this epoch's rows was drawn from
-        self.saved_at = time.monotonic()
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
-        """Take up the loss since the last line of the log, and the best checkpoint where it now lies."""
-        if self.seal:
-            self.trainer._tr_loss += self.seal["loss"]  # noqa: SLF001
-            self.trainer._globalstep_last_logged = self.seal["logged_step"]  # noqa: SLF001
-            if state.best_global_step:
-                state.best_model_checkpoint = f"{args.output_dir}/checkpoint-{state.best_global_step}"
-
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
-        """Draw the order of the rows in an epoch that is taken up again as it was drawn before."""
-        if self.seal:
-            torch.set_rng_state(torch.from_numpy(np.frombuffer(bytes.fromhex(self.seal["order"]), np.uint8).copy()))
-            self.seal = None
-        self.order = _random_state()
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Ask for a checkpoint when it is time; at the end of an epoch there is one anyway, after the evaluation."""
-        if not ends_epoch(state) and time.monotonic() - self.saved_at > self.seconds:
-            control.should_save = True
-
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Seal what was saved; only then remove what it replaces."""
-        path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        content = self.notes | {
-            "files": {file.name: _sha256(file) for file in path.iterdir() if file.name != SEAL},
-            "best_step": state.best_global_step,
-            "stopped": control.should_training_stop,
-            "epochs": round(state.epoch or 0),
-            "loss": self.trainer._tr_loss.item(),  # noqa: SLF001
-            "logged_step": self.trainer._globalstep_last_logged,  # noqa: SLF001
-            "order": _random_state() if ends_epoch(state) else self.order,
-        }
-        partial = path / f".{SEAL}.partial"
-        partial.write_text(json.dumps(content), encoding="utf-8")
-        partial.rename(path / SEAL)
-        rotate_checkpoints(args.output_dir, save_total_limit=1, best_model_checkpoint=state.best_model_checkpoint)
-        self.saved_at = time.monotonic()
-
-
-def ends_epoch(state: TrainerState) -> bool:
-    """Whether the step just done is the last of its epoch, so that evaluation comes before the checkpoint."""
-    return float(state.epoch or 0).is_integer()
-
-
-def _random_state() -> str:
-    return bytes(torch.get_rng_state().numpy()).hex()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _seal_of(path: Path) -> dict[str, Any] | None:
-    try:
-        seal = json.loads((path / SEAL).read_text(encoding="utf-8"))
-        whole = all(_sha256(path / name) == digest for name, digest in seal["files"].items())
-    except (OSError, ValueError):
-        return None
-    return seal if whole else None
 
 
 def _lock(folder: Path) -> Path:

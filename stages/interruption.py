@@ -11,8 +11,8 @@ from typing import Any, Self
 import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from stages.checkpoints import ends_epoch
 from stages.entry import InputError, Stopped
+from stages.sealing import ends_epoch
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EVALUATION_SECONDS = 5  # that an evaluation under way may still take: the checkpoint of its epoch comes after it

@@ -162,6 +162,7 @@ MODULES = {
     "stages/progress.py": (T, E, B),
     "stages/provenance.py": (R, E),
     "stages/rows.py": (D,),
+    "stages/sealing.py": (R, E),
     "stages/tables.py": STAGES,
     "stages/tokenize.py": (T,),
     "stages/train.py": (R, E),
@@ -176,6 +177,7 @@ OWN = {  # which stages see it themselves, where others only see what those writ
     "stages/log.py": (R,),
     "stages/memory.py": (R,),
     "stages/params.py": (D, A, T, R),
+    "stages/sealing.py": (R,),
     "stages/train.py": (R,),
 }
 

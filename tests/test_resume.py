@@ -16,7 +16,7 @@ from conftest import write_small_dataset
 from test_bytes import digests
 
 from stages import checkpoints, download, entry, tokenize, train
-from stages.checkpoints import SEAL, Sealing
+from stages.sealing import SEAL, Sealing
 
 ROWS, BATCH, EPOCHS = 72, 8, 3
 STEPS = ROWS // BATCH
@@ -146,7 +146,7 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(
     folder = prepared()
     expected = trained(folder)
     with monkeypatch.context() as patched:
-        patched.setattr(checkpoints, "rotate_checkpoints", lambda *_, **__: None)
+        patched.setattr("stages.sealing.rotate_checkpoints", lambda *_, **__: None)
         train_until(STEPS + 3, monkeypatch)
     (newest,) = Path(os.environ["RETUNE_CHECKPOINTS"]).glob(f"*/checkpoint-{STEPS + 3}")
     weights, content = newest / "model.safetensors", (newest / "model.safetensors").read_bytes()
