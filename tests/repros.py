@@ -8,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -92,6 +92,17 @@ class Repro:
         self.process.wait()
         self.reader.join(PATIENCE)
         return "".join(self.said)
+
+
+@contextmanager
+def suspended(process: psutil.Process | None) -> Iterator[None]:
+    """Hold a process still, as one in the middle of a long step."""
+    assert process
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

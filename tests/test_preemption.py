@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PIPELINE_PARAMS, run, set_params, stages_run
-from repros import Repro, wait_until
+from repros import Repro, suspended, wait_until
 from test_bytes import digests
 
 EPOCHS = 25  # enough for no signal to come too late
@@ -129,11 +129,8 @@ def test_a_training_without_dvc_outlives_its_parent(disturbed: Path) -> None:
 def test_a_second_run_says_so_and_harms_nothing(disturbed: Path, undisturbed: Path) -> None:
     first = Repro(disturbed)
     assert first.wait_for("step 1 of ")
-    trainer = first.stage()
-    assert trainer
-    trainer.suspend()
-    second = run("dvc", "repro", cwd=disturbed, check=False)
-    trainer.resume()
+    with suspended(first.stage()):
+        second = run("dvc", "repro", cwd=disturbed, check=False)
     assert second.returncode
     assert "is busy, it is being blocked by" in second.stderr
     first.end()
@@ -148,14 +145,11 @@ def test_a_run_beside_an_orphan_waits_for_it_to_stop(
 ) -> None:
     first = Repro(disturbed)
     assert first.wait_for("step 1 of ")
-    orphan = first.stage()
-    assert orphan
-    orphan.suspend()  # an orphan in the middle of a long step
-    first.kill("dvc", signal.SIGKILL)
-    set_params(disturbed, **params)
-    second = Repro(disturbed)
-    assert second.wait_for(r"another process \w+ .*: waiting for it to stop")
-    orphan.resume()
+    with suspended(first.stage()):
+        first.kill("dvc", signal.SIGKILL)
+        set_params(disturbed, **params)
+        second = Repro(disturbed)
+        assert second.wait_for(r"another process \w+ .*: waiting for it to stop")
     said = second.end()
     assert second.process.returncode == 0, said
     assert "stopped by SIGTERM" in first.end()
@@ -172,12 +166,9 @@ def test_a_run_beside_an_orphan_waits_for_it_to_stop(
 def test_an_orphan_that_does_not_stop_is_named(disturbed: Path, undisturbed: Path, checkpoints: Path) -> None:
     first = Repro(disturbed)
     assert first.wait_for("step 1 of ")
-    orphan = first.stage()
-    assert orphan
-    orphan.suspend()
-    first.kill("dvc", signal.SIGKILL)
-    second = run("dvc", "repro", cwd=disturbed, check=False)
-    orphan.resume()
+    with suspended(first.stage()):
+        first.kill("dvc", signal.SIGKILL)
+        second = run("dvc", "repro", cwd=disturbed, check=False)
     first.end()
     assert second.returncode
     assert re.search(r"^error: another process .*: run again when it has ended$", second.stderr, re.MULTILINE)
