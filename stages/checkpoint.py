@@ -1,7 +1,6 @@
 """A pretrained checkpoint, copied and checked: safetensors weights and tokenizer files, nothing pickled or run."""
 
 import base64
-import hashlib
 import json
 import shutil
 from importlib import metadata
@@ -10,6 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from stages import provenance
 from stages.entry import InputError
 
 CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
@@ -51,7 +51,11 @@ def package_files(package: str) -> Path:
     folder = folders.pop()
     for file in files:
         if file.parent == folder and file.hash is not None and _wanted(file.name):
-            digest = base64.urlsafe_b64encode(_sha256(Path(str(file.locate())))).rstrip(b"=").decode()
+            digest = (
+                base64.urlsafe_b64encode(bytes.fromhex(provenance.sha256(Path(str(file.locate())))))
+                .rstrip(b"=")
+                .decode()
+            )
             if digest != file.hash.value:
                 raise InputError(f"model.package: {file} differs from what {package} records: install it again")
     return Path(str(metadata.distribution(package).locate_file(folder)))
@@ -117,7 +121,7 @@ def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
         except SafetensorError as error:
             raise InputError(f"{source / file.name}: not whole safetensors ({error}): fetch it again") from None
     if sha256 is not None:
-        digests = {file.name: _sha256(file).hex() for file in weights}
+        digests = {file.name: provenance.sha256(file) for file in weights}
         if len(digests) > 1:
             raise InputError(f"model.weights_sha256: {source} has {len(digests)} weight files: set it to null")
         name, digest = digests.popitem()
@@ -129,8 +133,3 @@ def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
 
 def _wanted(name: str) -> bool:
     return any(Path(name).match(pattern) for pattern in (CONFIG, *WEIGHTS, *TOKENIZER))
-
-
-def _sha256(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()

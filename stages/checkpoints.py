@@ -19,6 +19,7 @@ from stages.outputs import alone
 from stages.sealing import Sealing, seal_of
 
 ABANDONED_DAYS = 14
+Begun = tuple[Path, dict[str, Any]]  # a checkpoint to go on from, and its seal
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def held(fingerprint: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
+def newest(folder: Path) -> Begun | None:
     """The newest whole checkpoint in ``folder`` and its seal; all but it and the best one by then are removed."""
     sealed = {path: seal for path in folder.glob("checkpoint-*") if (seal := seal_of(path))}
     for path in sorted(sealed, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
@@ -54,19 +55,15 @@ def newest(folder: Path) -> tuple[Path, dict[str, Any]] | None:
     return None
 
 
-def parts(folder: Path) -> int:
-    """How many parts the batch was taken in by the training to go on with; 1 where there is none."""
-    begun = newest(folder)
-    return int(begun[1]["parts"]) if begun else 1
+def follow(trainer: Trainer, machine: dict[str, Any], begun: Begun | None) -> Path | None:
+    """Have the checkpoints of ``trainer`` sealed; give the one to go on from.
 
-
-def follow(trainer: Trainer, machine: dict[str, Any]) -> Path | None:
-    """Have the checkpoints of ``trainer`` sealed; give the one to go on from, None where there is none of its kind."""
-    folder = Path(trainer.args.output_dir)
+    That is ``begun`` where it took the batch in as many parts; else None, and what lies in the folder is removed.
+    """
     notes = {"parts": trainer.args.gradient_accumulation_steps, "machine": machine}
-    path, seal = newest(folder) or (None, None)
-    if seal and seal["parts"] != notes["parts"]:
-        shutil.rmtree(folder)
+    path, seal = begun or (None, None)
+    if seal is None or seal["parts"] != notes["parts"]:
+        shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
         path = seal = None
     trainer.add_callback(Sealing(trainer, notes, seal))
     if seal:

@@ -48,6 +48,7 @@ def fine_tune(
     train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
     tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
     rows = TokenizedRows(train)
+    begun = checkpoints.newest(folder)
 
     def attempt(parts: int) -> Trainer:
         set_seed(params.seed)
@@ -56,14 +57,14 @@ def fine_tune(
         check_fit(model, tokenizer, rows)
         arguments = training_arguments(params, folder, len(rows), parts)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, TokenizedRows(validation))
-        checkpoint = checkpoints.follow(trainer, machine.description(bf16=arguments.bf16))
+        checkpoint = checkpoints.follow(trainer, machine.description(bf16=arguments.bf16), begun)
         trainer.add_callback(interruption)
         trainer.add_callback(FiniteLoss(trainer))
         trainer.train(resume_from_checkpoint=checkpoint)
         return trainer
 
     batch = training_arguments(params, folder, len(rows)).per_device_train_batch_size
-    trainer = memory.fitting(attempt, batch, checkpoints.parts(folder))
+    trainer = memory.fitting(attempt, batch, begun[1]["parts"] if begun else 1)
     trainer.model.save_pretrained(classifier)
     tokenizer.save_pretrained(classifier)
     stamp["machine"] = machine.description(bf16=trainer.args.bf16)

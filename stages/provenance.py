@@ -31,6 +31,12 @@ def md5(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def md5_of(content: bytes) -> str:
     """The MD5 of bytes, in hexadecimal."""
     return hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -1,7 +1,6 @@
 """The seal of a checkpoint: written last, with the hash of every file and what the Trainer leaves out of its own."""
 
 # ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
-import hashlib
 import json
 import os
 import time
@@ -12,6 +11,8 @@ import numpy as np
 import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import rotate_checkpoints
+
+from stages import provenance
 
 SEAL = "seal.json"
 
@@ -60,7 +61,7 @@ class Sealing(TrainerCallback):
         """Seal what was saved; only then remove what it replaces."""
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         content = self.notes | {
-            "files": {file.name: _sha256(file) for file in path.iterdir() if file.name != SEAL},
+            "files": {file.name: provenance.sha256(file) for file in path.iterdir() if file.name != SEAL},
             "best_step": state.best_global_step,
             "stopped": control.should_training_stop,
             "epochs": round(state.epoch or 0),
@@ -84,16 +85,11 @@ def _random_state() -> str:
     return bytes(torch.get_rng_state().numpy()).hex()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def seal_of(path: Path) -> dict[str, Any] | None:
     """What the seal of a checkpoint holds; None where it has none, or is not whole."""
     try:
         seal = json.loads((path / SEAL).read_text(encoding="utf-8"))
-        whole = all(_sha256(path / name) == digest for name, digest in seal["files"].items())
+        whole = all(provenance.sha256(path / name) == digest for name, digest in seal["files"].items())
     except (OSError, ValueError):
         return None
     return seal if whole else None

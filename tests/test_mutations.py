@@ -160,7 +160,7 @@ MODULES = {
     "stages/paths.py": STAGES,
     "stages/plots.py": (E,),
     "stages/progress.py": (T, E, B),
-    "stages/provenance.py": (R, E),
+    "stages/provenance.py": (D, R, E),
     "stages/rows.py": (D,),
     "stages/sealing.py": (R, E),
     "stages/tables.py": STAGES,
