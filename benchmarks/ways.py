@@ -3,19 +3,21 @@
 Run: python -m benchmarks.ways NAME STEPS SIZE    (by benchmarks.training; prints one line of JSON)
 """
 
+import functools
 import itertools
 import json
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from datasets import Dataset
+from torch.utils.data import RandomSampler
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -177,46 +179,41 @@ def settings(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps:
 def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
     """(e) The code path of stages/train.py."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = params.load("train", TrainParams).model_copy(update={"batch_size": BATCH})
-        arguments = fine_tuning.training_arguments(settings, Path(folder), len(rows))
+        given = params.load("train", TrainParams).model_copy(update={"batch_size": BATCH})
+        arguments = fine_tuning.training_arguments(given, Path(folder), len(rows))
         arguments.eval_strategy = arguments.save_strategy = "no"
         arguments.load_best_model_at_end = False
         arguments.max_steps = steps
         fine_tuning.prepare_for_device(model)
-        return by_trainer(fine_tuning.build_trainer(settings, arguments, model, tokenizer, rows, rows), steps)
+        return by_trainer(fine_tuning.build_trainer(given, arguments, model, tokenizer, rows, rows), steps)
 
 
 def bare(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
     """(d) A bare loop with every improvement that ours has."""
     counted = Counted(PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side), model, steps)
-
-    def batches() -> Iterator[Any]:
-        order = list(LengthGroupedSampler(BATCH, lengths=rows.lengths.tolist()))
-        for start in range(0, len(order), BATCH):
-            yield counted([rows[row] for row in order[start : start + BATCH]])
-
-    return loop(model, counted, batches, steps, model)
+    return loop(model, counted, batches(rows, LengthGroupedSampler(BATCH, lengths=rows.lengths.tolist())), steps, model)
 
 
 def packed(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
     """(f) The bare loop, several texts in a row, with block-diagonal attention (BERT only)."""
-    counted = Counted(packing.Pack(tokenizer.pad_token_id), model, steps)
-
-    def batches() -> Iterator[Any]:
-        order = np.random.default_rng(0).permutation(len(rows))
-        for start in range(0, len(order), BATCH):
-            yield counted([rows[row] for row in order[start : start + BATCH]])
-
-    forward = packing.forward if model.config.model_type == "bert" else None
-    if forward is None:
+    if model.config.model_type != "bert":
         raise SystemExit("packing is for BERT only")
-    return loop(model, counted, batches, steps, lambda **batch: forward(model, **batch))
+    counted = Counted(packing.Pack(tokenizer.pad_token_id), model, steps)
+    return loop(model, counted, batches(rows, RandomSampler(rows)), steps, functools.partial(packing.forward, model))
+
+
+def batches(rows: TokenizedRows, sampler: Iterable[int]) -> Iterator[list[dict[str, Any]]]:
+    """Batches in the order of ``sampler``, epoch after epoch."""
+    while True:
+        order = list(sampler)
+        for start in range(0, len(order), BATCH):
+            yield [rows[row] for row in order[start : start + BATCH]]
 
 
 def loop(
     model: PreTrainedModel,
     counted: Counted,
-    batches: Callable[[], Iterator[Any]],
+    batches: Iterator[list[dict[str, Any]]],
     steps: int,
     forward: Callable[..., Any],
 ) -> Report:
@@ -228,9 +225,8 @@ def loop(
     schedule = get_linear_schedule_with_warmup(optimizer, 0, steps)
     synchronize()
     start = time.perf_counter()
-    epochs = itertools.chain.from_iterable(batches() for _ in itertools.count())
-    for batch in itertools.islice(epochs, steps):
-        inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+    for batch in itertools.islice(batches, steps):
+        inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in counted(batch).items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=machine.bf16_supported()):
             loss = forward(**inputs).loss
         loss.backward()
