@@ -1,19 +1,20 @@
-"""Steps and time of training to a validation accuracy, for params.yaml and for the book's settings, over seeds.
+"""Validation accuracy, and the steps and seconds of training to one, over seeds: params.yaml's or the book's settings.
 
-Run: python -m benchmarks.accuracy ours|book [--epochs N] [--seeds N ...] [--target ACCURACY]
-In a folder whose tokenize stage has run. Both train by this project's path: the steps that the book's settings take do
-not hang on how batches are padded, and its time is those steps at the rate that benchmarks.training measures.
+Run: python -m benchmarks.accuracy ours|book [--set KEY=VALUE ...] [--seeds N ...] [--every STEPS] [--target ACCURACY]
+In a folder whose tokenize stage has run. With --every, training ends as soon as it is seen to have reached the target.
+Both train by this project's path: the steps that the book's settings take do not hang on how batches are padded, and
+its time is those steps at the rate that benchmarks.training measures.
 """
 
 import argparse
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from transformers import AutoTokenizer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
-from stages import fine_tuning, params, paths, tables
+from stages import documents, fine_tuning, params, paths, tables
 from stages.batching import TokenizedRows
 from stages.classifier import load_classifier
 from stages.train import TrainParams
@@ -22,11 +23,20 @@ BOOK = {"learning_rate": 2e-5, "warmup_ratio": 0.0, "weight_decay": 0.01, "batch
 BOOK_ACCURACY = 0.9225  # DistilBERT's on validation after two epochs
 
 
-class Record(TrainerCallback):
-    """The validation accuracy after each epoch, and the seconds until then."""
+class Score(NamedTuple):
+    """An evaluation."""
 
-    def __init__(self) -> None:
-        self.epochs: list[tuple[int, float, float]] = []  # step, seconds, accuracy
+    step: int
+    seconds: float  # of training until then, evaluations left out
+    accuracy: float
+
+
+class Record(TrainerCallback):
+    """The scores of a training, which ends once one has reached ``target``."""
+
+    def __init__(self, target: float) -> None:
+        self.target = target
+        self.scores: list[Score] = []
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
@@ -36,56 +46,66 @@ class Record(TrainerCallback):
         self,
         args: TrainingArguments,  # noqa: ARG002
         state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
+        control: TrainerControl,
         metrics: dict[str, float],
         **_: Any,
     ) -> None:
-        """Note an epoch's end."""
-        self.epochs.append((state.global_step, time.perf_counter() - self.start, metrics["eval_accuracy"]))
+        """Note the score."""
+        self.start += metrics["eval_runtime"]
+        self.scores.append(Score(state.global_step, time.perf_counter() - self.start, metrics["eval_accuracy"]))
+        control.should_training_stop = metrics["eval_accuracy"] >= self.target
 
 
-def train(settings: TrainParams, *, in_random_order: bool) -> list[tuple[int, float, float]]:
-    """Fine-tune the checkpoint and give step, seconds and validation accuracy at each epoch's end."""
+def train(
+    settings: TrainParams, *, in_random_order: bool = False, every: int = 0, target: float = float("inf")
+) -> list[Score]:
+    """Fine-tune the checkpoint; scored at each epoch's end, or ``every`` so many steps, until ``target``."""
     table = tables.read(paths.tokenized("train"))
     rows, validation = TokenizedRows(table), TokenizedRows(tables.read(paths.tokenized("validation")))
     set_seed(settings.seed)
     model = load_classifier(tables.label_names(table.schema))
     fine_tuning.prepare_for_device(model)
     tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER)
-    record = Record()
+    record = Record(target)
     with tempfile.TemporaryDirectory() as folder:
         arguments = fine_tuning.training_arguments(settings, Path(folder), len(rows))
         arguments.save_strategy, arguments.load_best_model_at_end = "no", False
+        if every:
+            arguments.eval_strategy, arguments.eval_steps = "steps", every
         if in_random_order:
             arguments.train_sampling_strategy = "random"
         trainer = fine_tuning.build_trainer(settings, arguments, model, tokenizer, rows, validation)
         trainer.add_callback(record)
         trainer.train()
-    return record.epochs
+    return record.scores
 
 
 def main() -> None:
-    """Train with each seed, and print what each took to the target."""
+    """Train with each seed, and print how accurate it was and what it took to the target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("settings", choices=("ours", "book"))
-    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the section train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--every", type=int, default=0, metavar="STEPS")
     parser.add_argument("--target", type=float, default=BOOK_ACCURACY)
     arguments = parser.parse_args()
-    settings = params.load("train", TrainParams)
-    changes = (BOOK if arguments.settings == "book" else {}) | (
-        {"epochs": arguments.epochs} if arguments.epochs else {}
-    )
+    book = arguments.settings == "book"
+    changes = {key: documents.parse(value) for key, _, value in (change.partition("=") for change in arguments.set)}
+    settings = params.load("train", TrainParams).model_dump() | (BOOK if book else {}) | changes
     for seed in arguments.seeds:
-        one = settings.model_copy(update=changes | {"seed": seed})
-        epochs = train(one, in_random_order=arguments.settings == "book")
-        reached = next(((step, seconds) for step, seconds, accuracy in epochs if accuracy >= arguments.target), None)
-        best = max(accuracy for _, _, accuracy in epochs)
-        accuracies = ", ".join(f"{accuracy:.4f}" for _, _, accuracy in epochs)
-        to_target = f"after {reached[0]} steps, {reached[1]:.0f} s" if reached else "never"
+        scores = train(
+            TrainParams.model_validate(settings | {"seed": seed}),
+            in_random_order=book,
+            every=arguments.every,
+            target=arguments.target if arguments.every else float("inf"),
+        )
+        reached = next((score for score in scores if score.accuracy >= arguments.target), None)
         print(
-            f"{arguments.settings}, seed {seed}: {accuracies}; best {best:.4f}; {arguments.target}: {to_target}; "
-            f"{epochs[-1][1]:.0f} s in all",
+            f"{arguments.settings} {' '.join(arguments.set)}, seed {seed}: "
+            f"{', '.join(f'{score.accuracy:.4f}' for score in scores)}; "
+            f"best {max(score.accuracy for score in scores):.4f}; {arguments.target}: "
+            + (f"after {reached.step} steps, {reached.seconds:.0f} s" if reached else "not reached")
+            + f"; {scores[-1].step} steps, {scores[-1].seconds:.0f} s in all",
             flush=True,
         )
 

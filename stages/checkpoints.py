@@ -15,6 +15,7 @@ from typing import Any
 import filelock
 from transformers import Trainer
 
+from stages.entry import InputError
 from stages.outputs import alone
 from stages.sealing import Sealing, seal_of
 
@@ -30,10 +31,9 @@ def held(fingerprint: str) -> Iterator[Path]:
     success, and stays after all else. Folders that nobody came back to are removed.
 
     Raises:
-        InputError: another process trains on the same inputs.
+        InputError: another process trains on the same inputs, or there is no home folder and no root is named.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    root = Path(os.environ.get("RETUNE_CHECKPOINTS") or cache / "retune" / "checkpoints").absolute()
+    root = _root()
     root.mkdir(parents=True, exist_ok=True)
     folder = root / fingerprint
     with alone(_lock(folder), "trains on the same inputs"):
@@ -74,6 +74,16 @@ def follow(trainer: Trainer, machine: dict[str, Any], begun: Begun | None) -> Pa
         if seal["stopped"]:  # by early stopping, which the Trainer forgets: no epoch is left
             trainer.args.num_train_epochs = seal["epochs"]
     return path
+
+
+def _root() -> Path:
+    if named := os.environ.get("RETUNE_CHECKPOINTS"):
+        return Path(named).absolute()
+    cache = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(cache) if cache else Path.home() / ".cache").absolute() / "retune" / "checkpoints"
+    except RuntimeError as error:
+        raise InputError(f"{error}: set RETUNE_CHECKPOINTS to a folder for checkpoints") from None
 
 
 def _lock(folder: Path) -> Path:

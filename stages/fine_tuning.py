@@ -18,7 +18,7 @@ from transformers import (
     set_seed,
 )
 
-from stages import checkpoints, cpu, machine, memory, metrics, paths, tables
+from stages import checkpoints, cpu, entry, machine, memory, metrics, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import check_fit, load_classifier
 from stages.entry import InputError
@@ -46,7 +46,8 @@ def fine_tune(
         Stopped: a signal came; a checkpoint is in ``folder``.
     """
     train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
-    tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
+    with entry.reading(paths.TOKENIZER):
+        tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
     rows = TokenizedRows(train)
     begun = checkpoints.newest(folder)
 

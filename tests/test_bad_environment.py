@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from conftest import run
 from own_data import Fail, Workspace, instead, link_to_nowhere, own_dataset
 from test_bytes import digests
 
-from stages import audit, baselines, download, entry, evaluate, tokenize, train
+from stages import audit, baselines, checkpoints, download, entry, evaluate, tokenize, train
 
 MEND = "delete it and run `dvc checkout` or `dvc repro`"
 DAMAGE = rf": damaged \([^\n]+\): {MEND}"
@@ -37,6 +38,9 @@ DAMAGED: dict[str, tuple[Callable[[], None], str, Callable[[Path], Any], str]] =
     "tokenizer gone": (tokenize.main, "models/pretrained/tokenizer", shutil.rmtree, GONE),
     "tokenizer without its vocabulary": (
         baselines.main, "models/pretrained/tokenizer", lambda path: emptied(path / "tokenizer.json"), DAMAGE
+    ),
+    "tokenizer emptied, to be saved with the model": (
+        train.main, "models/pretrained/tokenizer", lambda path: emptied(path / "tokenizer.json"), DAMAGE
     ),
     "pretrained model gone": (train.main, "models/pretrained/model", shutil.rmtree, GONE),
     "pretrained weights cut short": (
@@ -103,6 +107,22 @@ def test_a_place_for_checkpoints_that_is_none_is_named(
     error = fail(train.main)
     assert error.startswith(message.format(folder))
     assert error.endswith(": check the path and its permissions")
+
+
+def no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")  # what pathlib says of a user without an entry
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_home_is_needed_only_where_no_place_for_checkpoints_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, named: bool
+) -> None:
+    monkeypatch.setattr(Path, "home", no_home)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path) if named else "")
+    refused = pytest.raises(entry.InputError, match=r"home directory\.: set RETUNE_CHECKPOINTS")
+    with nullcontext() if named else refused, checkpoints.held("0" * 32) as folder:
+        assert folder.parent == tmp_path
 
 
 PINS = {

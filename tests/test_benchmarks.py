@@ -40,9 +40,19 @@ def test_a_measurement_is_of_a_process_of_its_own() -> None:
 def test_accuracy_is_recorded_at_the_end_of_each_epoch(*, in_random_order: bool) -> None:
     settings = params.load("train", TrainParams).model_copy(update={"epochs": 2})
     first, second = accuracy.train(settings, in_random_order=in_random_order)
-    assert 2 * first[0] == second[0]
-    assert 0 < first[1] < second[1]
-    assert 0 <= first[2] <= 1
+    assert 2 * first.step == second.step
+    assert 0 < first.seconds < second.seconds
+    assert 0 <= first.accuracy <= 1
+
+
+@pytest.mark.usefixtures("here")
+def test_a_training_to_a_target_ends_when_it_is_seen_to_be_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--set", "epochs=9", "--seeds", "1", "--every", "2", "--target", "0.0")
+    monkeypatch.setattr("sys.argv", ["accuracy", "ours", *options])
+    accuracy.main()
+    assert "; 0.0: after 2 steps, " in capsys.readouterr().out
 
 
 def test_bench_asks_for_the_data(tmp_path: Path) -> None:

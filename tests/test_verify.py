@@ -153,3 +153,15 @@ def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy
     run("dvc", "repro", "--force", "--single-item", "train", cwd=copy)
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == (0, "")
+
+
+def test_a_definition_without_stages_is_named(copy: Path) -> None:
+    (copy / "dvc.yaml").write_text("plots: []\n", encoding="utf-8")
+    assert verify(copy) == (1, "error: dvc.yaml: it has no stages: undo its last edit\n")
+
+
+def test_params_without_a_key_are_named(copy: Path) -> None:
+    params = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
+    del params["tokenize"]
+    (copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    assert verify(copy) == (1, "error: params.yaml: tokenize.max_length is missing: undo its last edit\n")

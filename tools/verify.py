@@ -32,6 +32,8 @@ def verify(*, cache: bool) -> list[str]:
         InputError: there is nothing to verify, or a file of the pipeline cannot be read.
     """
     definition, values, lock = (_document(Path(name)) for name in ("dvc.yaml", "params.yaml", "dvc.lock"))
+    if not isinstance(definition.get("stages"), dict):
+        raise entry.InputError("dvc.yaml: it has no stages: undo its last edit")
     definition, lock = definition["stages"], lock.get("stages", {})
     problems = [*_lock_against_definition(definition, values, lock), *lock_against_itself(lock)]
     problems += _lock_against_files(definition, lock)
@@ -64,7 +66,15 @@ def _document(path: Path) -> Document:
 
 
 def _resolved(path: str, values: Document) -> str:
-    return re.sub(r"\$\{(\w+)\.(\w+)\}", lambda key: str(values[key[1]][key[2]]), path)
+    return re.sub(r"\$\{(\w+\.\w+)\}", lambda key: str(_value(values, key[1])), path)
+
+
+def _value(values: Document, key: str) -> Any:
+    section, name = key.split(".")
+    try:
+        return values[section][name]
+    except (KeyError, TypeError):
+        raise entry.InputError(f"params.yaml: {key} is missing: undo its last edit") from None
 
 
 def _paths(entries: list[Any]) -> list[str]:
@@ -85,9 +95,9 @@ def _lock_against_definition(definition: Document, values: Document, lock: Docum
                 yield f"dvc.lock: {stage}: {path} stands on one side only of dvc.yaml's and dvc.lock's {kind}: {MEND}"
         recorded = locked.get("params", {}).get("params.yaml", {})
         for key in wanted.get("params", []):
-            section, name = key.split(".")
-            if key not in recorded or recorded[key] != values[section][name]:
-                yield f"params.yaml: {key} is {values[section][name]!r}, {stage} ran with {recorded.get(key)!r}: {MEND}"
+            value = _value(values, key)
+            if key not in recorded or recorded[key] != value:
+                yield f"params.yaml: {key} is {value!r}, {stage} ran with {recorded.get(key)!r}: {MEND}"
 
 
 def lock_against_itself(lock: Document) -> Iterator[str]:
