@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from stages import entry, paths
+from stages import entry, errors, paths
 from stages.outputs import staged
 from stages.params import Section, load
 
@@ -81,7 +81,7 @@ def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
         rows, limit = found[found["finding"] == finding], getattr(params, key)
         if limit is not None and len(rows) > limit:
             one = rows.iloc[0]
-            raise entry.InputError(
+            raise errors.InputError(
                 f"params.yaml: audit.{key} is {limit}, the data have {len(rows)}; the first is row {one['row']} of "
                 f"{one['split']}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} of "
                 f"{one['other_split']}, {one['other_label']}: mend the data, or raise the limit"

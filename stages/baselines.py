@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from stages import entry, paths
+from stages import entry, errors, paths
 from stages.outputs import staged
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def regression(
     for c in grid:
         model.set_params(C=c).fit(features["train"], labels["train"])
         if model.n_iter_.max() >= MOST_ITERATIONS:
-            raise entry.InputError(f"logistic regression with C {c} did not converge in {MOST_ITERATIONS} steps")
+            raise errors.InputError(f"logistic regression with C {c} did not converge in {MOST_ITERATIONS} steps")
         report = scores(labels, {split: model.predict(features[split]) for split in paths.JUDGED}, classes)
         if not best or report["validation"]["f1"] > best["validation"]["f1"]:
             best = {"C": c} | report
@@ -91,7 +91,7 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
     from stages import classifier, inference, machine
     from stages.batching import PadToLongest
 
-    with entry.reading(paths.TOKENIZER):
+    with errors.reading(paths.TOKENIZER):
         tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
     model = classifier.load_classifier(names)
     classifier.check_fit(model, tokenizer, rows["train"])

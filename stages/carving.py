@@ -4,7 +4,7 @@ import hashlib
 from collections import defaultdict
 
 from stages.dataset import Split
-from stages.entry import InputError
+from stages.errors import InputError
 
 
 def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, Split]:

@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from stages import provenance
-from stages.entry import InputError
+from stages.errors import InputError
 
 CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")

@@ -15,7 +15,7 @@ from typing import Any
 import filelock
 from transformers import Trainer
 
-from stages.entry import InputError
+from stages.errors import InputError
 from stages.outputs import alone
 from stages.sealing import Sealing, seal_of
 

@@ -4,7 +4,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel, Pr
 
 from stages import paths
 from stages.batching import TokenizedRows
-from stages.entry import InputError, reason, require
+from stages.errors import InputError, reason, require
 
 
 def load_classifier(names: list[str]) -> PreTrainedModel:

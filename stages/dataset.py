@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stages.entry import InputError, listed
+from stages.errors import InputError, listed
 from stages.rows import Row
 
 

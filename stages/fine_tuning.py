@@ -18,10 +18,10 @@ from transformers import (
     set_seed,
 )
 
-from stages import checkpoints, cpu, entry, machine, memory, metrics, paths, tables
+from stages import checkpoints, cpu, errors, machine, memory, metrics, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import check_fit, load_classifier
-from stages.entry import InputError
+from stages.errors import InputError
 from stages.interruption import FiniteLoss, Interruption
 from stages.log import LogLines
 
@@ -46,7 +46,7 @@ def fine_tune(
         Stopped: a signal came; a checkpoint is in ``folder``.
     """
     train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
-    with entry.reading(paths.TOKENIZER):
+    with errors.reading(paths.TOKENIZER):
         tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
     rows = TokenizedRows(train)
     begun = checkpoints.newest(folder)

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages import entry
-from stages.entry import InputError, reason
+from stages import errors
+from stages.errors import InputError, reason
 from stages.outputs import scratch
 from stages.rows import SPLIT_NAMES, Row, column_name
 
@@ -32,7 +32,7 @@ def _explained(what: str, name: str, revision: str, key: str) -> Iterator[None]:
     try:
         yield
     except (httpx2.HTTPError, DatasetsError, OSError, ValueError, RuntimeError) as error:
-        if entry.no_room(error) or getattr(error, "errno", None) in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if errors.no_room(error) or getattr(error, "errno", None) in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise  # the disk's, not the hub's: entry.run explains it
         raise InputError(f"{what} {name} at {revision[:12]}: {_cause(error, key)}") from error
 
@@ -42,7 +42,7 @@ def _cause(error: Exception, key: str) -> str:
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import errors, is_offline_mode
 
-    chain = entry.chain(error)
+    chain = errors.chain(error)
     status = next((e.response.status_code for e in chain if isinstance(e, errors.HfHubHTTPError)), None)
     host = httpx2.URL(os.environ.get("HF_ENDPOINT", "https://huggingface.co")).netloc.decode()  # without a password
     if any(isinstance(e, errors.RevisionNotFoundError) for e in chain):

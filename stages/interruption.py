@@ -11,7 +11,7 @@ from typing import Any, Self
 import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from stages.entry import InputError, Stopped
+from stages.errors import InputError, Stopped
 from stages.sealing import ends_epoch
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)

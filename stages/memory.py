@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from stages.entry import InputError
+from stages.errors import InputError
 
 Result = TypeVar("Result")
 

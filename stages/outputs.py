@@ -7,7 +7,7 @@ from pathlib import Path
 
 import filelock
 
-from stages.entry import MAKE_ROOM, InputError, no_room
+from stages.errors import MAKE_ROOM, InputError, no_room
 
 PATIENCE = 20  # seconds that a process gets to stop: when its DVC is gone, it notices and does
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages import documents
-from stages.entry import InputError, reason
+from stages.errors import InputError, reason
 
 PARAMS = Path("params.yaml")
 MOST = 8  # problems to name at once

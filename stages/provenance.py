@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from stages import documents, entry
+from stages import documents, errors
 
 
 def inputs(stage: str) -> dict[str, Any]:
@@ -43,5 +43,5 @@ def md5_of(content: bytes) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    entry.require(path.as_posix())
+    errors.require(path.as_posix())
     return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]

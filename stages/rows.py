@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from stages.entry import InputError, listed, reason
+from stages.errors import InputError, listed, reason
 
 SPLIT_NAMES = {
     "train": "train",

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, List, Value
 
-from stages.entry import reading
+from stages.errors import reading
 
 METADATA = b"retune"
 TEXTS = {"text": Value("string")}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from stages import entry, paths
+from stages import entry, errors, paths
 from stages.outputs import staged
 from stages.params import Section, load
 
@@ -32,16 +32,16 @@ def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
     """Load the checkpoint's tokenizer and hold ``max_length`` against what it allows."""
     from transformers import AutoTokenizer
 
-    entry.require(paths.TOKENIZER)
+    errors.require(paths.TOKENIZER)
     try:
         tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
         most = int(tokenizer.model_max_length)
     except Exception as error:  # whatever a broken file makes the tokenizer library raise
-        raise entry.InputError(
-            f"{paths.TOKENIZER}: not a tokenizer that loads ({entry.reason(error)}): choose another checkpoint"
+        raise errors.InputError(
+            f"{paths.TOKENIZER}: not a tokenizer that loads ({errors.reason(error)}): choose another checkpoint"
         ) from error
     if max_length > most:
-        raise entry.InputError(
+        raise errors.InputError(
             f"params.yaml: tokenize.max_length: {max_length} is more than the {most} tokens that the checkpoint takes"
         )
     return tokenizer

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 TREE = Path(__file__).parents[1]
+STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
 EMOTION = TREE.parent / "shared" / "data" / "emotion"
 DEFAULTS: dict[str, dict[str, Any]] = yaml.safe_load((TREE / "recipes/default.yaml").read_text(encoding="utf-8"))
 

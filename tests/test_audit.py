@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from stages import audit, download
 from stages.duplicates import SIMILARITY, near_duplicates, normalize
-from stages.entry import InputError
+from stages.errors import InputError
 
 Rows = list[tuple[str, str]]
 Audit = Callable[..., dict[str, Any]]

@@ -12,7 +12,7 @@ from conftest import run
 from own_data import Fail, Workspace, instead, link_to_nowhere, own_dataset
 from test_bytes import digests
 
-from stages import audit, baselines, checkpoints, download, entry, evaluate, tokenize, train
+from stages import audit, baselines, checkpoints, download, entry, errors, evaluate, tokenize, train
 
 MEND = "delete it and run `dvc checkout` or `dvc repro`"
 DAMAGE = rf": damaged \([^\n]+\): {MEND}"
@@ -120,7 +120,7 @@ def test_a_home_is_needed_only_where_no_place_for_checkpoints_is_named(
     monkeypatch.setattr(Path, "home", no_home)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path) if named else "")
-    refused = pytest.raises(entry.InputError, match=r"home directory\.: set RETUNE_CHECKPOINTS")
+    refused = pytest.raises(errors.InputError, match=r"home directory\.: set RETUNE_CHECKPOINTS")
     with nullcontext() if named else refused, checkpoints.held("0" * 32) as folder:
         assert folder.parent == tmp_path
 
@@ -199,5 +199,5 @@ def test_the_traceback_is_shown_when_asked_for(workspace: Workspace, monkeypatch
     workspace(dataset__path="elsewhere")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("RETUNE_TRACEBACK", "1")
-    with pytest.raises(entry.InputError, match="elsewhere does not exist"):
+    with pytest.raises(errors.InputError, match="elsewhere does not exist"):
         entry.run(download.main)

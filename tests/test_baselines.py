@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from stages import baselines, paths
-from stages.entry import InputError
+from stages.errors import InputError
 
 
 def split_of(draw: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:

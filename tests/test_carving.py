@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stages import download, paths, tables
 from stages.carving import carve
 from stages.dataset import Split
-from stages.entry import InputError
+from stages.errors import InputError
 
 Rows = list[tuple[str, int]]
 

@@ -18,7 +18,7 @@ from conftest import TREE, run
 from dvc.repo import Repo
 from test_bytes import OUTPUTS, digests
 
-from stages import classifier, entry, evaluate, tables
+from stages import classifier, errors, evaluate, tables
 from tools.verify import verify
 
 TABLE = "data/tokenized/train.parquet"
@@ -140,7 +140,7 @@ def noticing(clone: Path, read: Callable[[], Any]) -> set[str]:
         assert all("run `dvc" in problem for problem in problems)
     try:
         read()
-    except entry.InputError as error:
+    except errors.InputError as error:
         found.add(STAGE)
         assert "run `dvc" in str(error)  # noqa: PT017 - where it raises at all
     return found

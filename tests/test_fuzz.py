@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from stages import tables
 from stages.dataset import build_splits
-from stages.entry import InputError
+from stages.errors import InputError
 from stages.params import MOST, load
 from stages.rows import Layout, read_rows
 from tools.params import CLASSES

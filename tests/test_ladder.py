@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import run
 
-from stages.entry import InputError
+from stages.errors import InputError
 from tools import ladder
 
 METRICS = {"accuracy": 0.8, "f1": 0.79, "validation_accuracy": 0.82, "validation_f1": 0.81}

@@ -15,14 +15,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from conftest import DEFAULTS, PIPELINE_PARAMS, TREE, git, set_params, stages_run
+from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, TREE, git, set_params, stages_run
 from dvc.repo import Repo
 from networkx import ancestors
 
 from stages import provenance
 from tools.params import CLASSES
-
-STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
 
 
 class Mutation(NamedTuple):
@@ -144,6 +142,7 @@ MODULES = {
     "stages/download.py": (D,),
     "stages/duplicates.py": (A,),
     "stages/entry.py": STAGES,
+    "stages/errors.py": STAGES,
     "stages/evaluate.py": (E,),
     "stages/findings.py": (A,),
     "stages/fine_tuning.py": (R, E),

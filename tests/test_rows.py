@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages import download, tables
-from stages.entry import InputError
+from stages.errors import InputError
 from stages.rows import SPLIT_NAMES, Layout, read_rows, split_files
 
 LAYOUT = Layout("text", "label", header=True, delimiter=None, quoting=True)

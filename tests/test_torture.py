@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torture
+from conftest import STAGES
 
 
 def test_a_few_kills_of_train_change_nothing(pipeline: Path, tmp_path: Path) -> None:
@@ -20,5 +21,5 @@ def test_many_kills_in_all_stages_change_nothing(tmp_path: Path, capsys: pytest.
         ordeal.round(50 - ordeal.kills.total())
     with capsys.disabled():
         print(f"\n{ordeal.report()}")
-    assert all(ordeal.kills[stage] for stage in torture.STAGES)
+    assert all(ordeal.kills[stage] for stage in STAGES)
     assert ordeal.counts["resumes"]

@@ -20,10 +20,17 @@ from collections import Counter
 from pathlib import Path
 
 import yaml
-from conftest import PIPELINE_PARAMS, make_clone, make_tiny_random_checkpoint, run, set_params, write_small_dataset
+from conftest import (
+    PIPELINE_PARAMS,
+    STAGES,
+    make_clone,
+    make_tiny_random_checkpoint,
+    run,
+    set_params,
+    write_small_dataset,
+)
 from repros import Repro
 
-STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
 BLOWS = (
     ("group", signal.SIGKILL),
     ("dvc", signal.SIGKILL),

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from stages import entry
+from stages import entry, errors
 
 MARKER = "<!-- retune report -->"  # the comment's first line, which nobody sees
 PAGE = 100  # comments at a time, the most that GitHub gives
@@ -44,7 +44,7 @@ def _comments(issue: str) -> Iterator[dict[str, Any]]:
 def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
     url = _environment("GITHUB_API_URL") + path
     if not url.startswith(("https://", "http://")):
-        raise entry.InputError(f"GITHUB_API_URL: {url} is no web address")
+        raise errors.InputError(f"GITHUB_API_URL: {url} is no web address")
     headers = {"Authorization": f"Bearer {_environment('GITHUB_TOKEN')}", "Accept": "application/vnd.github+json"}
     data = json.dumps(content).encode() if content else None
     try:
@@ -54,16 +54,16 @@ def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
         error.close()
         denied = error.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
         mend = "give the job `pull-requests: write`" if denied else "run the job again"
-        raise entry.InputError(f"{method} {path}: GitHub answered {error.code}: {mend}") from None
+        raise errors.InputError(f"{method} {path}: GitHub answered {error.code}: {mend}") from None
     except URLError as error:
-        raise entry.InputError(
+        raise errors.InputError(
             f"{method} {path}: GitHub cannot be reached ({error.reason}): run the job again"
         ) from None
 
 
 def _environment(name: str) -> str:
     if not os.environ.get(name):
-        raise entry.InputError(f"{name} is not set: tools.comment needs it in its environment")
+        raise errors.InputError(f"{name} is not set: tools.comment needs it in its environment")
     return os.environ[name]
 
 

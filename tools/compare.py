@@ -19,7 +19,7 @@ import dataclasses
 import json
 import sys
 
-from stages import entry
+from stages import entry, errors
 from tools import comparison, rendering, revisions
 
 
@@ -59,7 +59,7 @@ def main() -> None:
     else:
         rendering.show(result)
     if given.fail_if and result.verdict == comparison.NOT_COMPARABLE:
-        raise entry.InputError("--fail-if worse: the sides are not comparable, so that nothing says it is not worse")
+        raise errors.InputError("--fail-if worse: the sides are not comparable, so that nothing says it is not worse")
     if given.fail_if and result.worse_by_more_than(given.margin or 0.0):
         sys.exit(1)
 

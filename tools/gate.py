@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from stages.entry import InputError, reason
+from stages.errors import InputError, reason
 from tools import params
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from stages import entry, paths
+from stages import entry, errors, paths
 
 NAMES = {
     "majority": "majority class",
@@ -74,7 +74,7 @@ def _figures(path: str) -> dict[str, Any]:
     try:
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise entry.InputError(f"{path} does not exist: run `dvc repro`, or `dvc pull`") from None
+        raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `dvc pull`") from None
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stages import entry
+from stages import entry, errors
 from stages.audit import AuditParams
 from stages.download import DatasetParams, ModelParams
 from stages.params import PARAMS, Section, load
@@ -35,7 +35,7 @@ def check(*, paths: bool = True) -> dict[str, Section]:
     for name, section in CLASSES.items():
         try:
             sections[name] = load(name, section, PARAMS)
-        except entry.InputError as error:
+        except errors.InputError as error:
             problems.append(str(error))
     for name in ("dataset", "model") if paths else ():
         path = getattr(sections.get(name), "path", ".")
@@ -44,7 +44,7 @@ def check(*, paths: bool = True) -> dict[str, Section]:
                 f"{PARAMS}: {name}.path: {path} does not exist: put it there, or set the path to where it is"
             )
     if problems:
-        raise entry.InputError("\n       ".join(dict.fromkeys("\n       ".join(problems).split("\n       "))))
+        raise errors.InputError("\n       ".join(dict.fromkeys("\n       ".join(problems).split("\n       "))))
     return sections
 
 

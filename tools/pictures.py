@@ -16,7 +16,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from stages import entry
+from stages import entry, errors
 from tools.revisions import WORKSPACE, files_at
 
 CONFUSION = "metrics/plots/confusion_matrix.csv"
@@ -48,7 +48,7 @@ def read(revision: str, title: str) -> Side | None:
         except FileNotFoundError:
             return None
         except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
-            raise entry.InputError(f"{revision}: cannot be fetched ({entry.reason(error)}): run `dvc pull`") from None
+            raise errors.InputError(f"{revision}: cannot be fetched ({errors.reason(error)}): run `dvc pull`") from None
     return Side(title, tables)
 
 
@@ -110,7 +110,7 @@ def main() -> None:
     found = [read(given.base, f"base: {given.base[:12]}"), read(given.head, f"head: {given.head[:12]}")]
     sides = [side for side in found if side]
     if not sides:
-        raise entry.InputError(f"{given.base}, {given.head}: neither has results to draw: run `dvc repro`")
+        raise errors.InputError(f"{given.base}, {given.head}: neither has results to draw: run `dvc repro`")
     given.to.mkdir(parents=True, exist_ok=True)
     for name, draw in (("confusion_matrices.png", confusion), ("curves.png", curves)):
         draw(sides).savefig(given.to / name)

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from stages import entry
+from stages import entry, errors
 from tools import comparison, ladder, rendering, revisions
 
 RUN = Path("report/run.json")
@@ -32,7 +32,7 @@ def compared(base: str) -> str:
     """The verdict, metrics with intervals, per-class F1, params and inputs that differ."""
     try:
         result = comparison.compare(revisions.read_side(base), revisions.read_side(revisions.WORKSPACE))
-    except entry.InputError as error:
+    except errors.InputError as error:
         return f"**not compared**: {error}"
     return rendering.markdown(result)
 

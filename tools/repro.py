@@ -20,7 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stages import entry, paths
+from stages import entry, errors, paths
 from stages.params import PARAMS
 from tools import ladder, mending, params
 
@@ -57,14 +57,14 @@ def use_recipe(name: str) -> None:
     recipe = RECIPES / f"{name}.yaml"
     known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
     if name not in known:
-        raise entry.InputError(f"RECIPE={name}: no such recipe, there are: {', '.join(known)}")
+        raise errors.InputError(f"RECIPE={name}: no such recipe, there are: {', '.join(known)}")
     committed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", str(PARAMS)], check=False).returncode == 0
     if (
         not committed
         and PARAMS.exists()
         and PARAMS.read_bytes() not in [path.read_bytes() for path in RECIPES.glob("*.yaml")]
     ):
-        raise entry.InputError(
+        raise errors.InputError(
             f"{PARAMS} has uncommitted edits: commit them, or undo them with `git checkout {PARAMS}`"
         )
     shutil.copyfile(recipe, PARAMS)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from stages import documents, entry, paths, provenance, tables
+from stages import documents, errors, paths, provenance, tables
 from tools import verify
 
 WORKSPACE = "workspace"  # as DVC calls the files as they lie there
@@ -42,14 +42,14 @@ def read_side(side: str) -> list[Run]:
     """
     names = side.split(",")
     if not all(names):
-        raise entry.InputError(f"{side!r}: a revision's name is empty: join revisions by single commas")
+        raise errors.InputError(f"{side!r}: a revision's name is empty: join revisions by single commas")
     runs = [read(name) for name in names]
     for one, two in combinations(runs, 2):
         made_from, other = one.params | one.inputs, two.params | two.inputs
         differ = {key for key in made_from.keys() | other.keys() if made_from.get(key) != other.get(key)}
         if differ != {TRAINING_SEED}:
             what = ", ".join(sorted(differ)) or "nothing"
-            raise entry.InputError(
+            raise errors.InputError(
                 f"{one.revision},{two.revision}: differ in {what}: join runs of one recipe, each with another "
                 f"{TRAINING_SEED} and alike in all else"
             )
@@ -100,7 +100,7 @@ def files_at(revision: str) -> Iterator[Any]:
         try:
             commit = None if revision == WORKSPACE else resolve_rev(here.scm, revision)
         except RevError as error:
-            raise entry.InputError(
+            raise errors.InputError(
                 f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
                 "`dvc exp list --all-commits`); one that only the git remote has needs `git fetch`"
             ) from None
@@ -112,33 +112,35 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
     try:
         lock = dict(documents.parse(files.read_text("dvc.lock", encoding="utf-8"))["stages"])
     except FileNotFoundError:
-        raise entry.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
+        raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise entry.InputError(
-            f"{revision}: dvc.lock: cannot be read ({entry.reason(error)}): undo its last edit, or `dvc repro`"
+        raise errors.InputError(
+            f"{revision}: dvc.lock: cannot be read ({errors.reason(error)}): undo its last edit, or `dvc repro`"
         ) from None
     for problem in verify.lock_against_itself(lock):
-        raise entry.InputError(f"{revision}: {problem}")
+        raise errors.InputError(f"{revision}: {problem}")
     return lock
 
 
 def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
     named = [out["md5"] for stage in lock.values() for out in stage.get("outs", []) if out["path"] == PREDICTIONS]
     if not named:
-        raise entry.InputError(f"{revision}: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock")
+        raise errors.InputError(f"{revision}: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock")
     mend = "run `dvc pull` or `dvc repro`"
     if revision != WORKSPACE:
         mend = "run `dvc push` where it was made, or check the revision out and run `dvc repro`"
     try:
         content = files.read_bytes(PREDICTIONS)
     except FileNotFoundError:
-        raise entry.InputError(
+        raise errors.InputError(
             f"{revision}: {PREDICTIONS} is neither in DVC's cache nor on its remote: {mend}"
         ) from None
     except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
-        raise entry.InputError(f"{revision}: {PREDICTIONS} cannot be fetched ({entry.reason(error)}): {mend}") from None
+        raise errors.InputError(
+            f"{revision}: {PREDICTIONS} cannot be fetched ({errors.reason(error)}): {mend}"
+        ) from None
     if provenance.md5_of(content) != named[0]:
-        raise entry.InputError(
+        raise errors.InputError(
             f"{revision}: {PREDICTIONS} is not what dvc.lock says: `python -m tools.verify --cache` finds out why"
         )
     return pq.read_table(pa.BufferReader(content), columns=["label", "prediction"])

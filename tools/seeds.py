@@ -14,7 +14,7 @@ from dvc.repo import Repo
 from rich.console import Console
 from rich.table import Table
 
-from stages import entry, paths
+from stages import entry, errors, paths
 from tools import params
 
 
@@ -25,7 +25,7 @@ def experiments(seeds: int) -> list[str]:
         InputError: there are uncommitted changes, or an experiment failed.
     """
     if _git("status", "--porcelain", "--untracked-files=no"):
-        raise entry.InputError("there are uncommitted changes: commit them, since the experiments are named by commit")
+        raise errors.InputError("there are uncommitted changes: commit them, since the experiments are named by commit")
     commit = _git("rev-parse", "--short", "HEAD")
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
     for seed, name in enumerate(names, 1):
@@ -33,7 +33,7 @@ def experiments(seeds: int) -> list[str]:
             _dvc("exp", "run", "--quiet", "--queue", "--name", name, "--set-param", f"train.seed={seed}")
     _dvc("exp", "run", "--run-all", "--jobs", "1")
     if missing := [name for name in names if name not in _known(commit)]:
-        raise entry.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`")
+        raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`")
     return names
 
 
@@ -64,7 +64,7 @@ def _git(*arguments: str) -> str:
 
 def _dvc(*arguments: str) -> None:
     if subprocess.run(["dvc", *arguments], check=False).returncode:
-        raise entry.InputError(f"`dvc {' '.join(arguments)}` failed: what it printed above says why")
+        raise errors.InputError(f"`dvc {' '.join(arguments)}` failed: what it printed above says why")
 
 
 def main() -> None:

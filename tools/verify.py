@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from stages import documents, entry, evaluate, paths, provenance, tables
+from stages import documents, entry, errors, evaluate, paths, provenance, tables
 
 Document = dict[str, Any]
 MEND = "run `dvc repro`"
@@ -33,7 +33,7 @@ def verify(*, cache: bool) -> list[str]:
     """
     definition, values, lock = (_document(Path(name)) for name in ("dvc.yaml", "params.yaml", "dvc.lock"))
     if not isinstance(definition.get("stages"), dict):
-        raise entry.InputError("dvc.yaml: it has no stages: undo its last edit")
+        raise errors.InputError("dvc.yaml: it has no stages: undo its last edit")
     definition, lock = definition["stages"], lock.get("stages", {})
     problems = [*_lock_against_definition(definition, values, lock), *lock_against_itself(lock)]
     problems += _lock_against_files(definition, lock)
@@ -59,10 +59,10 @@ def _document(path: Path) -> Document:
     try:
         return dict(documents.parse(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise entry.InputError(f"{path} does not exist: {MEND}") from None
+        raise errors.InputError(f"{path} does not exist: {MEND}") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError) as error:
         reason = str(error).replace("\n", " ")
-        raise entry.InputError(f"{path}: cannot be read ({reason}): undo its last edit") from None
+        raise errors.InputError(f"{path}: cannot be read ({reason}): undo its last edit") from None
 
 
 def _resolved(path: str, values: Document) -> str:
@@ -74,7 +74,7 @@ def _value(values: Document, key: str) -> Any:
     try:
         return values[section][name]
     except (KeyError, TypeError):
-        raise entry.InputError(f"params.yaml: {key} is missing: undo its last edit") from None
+        raise errors.InputError(f"params.yaml: {key} is missing: undo its last edit") from None
 
 
 def _paths(entries: list[Any]) -> list[str]:
