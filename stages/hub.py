@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages import errors
-from stages.errors import InputError, reason
+from stages.errors import InputError, chain, no_room, reason
 from stages.outputs import scratch
 from stages.rows import SPLIT_NAMES, Row, column_name
 
@@ -32,7 +31,7 @@ def _explained(what: str, name: str, revision: str, key: str) -> Iterator[None]:
     try:
         yield
     except (httpx2.HTTPError, DatasetsError, OSError, ValueError, RuntimeError) as error:
-        if errors.no_room(error) or getattr(error, "errno", None) in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if no_room(error) or getattr(error, "errno", None) in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise  # the disk's, not the hub's: entry.run explains it
         raise InputError(f"{what} {name} at {revision[:12]}: {_cause(error, key)}") from error
 
@@ -42,24 +41,24 @@ def _cause(error: Exception, key: str) -> str:
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import errors, is_offline_mode
 
-    chain = errors.chain(error)
-    status = next((e.response.status_code for e in chain if isinstance(e, errors.HfHubHTTPError)), None)
+    causes = chain(error)
+    status = next((e.response.status_code for e in causes if isinstance(e, errors.HfHubHTTPError)), None)
     host = httpx2.URL(os.environ.get("HF_ENDPOINT", "https://huggingface.co")).netloc.decode()  # without a password
-    if any(isinstance(e, errors.RevisionNotFoundError) for e in chain):
+    if any(isinstance(e, errors.RevisionNotFoundError) for e in causes):
         return f"no such revision: mend {key}_revision, a commit hash of that repository"
     # load_dataset drops the hub's own error where access is denied: what is left of it is the message.
-    if any(isinstance(e, errors.GatedRepoError) or "is a gated dataset" in str(e) for e in chain):
+    if any(isinstance(e, errors.GatedRepoError) or "is a gated dataset" in str(e) for e in causes):
         return f"gated: accept its terms on its page of the hub and set HF_TOKEN, or mend {key}_name"
     if status in {401, 403, 404} or isinstance(error, DatasetNotFoundError):
         return f"no such repository, or no access: mend {key}_name, or set HF_TOKEN to a valid token that may read it"
     if configs := re.search(r"vailable(?: configs)?: \[(.*?)\]", str(error)):
         return f"its configurations are {configs[1]}: set {key}_config to one of them"
-    if any(isinstance(e, httpx2.HTTPError | ConnectionError | errors.LocalEntryNotFoundError) for e in chain):
+    if any(isinstance(e, httpx2.HTTPError | ConnectionError | errors.LocalEntryNotFoundError) for e in causes):
         if is_offline_mode():
             trouble = "HF_HUB_OFFLINE is set: unset it and"
         elif status is not None:
             trouble = f"{host} answered with status {status}:"
-        elif any(isinstance(e, httpx2.ReadError | httpx2.RemoteProtocolError) for e in chain):
+        elif any(isinstance(e, httpx2.ReadError | httpx2.RemoteProtocolError) for e in causes):
             trouble = f"{host} broke off in the middle: check the network and"
         else:
             trouble = f"{host} cannot be reached: check the network and"
