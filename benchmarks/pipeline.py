@@ -50,6 +50,13 @@ start = time.perf_counter()
 classify(texts, batch_size=int(sys.argv[1]))
 print(len(texts) / (time.perf_counter() - start))
 """
+PREDICT = """
+import sys
+from transformers import pipeline
+classify = pipeline("text-classification", "models/classifier", device="cpu")
+for answer in classify([line.rstrip() for line in open(sys.argv[1], encoding="utf-8")], batch_size=int(sys.argv[2])):
+    print(answer)
+"""
 INFER = """
 import time
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -136,6 +143,21 @@ def tokenize(rows: int) -> None:
         print("\npeak memory: " + ", ".join(f"{label} {value / 1e9:.2f} GB" for label, value in memory.items()))
 
 
+def predict() -> None:
+    """Time tools.predict, and a script that calls pipeline(), on the texts of validation in a file."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
+        file.writelines(f"{text}\n" for text in tables.read(paths.raw("validation"))["text"].to_pylist())
+        file.flush()
+
+        def way(*command: str) -> Callable[[], float]:
+            return lambda: timed((sys.executable, *command), Path.cwd())[0]
+
+        ways = {"tools.predict": way("-m", "tools.predict", file.name)} | {
+            f"pipeline(), {size} at a time": way("-c", PREDICT, file.name, str(size)) for size in (1, 64)
+        }
+        show("labelling validation's texts from a file, start and imports included", "seconds", alternate(ways))
+
+
 def repro() -> None:
     """Time a `dvc repro` with nothing to do, here and in a repository with one empty stage."""
     with tempfile.TemporaryDirectory() as name:
@@ -161,10 +183,11 @@ def main() -> None:
         "seconds",
         alternate({stage: printed(START, stage) for stage in STAGES}),
     )
-    ways = {"stages/inference.py": printed(INFER)} | {
+    ways = {"stages/inference.py, behind evaluate and predict": printed(INFER)} | {
         f"pipeline(), {size} at a time": printed(PIPELINE, str(size)) for size in (1, 64)
     }
     show("inference on validation, float32", "texts/s", alternate(ways))
+    predict()
     for rows in (100_000, LONG):
         tokenize(rows)
 

@@ -71,9 +71,15 @@ def test_the_way_back_runs_no_stage(readme: list[tuple[str, CompletedProcess[str
 
 
 def test_what_was_run_is_verified(readme: list[tuple[str, CompletedProcess[str]]]) -> None:
-    command, done = readme[-1]
-    assert command == "python -m tools.verify --cache"
+    done = next(done for command, done in readme if command == "python -m tools.verify --cache")
     assert done.stdout.startswith("verified")
+
+
+def test_a_new_text_is_labelled(readme: list[tuple[str, CompletedProcess[str]]]) -> None:
+    command, done = readme[-1]
+    assert command.endswith("python -m tools.predict")
+    shown = json.loads(re.findall(r'`(\{"text": .*?\})`', README)[0])
+    assert json.loads(done.stdout) == shown | {"score": pytest.approx(shown["score"], abs=0.1)}
 
 
 def test_every_param_that_the_readme_names_exists() -> None:

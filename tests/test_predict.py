@@ -1,0 +1,73 @@
+"""predict labels lines of text as evaluate labels rows."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import run
+
+from tools import predict
+
+
+def predicted(clone: Path, file: str) -> subprocess.CompletedProcess[str]:
+    return run(sys.executable, "-m", "tools.predict", file, cwd=clone, check=False)
+
+
+def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(pipeline: Path, tmp_path: Path) -> None:
+    rows = pq.read_table(pipeline / "data/raw/validation.parquet")
+    judged = pq.read_table(pipeline / "data/predictions/validation.parquet")
+    names = json.loads((pipeline / "models/classifier/config.json").read_text(encoding="utf-8"))["id2label"]
+    texts = rows["text"].to_pylist()
+    (tmp_path / "texts").write_text("\n".join(texts), encoding="utf-8")
+    done = predicted(pipeline, str(tmp_path / "texts"))
+    assert done.stderr == ""
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [row["text"] for row in found] == texts
+    assert [row["label"] for row in found] == [names[str(number)] for number in judged["prediction"].to_pylist()]
+    highest = [max(row) for row in judged["probabilities"].to_pylist()]
+    assert [row["score"] for row in found] == pytest.approx(highest, abs=1e-4)
+
+
+def test_every_line_has_its_prediction_an_empty_one_too_and_whatever_the_locale(pipeline: Path) -> None:
+    done = subprocess.run(
+        (sys.executable, "-m", "tools.predict"),
+        cwd=pipeline,
+        input="\ufeffi am fine\r\n\ncaf\u00e9\u2028\n".encode(),
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": str(pipeline.parent)},
+        capture_output=True,
+        check=True,
+    )
+    found = [json.loads(line) for line in done.stdout.decode().removesuffix("\n").split("\n")]
+    assert [row["text"] for row in found] == ["i am fine", "", "caf\u00e9\u2028"]
+
+
+def test_a_reader_that_has_enough_is_no_error(pipeline: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text("so tired\n" * 3 * predict.TEXTS, encoding="utf-8")
+    command = f"set -o pipefail; {sys.executable} -m tools.predict {tmp_path / 'texts'} | head -n 1"
+    done = run("bash", "-c", command, cwd=pipeline)
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["text"] == "so tired"
+
+
+def test_a_line_that_is_no_text_is_named(pipeline: Path, tmp_path: Path) -> None:
+    (tmp_path / "texts").write_bytes(b"fine\n\xff\n")
+    done = predicted(pipeline, str(tmp_path / "texts"))
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path}/texts: line 2: not UTF-8 (invalid start byte): convert the file\n"
+
+
+def test_a_file_that_is_not_there_is_named(pipeline: Path) -> None:
+    done = predicted(pipeline, "nowhere")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: nowhere: No such file or directory: ")
+
+
+def test_a_pipeline_that_has_not_run_is_named(pipeline: Path, tmp_path: Path) -> None:
+    for name in ("stages", "tools", "dvc.yaml", "requirements.txt", "params.yaml"):
+        (tmp_path / name).symlink_to(pipeline / name)
+    done = predicted(tmp_path, "params.yaml")
+    assert done.returncode == 1
+    assert done.stderr == "error: models/classifier does not exist: run `dvc repro`, which makes it first\n"

@@ -1,0 +1,88 @@
+"""Label texts with the fine-tuned classifier, in float32: a text a line in, a JSON object a line out, in their order.
+
+Run: python -m tools.predict [FILE] > predictions.jsonl    (without FILE, the lines of standard input)
+"""
+
+import argparse
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext, redirect_stdout
+from typing import Any
+
+from stages import entry, errors, paths
+from stages.params import load
+from stages.tokenize import TokenizeParams, tokenize_texts
+
+TEXTS = 4096  # at a time: enough to batch them by length, few enough to keep memory flat
+
+
+def read_texts(name: str) -> Iterator[list[str]]:
+    """Give the lines of a file (``-``: standard input), `TEXTS` at a time.
+
+    Raises:
+        InputError: a line is not UTF-8.
+    """
+    with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123
+        numbered = enumerate(file, start=1)
+        while lines := list(itertools.islice(numbered, TEXTS)):
+            yield [_text(name, number, line) for number, line in lines]
+
+
+def _text(name: str, number: int, line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise errors.InputError(f"{name}: line {number}: not UTF-8 ({error.reason}): convert the file") from None
+
+
+def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
+    """What gives the label and its probability (``score``) of each text."""
+    limit = load("tokenize", TokenizeParams).max_length
+
+    import pyarrow as pa
+    from scipy.special import softmax
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from stages import inference, machine
+    from stages.batching import PadToLongest, TokenizedRows
+
+    with errors.reading(paths.CLASSIFIER):
+        tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False
+        ).to(machine.device())
+    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
+
+    def predict(texts: list[str]) -> list[dict[str, Any]]:
+        ids, _, _ = tokenize_texts(tokenizer, texts, limit)
+        rows = TokenizedRows(pa.table({"input_ids": ids, "label": [0] * len(ids)}))  # a label that nobody looks at
+        with redirect_stdout(sys.stderr):  # for its progress
+            logits = inference.infer(model, rows, collate, "predict", lambda output, _: output.logits)
+        return [
+            {"text": text, "label": model.config.id2label[int(row.argmax())], "score": round(float(row.max()), 4)}
+            for text, row in zip(texts, softmax(logits, axis=1), strict=True)
+        ]
+
+    return predict
+
+
+def main() -> None:
+    """Label the lines of the file."""
+    parser = argparse.ArgumentParser(prog="python -m tools.predict", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", nargs="?", default="-", help="UTF-8, a text a line; - or none: standard input")
+    name = parser.parse_args().file
+    predict = load_predictor()
+    try:
+        for texts in read_texts(name):
+            for prediction in predict(texts):
+                sys.stdout.buffer.write(json.dumps(prediction, ensure_ascii=False).encode() + b"\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read it has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    entry.run(main)
