@@ -1,10 +1,13 @@
 """A disk that fills up ends a stage in one line and leaves nothing; with room again the bytes are those of any run.
 
-Full is played by the limit that a process may have on the size of its files; the pipeline's own sizes set it.
+Full is played by the limit that a process may have on the size of its files, which the pipeline's own sizes set; in
+the long tests it is a small disk with so much room and no more, for DVC and all that it writes.
 """
 
 import resource
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -12,6 +15,8 @@ from pathlib import Path
 
 import huggingface_hub
 import pytest
+import torture
+from conftest import run
 from test_bytes import digests
 
 from stages import documents, entry, paths
@@ -84,3 +89,36 @@ def test_a_full_disk_is_named_and_with_room_again_the_bytes_are_the_same(
     main_of(stage)()
     assert digests(bare, stage) == digests(pipeline, stage)
     assert not list(bare.rglob("*.partial"))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", folder)
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a disk needs root")
+    yield folder
+    subprocess.run(("umount", folder), check=True)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kilobytes", [4, 8, 50, 200, 400, 700, 1000])
+def test_wherever_a_run_stops_for_want_of_room_make_repro_goes_on_to_the_same_bytes(
+    pipeline: Path, disk: Path, kilobytes: int
+) -> None:
+    clone, checkpoints = torture.unrun(pipeline, disk / "clone"), disk / "checkpoints"
+    environment = {"RETUNE_CHECKPOINTS": str(checkpoints)}
+    filler = disk / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(disk).free - kilobytes * 1024))
+
+    full = run("dvc", "repro", cwd=clone, check=False, env=environment)
+    assert full.returncode
+    assert "No space left on device" in full.stdout + full.stderr
+    assert "Traceback" not in full.stdout + full.stderr
+
+    filler.unlink()
+    run(sys.executable, "-m", "tools.repro", cwd=clone, env=environment)
+    assert torture.outputs(clone) == torture.outputs(pipeline)
+    assert torture.leftovers(clone, checkpoints) == []

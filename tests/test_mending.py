@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TREE, git
+from dvc.lock import make_lock
 
 from tools import mending
 
@@ -74,3 +75,24 @@ def test_a_list_of_users_cut_short_is_removed(folder: Path) -> None:
     users.write_bytes(users.read_bytes()[:20])
     assert len(mending.mend()) == 1
     assert not users.exists()
+
+
+def test_copies_that_dvc_had_begun_are_removed(folder: Path) -> None:
+    begun, other = folder / "data/raw/.bPmmzEHaWl1H-PnTHCQFVA.tmp", folder / "data/raw/.mine.tmp"
+    begun.parent.mkdir(parents=True)
+    begun.touch()
+    other.touch()
+    (line,) = mending.mend()
+    assert line.startswith("data/raw/.bPmmzEHaWl1H-PnTHCQFVA.tmp was left by")
+    assert not begun.exists()
+    assert other.exists()
+
+
+def test_nothing_is_touched_while_dvc_is_at_work(folder: Path) -> None:
+    (folder / "dvc.lock").write_bytes(b"")
+    with make_lock(str(folder / ".dvc/tmp/lock")):
+        assert mending.mend() == []
+    assert (folder / "dvc.lock").read_bytes() == b""
+    used_by(folder, os.getpid())  # and while a stage of it runs, when it holds no lock
+    assert mending.mend() == []
+    assert (folder / "dvc.lock").read_bytes() == b""

@@ -17,6 +17,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -109,7 +110,7 @@ class Torture:
             repro.end()
         return repro
 
-    def round(self, kills: int, stages: tuple[str, ...] = STAGES) -> None:
+    def round(self, kills: int, stages: Sequence[str]) -> None:
         """Kill ``kills`` times at most, in all ``stages``; then let a run come to its end, and look at what it left."""
         clone, before, runs = unrun(self.reference, self.folder / "clone"), self.kills.total(), []
         due = Counter({stage: self.random.randint(*(3, 6) if stage == "train" else (1, 3)) for stage in stages})
@@ -130,6 +131,15 @@ class Torture:
         self.counts["resumes"] += sum("going on from" in one for one in said)
         self.counts["refusals"] += sum(any(words in one for words in REFUSALS) for one in said)
         self.counts["equal bytes"] += 1
+
+    def endure(self, kills: int) -> None:
+        """Go round until there were ``kills`` at least and one in each stage; say after each round what came of it."""
+        while (left := kills - self.kills.total()) > 0 or not all(self.kills[stage] for stage in STAGES):
+            missed = [stage for stage in STAGES if not self.kills[stage]]
+            # a run that outlives its blow goes through all later stages: some rounds are for these alone
+            drawn = self.random.sample(STAGES, self.random.randint(1, len(STAGES)))
+            self.round(max(left, 1), drawn if left > 0 else missed)
+            print(self.report(), flush=True)
 
     def report(self) -> str:
         """The counts, in a line each."""
@@ -154,14 +164,11 @@ def reference(folder: Path) -> Path:
 def main() -> None:
     """Go round until there were enough kills, and say what they came to."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--kills", type=int, default=60, help="at least so many")
+    parser.add_argument("--kills", type=int, default=60, help="at least so many, and one in each stage")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="retune-torture-") as folder:
-        torture = Torture(reference(Path(folder)), Path(folder), arguments.seed)
-        while torture.kills.total() < arguments.kills:
-            torture.round(arguments.kills - torture.kills.total())
-            print(torture.report(), flush=True)
+        Torture(reference(Path(folder)), Path(folder), arguments.seed).endure(arguments.kills)
 
 
 if __name__ == "__main__":
