@@ -1,12 +1,13 @@
 """Validation accuracy, and the steps and seconds of training to one, over seeds: params.yaml's or the book's settings.
 
-Run: python -m benchmarks.accuracy ours|book [--set KEY=VALUE ...] [--seeds N ...] [--every STEPS] [--target ACCURACY]
+Run: python -m benchmarks.accuracy [ours] [book] [--set KEY=VALUE ...] [--seeds N ...] [--every STEPS] [--target SCORE]
 In a folder whose tokenize stage has run. With --every, training ends as soon as it is seen to have reached the target.
 Both train by this project's path: the steps that the book's settings take do not hang on how batches are padded, and
 its time is those steps at the rate that benchmarks.training measures.
 """
 
 import argparse
+import itertools
 import tempfile
 import time
 from pathlib import Path
@@ -83,26 +84,25 @@ def train(
 def main() -> None:
     """Train with each seed, and print how accurate it was and what it took to the target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("settings", choices=("ours", "book"))
+    parser.add_argument("settings", nargs="+", choices=("ours", "book"))
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the section train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--every", type=int, default=0, metavar="STEPS")
     parser.add_argument("--target", type=float, default=BOOK_ACCURACY)
     arguments = parser.parse_args()
-    book = arguments.settings == "book"
     changes = {key: documents.parse(value) for key, _, value in (change.partition("=") for change in arguments.set)}
-    settings = params.load("train", TrainParams).model_dump() | (BOOK if book else {}) | changes
-    for seed in arguments.seeds:
+    for name, seed in itertools.product(arguments.settings, arguments.seeds):
+        book = name == "book"
+        settings = params.load("train", TrainParams).model_dump() | (BOOK if book else {}) | changes | {"seed": seed}
         scores = train(
-            TrainParams.model_validate(settings | {"seed": seed}),
+            TrainParams.model_validate(settings),
             in_random_order=book,
             every=arguments.every,
             target=arguments.target if arguments.every else float("inf"),
         )
         reached = next((score for score in scores if score.accuracy >= arguments.target), None)
         print(
-            f"{arguments.settings} {' '.join(arguments.set)}, seed {seed}: "
-            f"{', '.join(f'{score.accuracy:.4f}' for score in scores)}; "
+            f"{name} {' '.join(arguments.set)}, seed {seed}: {', '.join(f'{score.accuracy:.4f}' for score in scores)}; "
             f"best {max(score.accuracy for score in scores):.4f}; {arguments.target}: "
             + (f"after {reached.step} steps, {reached.seconds:.0f} s" if reached else "not reached")
             + f"; {scores[-1].step} steps, {scores[-1].seconds:.0f} s in all",

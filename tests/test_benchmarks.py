@@ -58,4 +58,4 @@ def test_a_training_to_a_target_ends_when_it_is_seen_to_be_there(
 def test_bench_asks_for_the_data(tmp_path: Path) -> None:
     done = run("python", "-m", "benchmarks", str(tmp_path / "nowhere"), cwd=Path(__file__).parents[1], check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: make bench DATA=FOLDER")
+    assert done.stderr.endswith("has no train.txt: name another folder: make bench DATA=FOLDER\n")
