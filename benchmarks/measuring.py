@@ -80,9 +80,9 @@ def report(counted: Counted, steps: int, seconds: float) -> Report:
 
 
 def products(width: int, tokens: int = 2048) -> dict[str, float]:
-    """The best GFLOP/s of the matrix products that a layer of ``width`` is made of, by dtype."""
+    """The best GFLOP/s of the matrix products that a layer of ``width`` is made of, by dtype that the device multiplies."""
     device, best = machine.device(), {}
-    for dtype in (torch.float32, torch.bfloat16):
+    for dtype in (torch.float32, torch.bfloat16)[: 1 + machine.bf16_supported()]:
         rates = []
         for inner, outer in ((width, width), (width, 4 * width), (4 * width, width)):
             left = torch.randn(tokens, inner, device=device, dtype=dtype)

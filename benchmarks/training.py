@@ -18,7 +18,7 @@ from stages import machine
 TITLES = {
     "example": "(a) the library's example: padded to 128, float32",
     "book": "(b) the book's recipe: padded to the longest of the split, float32",
-    "settings": "(c) the Trainer by settings alone: length-grouped, bfloat16",
+    "settings": "(c) the Trainer by settings alone: length-grouped, bfloat16 where the device has it",
     "bare": "(d) a bare loop with all that ours has",
     "ours": "(e) ours: stages/train.py",
     "packed": "(f) the bare loop, texts packed",
