@@ -80,7 +80,7 @@ def report(counted: Counted, steps: int, seconds: float) -> Report:
 
 
 def products(width: int, tokens: int = 2048) -> dict[str, float]:
-    """The best GFLOP/s of the matrix products that a layer of ``width`` is made of, by dtype that the device multiplies."""
+    """The best GFLOP/s of the matrix products that a layer of ``width`` is made of, by each dtype the device has."""
     device, best = machine.device(), {}
     for dtype in (torch.float32, torch.bfloat16)[: 1 + machine.bf16_supported()]:
         rates = []
