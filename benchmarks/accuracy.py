@@ -65,7 +65,7 @@ def train(
     rows, validation = TokenizedRows(table), TokenizedRows(tables.read(paths.tokenized("validation")))
     set_seed(settings.seed)
     model = load_classifier(tables.label_names(table.schema))
-    fine_tuning.prepare_for_device(model)
+    fine_tuning.speed_up(model)
     tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER)
     record = Record(target)
     with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, TrainerCallback
 from stages import machine
 
 BATCH = 64
+BOTH_WAYS = 3  # forward once; backward is twice that
 Report = dict[str, Any]
 
 
@@ -34,8 +35,10 @@ class Counted:
 
     def __init__(self, collate: Callable[[Any], Any], model: PreTrainedModel, steps: int) -> None:
         self.collate, self.config, self.steps = collate, model.config, steps
-        self.weights = linear_weights(model)
         self.useful = self.computed = self.operations = 0
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.register_forward_hook(self.count_product)
 
     def __call__(self, rows: Any) -> Any:
         """Collate, and count."""
@@ -48,17 +51,13 @@ class Counted:
         self.useful += int(mask.sum()) if mask.ndim == 2 else int((mask.diagonal(dim1=-2, dim2=-1) == 0).sum())
         self.computed += height * length
         attention = 4 * self.config.num_hidden_layers * self.config.hidden_size * length
-        self.operations += 3 * height * length * (2 * self.weights + attention)  # backward is twice forward
+        self.operations += BOTH_WAYS * height * length * attention
         return batch
 
-
-def linear_weights(model: PreTrainedModel) -> int:
-    """The weights that each token is multiplied by: of all linear layers but the pooler's and the head's."""
-    return sum(
-        module.weight.numel()
-        for name, module in model.base_model.named_modules()
-        if isinstance(module, torch.nn.Linear) and not name.startswith("pooler")
-    )
+    def count_product(self, layer: torch.nn.Module, _: object, output: torch.Tensor) -> None:
+        """Count the operations of a linear layer that was called."""
+        assert isinstance(layer, torch.nn.Linear)  # noqa: S101 - what it is registered with
+        self.operations += BOTH_WAYS * 2 * layer.in_features * output.numel()
 
 
 def synchronize() -> None:

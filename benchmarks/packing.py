@@ -55,7 +55,15 @@ def forward(
     model: BertForSequenceClassification, starts: torch.Tensor, labels: torch.Tensor, **inputs: torch.Tensor
 ) -> SequenceClassifierOutput:
     """What ``model`` gives for each packed text: logits ``[texts, labels]`` and the mean cross-entropy."""
+
+    def first(_: torch.nn.Module, states: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return tuple(state[starts[:, 0], starts[:, 1]].unsqueeze(1) for state in states)
+
+    mix = model.bert.encoder.layer[-1].attention.output
+    narrowed = mix.register_forward_pre_hook(
+        first, prepend=True
+    )  # in place of classifier.narrow, where that was called
     hidden = model.bert(**inputs).last_hidden_state
-    first = hidden[starts[:, 0], starts[:, 1]]
-    logits = model.classifier(model.dropout(model.bert.pooler(first.unsqueeze(1))))
+    narrowed.remove()
+    logits = model.classifier(model.dropout(model.bert.pooler(hidden)))
     return SequenceClassifierOutput(loss=torch.nn.functional.cross_entropy(logits.float(), labels), logits=logits)

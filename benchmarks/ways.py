@@ -116,7 +116,7 @@ def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int
         arguments.eval_strategy = arguments.save_strategy = "no"
         arguments.load_best_model_at_end = False
         arguments.max_steps = steps
-        fine_tuning.prepare_for_device(model)
+        fine_tuning.speed_up(model)
         return by_trainer(fine_tuning.build_trainer(given, arguments, model, tokenizer, rows, rows), steps)
 
 
@@ -151,7 +151,7 @@ def loop(
 ) -> Report:
     """Forward, backward, clip, step."""
     device = machine.device()
-    fine_tuning.prepare_for_device(model)
+    fine_tuning.speed_up(model)
     model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, weight_decay=0.01, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, steps)

@@ -20,7 +20,7 @@ from transformers import (
 
 from stages import checkpoints, cpu, errors, machine, memory, metrics, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
-from stages.classifier import check_fit, load_classifier
+from stages.classifier import check_fit, load_classifier, narrow
 from stages.errors import InputError
 from stages.interruption import FiniteLoss, Interruption
 from stages.log import LogLines
@@ -54,7 +54,7 @@ def fine_tune(
     def attempt(parts: int) -> Trainer:
         set_seed(params.seed)
         model = load_classifier(tables.label_names(train.schema))
-        prepare_for_device(model)
+        speed_up(model)
         check_fit(model, tokenizer, rows)
         arguments = training_arguments(params, folder, len(rows), parts)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, TokenizedRows(validation))
@@ -74,8 +74,9 @@ def fine_tune(
     return list(trainer.state.log_history)
 
 
-def prepare_for_device(model: PreTrainedModel) -> None:
-    """Choose what computes ``model``'s training fastest; what is computed stays the same."""
+def speed_up(model: PreTrainedModel) -> None:
+    """Have ``model``'s training computed as fast as the device can; what is computed stays the same."""
+    narrow(model)
     if machine.device().type == "cpu":
         cpu.keep_heap()
         cpu.draw_masks_fast()

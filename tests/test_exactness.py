@@ -1,6 +1,7 @@
 """However texts are batched, the float32 logits are the same (tiny random checkpoint: only mechanics count)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,10 +9,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from test_inference import make_rows
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from benchmarks import packing
+from stages import classifier
 from stages.batching import PadToLongest
 
 PAD = 0
@@ -62,6 +64,38 @@ def test_packing_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, l
     with torch.inference_mode():
         logits = packing.forward(model, **batch).logits
     torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", classifier.LAST_MIX)
+def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(architecture: str) -> None:
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **sizes)
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    assert model.config.num_hidden_layers == sizes["num_hidden_layers"]
+    batch = PadToLongest(PAD)(TEXTS)
+
+    def learned() -> list[torch.Tensor]:
+        model.zero_grad()
+        output = model(**batch)
+        output.loss.backward()
+        return [output.logits, *(weight.grad for weight in model.parameters() if weight.grad is not None)]
+
+    computed: list[torch.Size] = []
+    last = [layer for layer in model.base_model.modules() if isinstance(layer, torch.nn.LayerNorm)][-1]
+    last.register_forward_hook(lambda _, __, output: computed.append(output.shape))
+    whole = learned()
+    classifier.narrow(model)
+    torch.testing.assert_close(learned(), whole, rtol=1e-4, atol=1e-6)
+    assert [shape[1] for shape in computed] == [batch["input_ids"].shape[1], 1]
+
+
+@pytest.mark.parametrize("config", [{"model_type": "albert"}, {"model_type": "bert", "chunk_size_feed_forward": 8}])
+def test_other_architectures_are_computed_as_they_are(config: dict[str, Any]) -> None:
+    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**config, vocab_size=1000, **sizes))
+    classifier.narrow(model)
+    assert not any(module._forward_pre_hooks for module in model.modules())  # noqa: SLF001
 
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(1, 80))
