@@ -48,12 +48,14 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
 
     from stages import inference, machine
     from stages.batching import PadToLongest, TokenizedRows
+    from stages.classifier import narrow
 
     with errors.reading(paths.CLASSIFIER):
         tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
         model = AutoModelForSequenceClassification.from_pretrained(
             paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False
         ).to(machine.device())
+    narrow(model)
     collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
 
     def predict(texts: list[str]) -> list[dict[str, Any]]:
