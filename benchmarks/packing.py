@@ -60,9 +60,7 @@ def forward(
         return tuple(state[starts[:, 0], starts[:, 1]].unsqueeze(1) for state in states)
 
     mix = model.bert.encoder.layer[-1].attention.output
-    narrowed = mix.register_forward_pre_hook(
-        first, prepend=True
-    )  # in place of classifier.narrow, where that was called
+    narrowed = mix.register_forward_pre_hook(first, prepend=True)  # before classifier.narrow's, if that is there
     hidden = model.bert(**inputs).last_hidden_state
     narrowed.remove()
     logits = model.classifier(model.dropout(model.bert.pooler(hidden)))

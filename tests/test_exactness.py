@@ -20,6 +20,7 @@ PAD = 0
 ROWS = make_rows([3, 40, 7, 90, 12, 1, 64, 5])
 TEXTS = [ROWS[row] for row in range(len(ROWS))]
 BATCH = 3
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +70,9 @@ def test_packing_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, l
 @pytest.mark.parametrize("architecture", classifier.LAST_MIX)
 def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(architecture: str) -> None:
     torch.manual_seed(0)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **sizes)
+    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
     model = AutoModelForSequenceClassification.from_config(config).eval()
-    assert model.config.num_hidden_layers == sizes["num_hidden_layers"]
+    assert model.config.num_hidden_layers == SIZES["num_hidden_layers"]
     batch = PadToLongest(PAD)(TEXTS)
 
     def learned() -> list[torch.Tensor]:
@@ -92,8 +92,7 @@ def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(archite
 
 @pytest.mark.parametrize("config", [{"model_type": "albert"}, {"model_type": "bert", "chunk_size_feed_forward": 8}])
 def test_other_architectures_are_computed_as_they_are(config: dict[str, Any]) -> None:
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**config, vocab_size=1000, **sizes))
+    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**config, vocab_size=1000, **SIZES))
     classifier.narrow(model)
     assert not any(module._forward_pre_hooks for module in model.modules())  # noqa: SLF001
 
