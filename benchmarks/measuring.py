@@ -36,9 +36,11 @@ class Counted:
     def __init__(self, collate: Callable[[Any], Any], model: PreTrainedModel, steps: int) -> None:
         self.collate, self.config, self.steps = collate, model.config, steps
         self.useful = self.computed = self.operations = 0
-        for module in model.modules():
-            if isinstance(module, torch.nn.Linear):
-                module.register_forward_hook(self.count_product)
+        self.hooks = [
+            module.register_forward_hook(self.count_product)
+            for module in model.modules()
+            if isinstance(module, torch.nn.Linear)
+        ]
 
     def __call__(self, rows: Any) -> Any:
         """Collate, and count."""
@@ -59,6 +61,11 @@ class Counted:
         assert isinstance(layer, torch.nn.Linear)  # noqa: S101 - what it is registered with
         self.operations += BOTH_WAYS * 2 * layer.in_features * output.numel()
 
+    def end(self) -> None:
+        """Take the hooks off the model, which may be trained again."""
+        for hook in self.hooks:
+            hook.remove()
+
 
 def synchronize() -> None:
     """Wait for the device."""
@@ -67,7 +74,8 @@ def synchronize() -> None:
 
 
 def report(counted: Counted, steps: int, seconds: float) -> Report:
-    """What a way has to show."""
+    """What a way has to show, now that it is done."""
+    counted.end()
     return {
         "samples/s": steps * BATCH / seconds,
         "useful": counted.useful / counted.computed,

@@ -199,6 +199,26 @@ def write_small_dataset(folder: Path, rows_a_label: int = 12) -> Path:
     return folder
 
 
+@pytest.fixture
+def prepared(workspace: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Run all that comes before train; called with the params that differ from `trainings.RECIPE`."""
+    from trainings import RECIPE
+
+    from stages import download, tokenize
+
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")  # a checkpoint after each step
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    write_small_dataset(tmp_path / "small")
+
+    def prepare(**changes: Any) -> Path:
+        folder = workspace(dataset__path="small", **RECIPE | changes)
+        download.main()
+        tokenize.main()
+        return folder
+
+    return prepare
+
+
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_random_checkpoint: Path) -> Path:
     """A clone in which `dvc repro` has run once and its results are committed; tests that change it copy it first.

@@ -1,81 +1,17 @@
-"""Training that goes on from a checkpoint ends with the bytes of one that was never stopped; run in this process."""
+"""Training that goes on from a checkpoint ends with the bytes of one that was never stopped."""
 
-import json
 import os
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import filelock
 import pytest
 import torch
-import transformers
-from conftest import write_small_dataset
-from test_bytes import digests
+from trainings import STEPS, Prepare, kept, train_until, trained
 
-from stages import checkpoints, download, entry, tokenize, train
-from stages.sealing import SEAL, Sealing
-
-ROWS, BATCH, EPOCHS = 72, 8, 3
-STEPS = ROWS // BATCH
-RECIPE = {
-    "train__epochs": EPOCHS,
-    "train__batch_size": BATCH,
-    "train__learning_rate": "1e-2",
-    "train__label_smoothing": 0.1,
-}
-
-Prepare = Callable[..., Path]
-
-
-class KilledError(Exception):
-    """Stands in for SIGKILL."""
-
-
-@pytest.fixture
-def prepared(workspace: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
-    """Run all that comes before train; called with the params that differ from `RECIPE`."""
-    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")  # a checkpoint after each step
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    write_small_dataset(tmp_path / "small")
-
-    def prepare(**changes: Any) -> Path:
-        folder = workspace(dataset__path="small", **RECIPE | changes)
-        download.main()
-        tokenize.main()
-        return folder
-
-    return prepare
-
-
-def kept() -> list[str]:
-    """The checkpoints on disk."""
-    return sorted(path.name for path in Path(os.environ["RETUNE_CHECKPOINTS"]).glob("*/checkpoint-*"))
-
-
-def train_until(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train, and be killed as soon as the checkpoint of ``step`` is sealed."""
-    seal = Sealing.on_save
-
-    def on_save(callback: Sealing, args: Any, state: Any, control: Any, **others: Any) -> None:
-        seal(callback, args, state, control, **others)
-        if state.global_step == step:
-            raise KilledError
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Sealing, "on_save", on_save)
-        with pytest.raises(KilledError):
-            train.main()
-    assert f"checkpoint-{step}" in kept()
-
-
-def trained(folder: Path) -> dict[str, str]:
-    """Train to the end and give the hash of each output."""
-    train.main()
-    assert not list(Path(os.environ["RETUNE_CHECKPOINTS"]).iterdir())
-    return digests(folder, "train")
+from stages import checkpoints, train
+from stages.sealing import SEAL
 
 
 @pytest.mark.parametrize(
@@ -205,116 +141,3 @@ def test_abandoned_checkpoints_are_removed_and_those_in_use_are_not(prepared: Pr
         train.main()
         left = {path.name for path in root.iterdir()}
     assert left == {"b" * 32, "b" * 32 + ".lock", "c" * 32, "c" * 32 + ".lock", "mine", "mine.lock"}
-
-
-def failing(capsys: pytest.CaptureFixture[str]) -> str:
-    """Train by way of the entry, to an error of one line."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        entry.run(train.main)
-    assert end.value.code == 1
-    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    return error
-
-
-def test_a_loss_that_is_no_number_ends_training_with_nothing_left(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = prepared()
-    step = transformers.Trainer.training_step
-
-    def training_step(trainer: transformers.Trainer, *arguments: Any) -> torch.Tensor:
-        loss: torch.Tensor = step(trainer, *arguments)
-        return loss * (torch.nan if trainer.state.global_step == STEPS + 4 else 1)
-
-    monkeypatch.setattr(transformers.Trainer, "training_step", training_step)
-    error = failing(capsys)
-    assert f"the training loss is nan at step {STEPS + 5} of {EPOCHS * STEPS}, learning rate " in error
-    assert "lower train.learning_rate" in error
-    assert kept() == []
-    assert not (folder / "models/classifier").exists()
-    assert not list(folder.rglob(".*.partial"))
-
-
-def test_weights_that_overflow_end_training_at_the_first_step(
-    prepared: Prepare, capsys: pytest.CaptureFixture[str], tiny_random_checkpoint: Path, tmp_path: Path
-) -> None:
-    from safetensors.numpy import load_file, save_file
-
-    broken = shutil.copytree(tiny_random_checkpoint, tmp_path / "broken")
-    tensors = load_file(broken / "model.safetensors")
-    tensors["embeddings.LayerNorm.weight"][:] = torch.inf
-    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
-    prepared(model__path=str(broken))
-    assert "the training loss is nan at step 1 of " in failing(capsys)
-    assert kept() == []
-
-
-def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
-    """Have the model's forward pass run out of memory above ``rows`` rows; give the sizes it saw in training."""
-    sizes: list[int] = []
-    model = transformers.BertForSequenceClassification
-    forward = model.forward
-
-    def limited(self: Any, input_ids: torch.Tensor, **others: Any) -> Any:
-        if self.training:
-            sizes.append(len(input_ids))
-            if len(input_ids) > rows:
-                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
-        return forward(self, input_ids, **others)
-
-    # the Trainer reads the signature, to see whether the loss may be summed over parts
-    limited.__signature__ = __import__("inspect").signature(forward)  # type: ignore[attr-defined]
-    monkeypatch.setattr(model, "forward", limited)
-    return sizes
-
-
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_a_batch_too_large_for_memory_is_taken_in_parts_and_stays_the_same_batch(
-    prepared: Prepare,
-    tiny_random_checkpoint: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    smoothing: float,
-) -> None:
-    plain = shutil.copytree(tiny_random_checkpoint, tmp_path / "plain")
-    config = json.loads((plain / "config.json").read_text(encoding="utf-8"))
-    dropouts = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (plain / "config.json").write_text(json.dumps(config | dropouts), encoding="utf-8")
-    folder = prepared(model__path=str(plain), train__label_smoothing=smoothing, train__epochs=1)
-    monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
-    curves = folder / "metrics/curves/training.csv"
-
-    def losses() -> list[float]:
-        train.main()
-        return [float(line.split(",")[2]) for line in curves.read_text(encoding="utf-8").splitlines()[1:]]
-
-    expected = losses()
-    capsys.readouterr()
-    sizes = limit_memory(monkeypatch, BATCH // 4)
-    assert losses() == pytest.approx(expected, abs=1e-4)
-    assert sizes == [BATCH, BATCH // 2] + 4 * STEPS * [BATCH // 4]
-    said = [line for line in capsys.readouterr().out.splitlines() if "out of memory" in line]
-    assert [line.partition(":")[0] for line in said] == [
-        f"out of memory with {BATCH} texts at a time",
-        f"out of memory with {BATCH // 2} texts at a time",
-    ]
-
-
-def test_a_training_in_parts_goes_on_in_those_parts(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = prepared()
-    sizes = limit_memory(monkeypatch, BATCH // 2)
-    expected = trained(folder)
-    train_until(STEPS + 2, monkeypatch)
-    sizes.clear()
-    assert trained(folder) == expected
-    assert set(sizes) == {BATCH // 2}
-
-
-def test_one_text_that_fills_the_memory_is_an_error(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    prepared()
-    limit_memory(monkeypatch, 0)
-    assert "a batch of one text fills the memory" in failing(capsys)

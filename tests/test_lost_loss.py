@@ -1,0 +1,43 @@
+"""A training whose loss is no number ends, and leaves nothing behind."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from trainings import EPOCHS, STEPS, Prepare, failing, kept
+
+
+def test_a_loss_that_is_no_number_ends_training_with_nothing_left(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = prepared()
+    step = transformers.Trainer.training_step
+
+    def training_step(trainer: transformers.Trainer, *arguments: Any) -> torch.Tensor:
+        loss: torch.Tensor = step(trainer, *arguments)
+        return loss * (torch.nan if trainer.state.global_step == STEPS + 4 else 1)
+
+    monkeypatch.setattr(transformers.Trainer, "training_step", training_step)
+    error = failing(capsys)
+    assert f"the training loss is nan at step {STEPS + 5} of {EPOCHS * STEPS}, learning rate " in error
+    assert "lower train.learning_rate" in error
+    assert kept() == []
+    assert not (folder / "models/classifier").exists()
+    assert not list(folder.rglob(".*.partial"))
+
+
+def test_weights_that_overflow_end_training_at_the_first_step(
+    prepared: Prepare, capsys: pytest.CaptureFixture[str], tiny_random_checkpoint: Path, tmp_path: Path
+) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    broken = shutil.copytree(tiny_random_checkpoint, tmp_path / "broken")
+    tensors = load_file(broken / "model.safetensors")
+    tensors["embeddings.LayerNorm.weight"][:] = torch.inf
+    save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
+    prepared(model__path=str(broken))
+    assert "the training loss is nan at step 1 of " in failing(capsys)
+    assert kept() == []

@@ -1,0 +1,83 @@
+"""A batch too large for the device's memory is taken in parts; the memory's end is simulated."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from trainings import BATCH, STEPS, Prepare, failing, train_until, trained
+
+from stages import train
+
+
+def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
+    """Have the model's forward pass run out of memory above ``rows`` rows; give the sizes it saw in training."""
+    sizes: list[int] = []
+    model = transformers.BertForSequenceClassification
+    forward = model.forward
+
+    def limited(self: Any, input_ids: torch.Tensor, **others: Any) -> Any:
+        if self.training:
+            sizes.append(len(input_ids))
+            if len(input_ids) > rows:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
+        return forward(self, input_ids, **others)
+
+    # the Trainer reads the signature, to see whether the loss may be summed over parts
+    limited.__signature__ = __import__("inspect").signature(forward)  # type: ignore[attr-defined]
+    monkeypatch.setattr(model, "forward", limited)
+    return sizes
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_batch_too_large_for_memory_is_taken_in_parts_and_stays_the_same_batch(
+    prepared: Prepare,
+    tiny_random_checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    smoothing: float,
+) -> None:
+    plain = shutil.copytree(tiny_random_checkpoint, tmp_path / "plain")
+    config = json.loads((plain / "config.json").read_text(encoding="utf-8"))
+    dropouts = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (plain / "config.json").write_text(json.dumps(config | dropouts), encoding="utf-8")
+    folder = prepared(model__path=str(plain), train__label_smoothing=smoothing, train__epochs=1)
+    monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
+    curves = folder / "metrics/curves/training.csv"
+
+    def losses() -> list[float]:
+        train.main()
+        return [float(line.split(",")[2]) for line in curves.read_text(encoding="utf-8").splitlines()[1:]]
+
+    expected = losses()
+    capsys.readouterr()
+    sizes = limit_memory(monkeypatch, BATCH // 4)
+    assert losses() == pytest.approx(expected, abs=1e-4)
+    assert sizes == [BATCH, BATCH // 2] + 4 * STEPS * [BATCH // 4]
+    said = [line for line in capsys.readouterr().out.splitlines() if "out of memory" in line]
+    assert [line.partition(":")[0] for line in said] == [
+        f"out of memory with {BATCH} texts at a time",
+        f"out of memory with {BATCH // 2} texts at a time",
+    ]
+
+
+def test_a_training_in_parts_goes_on_in_those_parts(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = prepared()
+    sizes = limit_memory(monkeypatch, BATCH // 2)
+    expected = trained(folder)
+    train_until(STEPS + 2, monkeypatch)
+    sizes.clear()
+    assert trained(folder) == expected
+    assert set(sizes) == {BATCH // 2}
+
+
+def test_one_text_that_fills_the_memory_is_an_error(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared()
+    limit_memory(monkeypatch, 0)
+    assert "a batch of one text fills the memory" in failing(capsys)
