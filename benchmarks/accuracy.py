@@ -61,7 +61,7 @@ class Record(TrainerCallback):
         """Note the score."""
         self.start += metrics["eval_runtime"]
         self.scores.append(Score(state.global_step, time.perf_counter() - self.start, metrics["eval_accuracy"]))
-        control.should_training_stop = metrics["eval_accuracy"] >= self.target
+        control.should_training_stop |= metrics["eval_accuracy"] >= self.target
 
 
 def train(

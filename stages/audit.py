@@ -94,20 +94,20 @@ def main() -> None:
 
     from rich.console import Console
 
-    from stages import findings
+    from stages import findings, tables
 
     with staged(paths.DATA, paths.FINDINGS) as (data, listing):
         rows = findings.read_rows()
         found = findings.find(rows)
         report = figures(rows, found)
-        Console().print(table(report))
+        Console(markup=False, emoji=False, highlight=False).print(table(report))
         for splits, shared in report["shared_texts"].items():
             print(f"{splits}: {shared['texts']} texts in both, {shared['other_label']} of them with another label")
         for split, leaked in report["leaked_rows"].items():
             print(f"{split}: {leaked['rows']} rows nearly or exactly in train as well, {leaked['equal']} of them equal")
         check_limits(params, found)
         data.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        found.to_csv(listing, index=False, lineterminator="\n")
+        tables.write_csv(listing, found)
 
 
 if __name__ == "__main__":

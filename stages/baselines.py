@@ -62,7 +62,10 @@ def regression(
     for c in grid:
         model.set_params(C=c).fit(features["train"], labels["train"])
         if model.n_iter_.max() >= MOST_ITERATIONS:
-            raise errors.InputError(f"logistic regression with C {c} did not converge in {MOST_ITERATIONS} steps")
+            raise errors.InputError(
+                f"logistic regression with C {c} did not converge in {MOST_ITERATIONS} steps: raise MOST_ITERATIONS in "
+                "stages/baselines.py"
+            )
         report = scores(labels, {split: model.predict(features[split]) for split in paths.JUDGED}, classes)
         if not best or report["validation"]["f1"] > best["validation"]["f1"]:
             best = {"C": c} | report

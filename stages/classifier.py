@@ -25,6 +25,7 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
             num_labels=len(names),
             id2label=dict(enumerate(names)),
             label2id={name: number for number, name in enumerate(names)},
+            problem_type="single_label_classification",
             dtype="float32",
             use_safetensors=True,
             trust_remote_code=False,
@@ -36,6 +37,8 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
             f"{paths.PRETRAINED}: does not load for sequence classification ({reason(error)}): choose another model, "
             "or, where this one is damaged, delete it and run `dvc checkout`"
         ) from error
+    if model.config.is_encoder_decoder:
+        raise InputError(f"{paths.PRETRAINED}: {type(model).__name__} has a decoder: choose an encoder, such as BERT")
     body = f"{model.base_model_prefix}."
     unfilled = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
     missing = sorted(key for key in unfilled if key.startswith(body) and ".pooler." not in key)
@@ -67,13 +70,16 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: 
     if tokenizer.pad_token_id is None:
         raise InputError(f"{paths.TOKENIZER}: no padding token: choose a checkpoint that has one")
     size = model.get_input_embeddings().weight.shape[0]
-    if (largest := max(int(rows.ids.max()), tokenizer.pad_token_id)) >= size:
+    if (largest := max(int(rows.ids.max(initial=0)), tokenizer.pad_token_id)) >= size:
         raise InputError(
             f"{paths.TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: "
             "they do not belong together"
         )
-    positions = getattr(model.config, "max_position_embeddings", None)
-    if positions is not None and (longest := int(rows.lengths.max())) > positions:
+    positions = getattr(model.config, "max_position_embeddings", None) or -1  # -1 where there is no limit
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    if (reserved := getattr(table, "padding_idx", None)) is not None:  # RoBERTa's kind counts on from it
+        positions -= reserved + 1
+    if 0 < positions < (longest := int(rows.lengths.max())):
         raise InputError(
             f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions"
         )

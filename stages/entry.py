@@ -111,6 +111,6 @@ def _message(error: Exception) -> str | None:
         return f"{getattr(error, 'filename', None) or ELSEWHERE}: {said}: {MAKE_ROOM}"
     if isinstance(error, OSError) and error.filename is not None:
         gone = error.errno == errno.ENOENT
-        advice = "run from the top of the clone, where it should be" if gone else "check the path and its permissions"
+        advice = "check its name, and run from the top of the clone" if gone else "check the path and its permissions"
         return f"{error.filename}: {error.strerror}: {advice}"
     return None

@@ -121,7 +121,7 @@ def main() -> None:
         metrics_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         labels, probabilities, _ = judged["test"]
         texts = tables.read(paths.raw("test"))["text"].to_pylist()
-        hardest.table(texts, labels, probabilities, names).to_csv(hardest_rows, index=False, lineterminator="\n")
+        tables.write_csv(hardest_rows, hardest.table(texts, labels, probabilities, names))
         plots_folder.mkdir()
         plots.draw(labels, probabilities, hidden["test"], names, plots_folder)
     print(", ".join(f"{name} {value}" for name, value in figures.items()))

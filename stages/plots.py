@@ -103,16 +103,17 @@ def _hidden_states(
     figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     colors = mpl.colormaps["tab10" if len(names) <= 10 else "turbo"].resampled(max(len(names), 10))
-    for number, name in enumerate(names):
+    clouds = []
+    for number in range(len(names)):
         own = points[labels == number]
-        axes.scatter(own[:, 0], own[:, 1], s=10, alpha=0.7, color=colors(number), label=name)
+        clouds.append(axes.scatter(own[:, 0], own[:, 1], s=10, alpha=0.7, color=colors(number)))
     shares = [
         f"component {number}, {share:.0%} of the variance"
         for number, share in enumerate(components.explained_variance_ratio_, 1)
     ]
     axes.set(xlabel=shares[0], ylabel=shares[1], title="Hidden states of test (mean over tokens), by PCA")
     if len(names) <= WRITTEN:
-        axes.legend(fontsize=8, markerscale=2)
+        axes.legend(clouds, names, fontsize=8, markerscale=2)
     _save(figure, folder / "hidden_states.png")
 
 

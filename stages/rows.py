@@ -1,4 +1,4 @@
-"""Labelled texts from local files: csv, tsv, txt, jsonl and parquet, plain or gzipped, a row at a time."""
+"""Labelled texts from local files: csv, tsv, txt and jsonl, plain or gzipped, and parquet, a row at a time."""
 
 import csv
 import gzip

@@ -13,6 +13,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from transformers.trainer_utils import rotate_checkpoints
 
 from stages import provenance
+from stages.errors import InputError
 
 SEAL = "seal.json"
 
@@ -29,7 +30,7 @@ class Sealing(TrainerCallback):
 
     def __init__(self, trainer: Trainer, notes: dict[str, Any], seal: dict[str, Any] | None) -> None:
         self.trainer, self.notes, self.seal = trainer, notes, seal
-        self.seconds = float(os.environ.get("RETUNE_CHECKPOINT_SECONDS") or 300)
+        self.seconds = _seconds()
         self.order = ""  # the state that the order of this epoch's rows was drawn from
         self.saved_at = time.monotonic()
 
@@ -79,6 +80,14 @@ class Sealing(TrainerCallback):
 def ends_epoch(state: TrainerState) -> bool:
     """Whether the step just done is the last of its epoch, so that evaluation comes before the checkpoint."""
     return float(state.epoch or 0).is_integer()
+
+
+def _seconds() -> float:
+    named = os.environ.get("RETUNE_CHECKPOINT_SECONDS") or "300"
+    try:
+        return float(named)
+    except ValueError:
+        raise InputError(f"RETUNE_CHECKPOINT_SECONDS: {named} is no number of seconds: set another") from None
 
 
 def _random_state() -> str:

@@ -1,14 +1,18 @@
-"""The parquet files between stages: the same bytes from the same rows, label names and provenance in the schema."""
+"""The files between stages: the same bytes from the same rows; parquet has label names and provenance in its schema."""
 
+import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, List, Value
 
 from stages.errors import reading
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METADATA = b"retune"
 TEXTS = {"text": Value("string")}
@@ -61,3 +65,8 @@ def label_names(arrow: pa.Schema, column: str = "label") -> list[str]:
 def metadata(arrow: pa.Schema) -> dict[str, Any]:
     """What the stage that wrote the table said of it."""
     return dict(json.loads(arrow.metadata[METADATA]))
+
+
+def write_csv(path: Path, frame: "pd.DataFrame") -> None:
+    """Write a table that people read too, all text in quotes: without them a carriage return would end a row."""
+    frame.to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)

@@ -12,7 +12,7 @@ from conftest import EMOTION, TREE, needs_emotion, set_params
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import audit, download
+from stages import audit, download, evaluate
 from stages.duplicates import SIMILARITY, near_duplicates, normalize
 from stages.errors import InputError
 
@@ -71,6 +71,24 @@ def test_the_known_blemishes_of_the_emotion_data_are_found(workspace: Callable[.
     assert (train["repeated_texts"], train["conflicting_texts"]) == (31, 30)
     assert validation["conflicting_texts"] == 2
     assert report["shared_texts"] == {"train and validation": {"texts": 5, "same_label": 0, "other_label": 5}}
+
+
+def test_a_leaked_text_with_a_bare_carriage_return_is_marked_as_leaked(workspace: Callable[..., Path]) -> None:
+    workspace(dataset__path="own", dataset__labels=None)
+    Path("own").mkdir()
+    for split, rows in (CLEAN | {"test": TRAIN}).items():
+        lines = [json.dumps({"text": text.replace(" ", "\r", 1), "label": label}) for text, label in rows]
+        Path(f"own/{split}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    download.main()
+    audit.main()
+    assert evaluate.leaked_rows("test", len(TRAIN)).all()
+
+
+def test_labels_are_shown_as_they_are_spelt(examine: Audit, capsys: pytest.CaptureFixture[str]) -> None:
+    spelt = {"a": "[red] :warning:", "b": "so [/b]"}
+    examine({split: [(text, spelt[label]) for text, label in rows] for split, rows in CLEAN.items()})
+    printed = capsys.readouterr().out
+    assert all(label in printed for label in spelt.values())
 
 
 def test_clean_data_give_no_findings(examine: Audit) -> None:

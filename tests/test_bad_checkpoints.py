@@ -6,12 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from conftest import make_tiny_random_checkpoint
 from own_data import GOOD, Fail, Workspace, edit_json, instead, link_to_nowhere, own_checkpoint, own_dataset
 from safetensors.numpy import save_file
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from transformers import (
+    PreTrainedTokenizerFast,
+    RobertaConfig,
+    RobertaForSequenceClassification,
+    T5Config,
+    T5ForSequenceClassification,
+)
 
-from stages import download, tokenize, train
+from stages import download, errors, tokenize, train
+from stages.batching import TokenizedRows
+from stages.classifier import check_fit
 
 
 def replace(name: str, content: bytes | None) -> Callable[[Path], None]:
@@ -178,6 +190,21 @@ def test_texts_over_the_model_s_positions_are_refused(
     )
 
 
+def test_positions_that_roberta_s_kind_keeps_for_itself_are_not_counted() -> None:
+    config = RobertaConfig(
+        vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=1, max_position_embeddings=34
+    )
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel({"<pad>": 1})), pad_token="<pad>")
+
+    def rows(length: int) -> TokenizedRows:
+        return TokenizedRows(pa.table({"input_ids": [[5] * length], "label": [0]}))
+
+    model = RobertaForSequenceClassification(config)
+    check_fit(model, tokenizer, rows(32))
+    with pytest.raises(errors.InputError, match="texts of 33 tokens, but the model has 32 positions"):
+        check_fit(model, tokenizer, rows(33))
+
+
 def other_type(name: str) -> Callable[[Path], None]:
     return lambda checkpoint: edit_json(checkpoint / "config.json", model_type=name)
 
@@ -196,6 +223,11 @@ def no_body(checkpoint: Path) -> None:
     save_file({"nothing": np.zeros(1)}, checkpoint / "model.safetensors", metadata={"format": "pt"})
 
 
+def t5(checkpoint: Path) -> None:
+    config = T5Config(vocab_size=80, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
+    T5ForSequenceClassification(config).save_pretrained(checkpoint)
+
+
 MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "unknown model_type": (
         other_type("nonesuch"),
@@ -205,6 +237,7 @@ MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "model_type that classifies no texts": (
         other_type("vit"), "does not load for sequence classification (ValueError: Unrecognized configuration class"
     ),
+    "an encoder and a decoder": (t5, "T5ForSequenceClassification has a decoder: choose an encoder, such as BERT"),
     "weights of another architecture": (other_type("distilbert"), "its weights lack distilbert.transformer."),
     "hidden_size below 0": (
         lambda checkpoint: edit_json(checkpoint / "config.json", hidden_size=-32),

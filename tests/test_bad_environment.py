@@ -109,6 +109,16 @@ def test_a_place_for_checkpoints_that_is_none_is_named(
     assert error.endswith(": check the path and its permissions")
 
 
+def test_an_interval_of_checkpoints_that_is_no_number_is_named(
+    workspace: Workspace, fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_dataset(workspace, {})
+    download.main()
+    tokenize.main()
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "5m")
+    assert fail(train.main) == "RETUNE_CHECKPOINT_SECONDS: 5m is no number of seconds: set another"
+
+
 def no_home() -> Path:
     raise RuntimeError("Could not determine home directory.")  # what pathlib says of a user without an entry
 

@@ -146,16 +146,31 @@ def test_a_text_of_5000_words_is_cut_and_reported(run: Run) -> None:
 
 @pytest.mark.filterwarnings("ignore:Glyph:UserWarning")  # the font of the plots has not every sign
 def test_labels_with_marks_and_spaces_keep_their_names(run: Run) -> None:
-    labels = ["São Paulo", "a, b", 'say "x"', "a/b\\c", "\N{PARTY POPPER}", "字", "LABEL_0", "<b>&amp;</b>", r"$\nope$"]
+    labels = [
+        "São Paulo",
+        "a, b",
+        'say "x"',
+        "a/b\\c",
+        "\N{PARTY POPPER}",
+        "字",
+        "LABEL_0",
+        "<b>&amp;</b>",
+        r"$\nope$",
+        "_",
+        "[/b]",
+    ]
     done = run(in_three(texts_of(labels, 8), len(labels)))
     assert set(done["names"]) == set(labels)
 
 
+@pytest.mark.parametrize("problem", ["single_label_classification", "multi_label_classification", "regression"])
 def test_a_checkpoint_that_classifies_other_labels_gets_a_new_head(
-    run: Run, tiny_random_checkpoint: Path, tmp_path: Path
+    run: Run, tiny_random_checkpoint: Path, tmp_path: Path, problem: str
 ) -> None:
     shutil.copytree(tiny_random_checkpoint, tmp_path / "classifier")
-    classifier = transformers.AutoModelForSequenceClassification.from_pretrained(tiny_random_checkpoint, num_labels=5)
+    classifier = transformers.AutoModelForSequenceClassification.from_pretrained(
+        tiny_random_checkpoint, num_labels=5, problem_type=problem
+    )
     classifier.save_pretrained(tmp_path / "classifier")
     done = run(in_three(texts_of(["no", "yes"], 20), 2), model__path="classifier")
     assert done["names"] == ["no", "yes"]

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import run
 
+from stages import errors
 from tools import predict
 
 
@@ -62,7 +63,20 @@ def test_a_line_that_is_no_text_is_named(pipeline: Path, tmp_path: Path) -> None
 def test_a_file_that_is_not_there_is_named(pipeline: Path) -> None:
     done = predicted(pipeline, "nowhere")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: nowhere: No such file or directory: ")
+    assert (
+        done.stderr == "error: nowhere: No such file or directory: check its name, and run from the top of the clone\n"
+    )
+
+
+def test_more_tokens_than_the_classifier_has_positions_are_an_error(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = (copy / "params.yaml").read_text(encoding="utf-8")
+    (copy / "params.yaml").write_text(params.replace("max_length: 128", "max_length: 1000"), encoding="utf-8")
+    monkeypatch.chdir(copy)
+    label = predict.load_predictor()
+    with pytest.raises(errors.InputError, match="max_length: texts of 302 tokens, but the model has 256 positions"):
+        label(["a " * 300])
 
 
 def test_a_pipeline_that_has_not_run_is_named(pipeline: Path, tmp_path: Path) -> None:

@@ -99,6 +99,12 @@ def test_every_file_of_the_readmes_tree_exists() -> None:
         ), name
 
 
+def test_every_stage_tool_and_benchmark_is_named_in_the_readmes_tree() -> None:
+    tree = README.split("## The tree", 1)[1].split("```", 2)[1]
+    files = [path for folder in ("stages", "tools", "benchmarks") for path in (TREE / folder).glob("[a-z]*.py")]
+    assert [path.name for path in files if not re.search(rf"\b{path.stem}\b", tree)] == []
+
+
 def test_the_default_model_reaches_0_80_on_the_starter_corpus(readme: object, clone: Path) -> None:  # noqa: ARG001
     assert json.loads((clone / "metrics/metrics.json").read_text(encoding="utf-8"))["accuracy"] >= 0.80
 

@@ -29,6 +29,12 @@ def test_two_seeds_run_once_and_their_mean_is_given(copy: Path) -> None:
     assert again.splitlines()[-1] == f"as one side of a comparison: {commit}-seed1,{commit}-seed2"
 
 
+def test_no_seed_at_all_is_refused(pipeline: Path) -> None:
+    done = run("python", "-m", "tools.seeds", "0", cwd=pipeline, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith("error: N: at least 1 seed is needed\n")
+
+
 def test_uncommitted_changes_are_refused(copy: Path) -> None:
     params = copy / "params.yaml"
     params.write_text(params.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 1"), encoding="utf-8")

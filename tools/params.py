@@ -57,7 +57,7 @@ def main() -> None:
     for name, section in check().items():
         for key, field in type(section).model_fields.items():
             table.add_row(f"{name}.{key}", str(getattr(section, key)), field.description)
-    Console().print(table)
+    Console(markup=False, emoji=False).print(table)
 
 
 if __name__ == "__main__":

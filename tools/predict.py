@@ -48,7 +48,7 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
 
     from stages import inference, machine
     from stages.batching import PadToLongest, TokenizedRows
-    from stages.classifier import narrow
+    from stages.classifier import check_fit, narrow
 
     with errors.reading(paths.CLASSIFIER):
         tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
@@ -61,6 +61,7 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
     def predict(texts: list[str]) -> list[dict[str, Any]]:
         ids, _, _ = tokenize_texts(tokenizer, texts, limit)
         rows = TokenizedRows(pa.table({"input_ids": ids, "label": [0] * len(ids)}))  # a label that nobody looks at
+        check_fit(model, tokenizer, rows)
         with redirect_stdout(sys.stderr):  # for its progress
             logits = inference.infer(model, rows, collate, "predict", lambda output, _: output.logits)
         return [

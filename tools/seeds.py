@@ -72,6 +72,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.seeds", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("seeds", type=int, metavar="N", help="how many seeds, from 1 to N")
     seeds = parser.parse_args().seeds
+    if seeds < 1:
+        parser.error("N: at least 1 seed is needed")
     params.check()
     names = experiments(seeds)
     Console().print(table(names))
