@@ -87,6 +87,7 @@ def tfidf() -> dict[str, Any]:
 
 def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[str, dict[str, Any]]:
     """The frozen checkpoint's last hidden states, of the first token and as the mean over tokens, standardized."""
+    import numpy as np
     import torch
     from sklearn.preprocessing import StandardScaler
     from transformers import AutoTokenizer
@@ -108,6 +109,8 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
     both = {
         split: inference.infer(body, rows[split], collate, f"hidden states of {split}", read) for split in paths.SPLITS
     }
+    if not all(np.isfinite(states).all() for states in both.values()):
+        raise errors.InputError(f"{paths.PRETRAINED}: its hidden states are no numbers: choose another checkpoint")
     width = both["train"].shape[1] // 2
     features: dict[str, dict[str, Any]] = {}
     for name, part in (("first_token", slice(width)), ("mean_over_tokens", slice(width, None))):

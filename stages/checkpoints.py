@@ -16,7 +16,7 @@ import filelock
 from transformers import Trainer
 
 from stages.errors import InputError
-from stages.outputs import alone
+from stages.outputs import alone, remove
 from stages.sealing import Sealing, seal_of
 
 ABANDONED_DAYS = 14
@@ -49,7 +49,7 @@ def newest(folder: Path) -> Begun | None:
         best = folder / f"checkpoint-{sealed[path]['best_step'] or path.name.removeprefix('checkpoint-')}"
         if best in sealed:
             for other in set(folder.iterdir()) - {path, best}:
-                shutil.rmtree(other)
+                remove(other)
             return path, sealed[path]
     shutil.rmtree(folder, ignore_errors=True)
     return None
@@ -94,7 +94,10 @@ def _prune(root: Path) -> None:
     """Remove what was abandoned: not touched for `ABANDONED_DAYS`, and held by no process."""
     names = {path.name.removesuffix(".lock") for path in root.iterdir()}
     for folder in [root / name for name in names if re.fullmatch("[0-9a-f]{32}", name)]:
-        touched = [path.stat().st_mtime for path in (folder, _lock(folder), *folder.glob("*")) if path.exists()]
+        try:
+            touched = [path.stat().st_mtime for path in (folder, _lock(folder), *folder.glob("*")) if path.exists()]
+        except FileNotFoundError:  # in use: its training has just removed one
+            continue
         if time.time() - max(touched, default=0) < ABANDONED_DAYS * 86400:
             continue
         lock = filelock.FileLock(_lock(folder))

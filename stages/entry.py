@@ -23,7 +23,10 @@ ELSEWHERE = "a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS (by def
 
 def pins() -> list[Requirement]:
     """The libraries that compute, each with its version."""
-    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{REQUIREMENTS}: byte {error.start} is not UTF-8: undo its last edit") from None
     return [_requirement(line) for line in lines if line.strip() and not line.startswith("#")]
 
 
@@ -93,9 +96,13 @@ def _prepare(*, offline: bool) -> None:
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ.pop("MPLBACKEND", None)  # figures are drawn to files
+    for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
+        del os.environ[name]  # they would change what is computed, and stand in no params
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # whatever a library asks of torch.load, nothing pickled is run
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what it warns of is checked or meant
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     if not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     for stream in (sys.stdout, sys.stderr):

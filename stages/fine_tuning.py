@@ -65,7 +65,8 @@ def fine_tune(
         return trainer
 
     batch = training_arguments(params, folder, len(rows)).per_device_train_batch_size
-    trainer = memory.fitting(attempt, batch, begun[1]["parts"] if begun else 1)
+    parts = begun[1]["parts"] if begun else 1
+    trainer = memory.fitting(attempt, batch, parts if batch % parts == 0 else 1)  # on more devices now, maybe
     trainer.model.save_pretrained(classifier)
     tokenizer.save_pretrained(classifier)
     stamp["machine"] = machine.description(bf16=trainer.args.bf16)

@@ -15,6 +15,7 @@ from stages.errors import InputError, Stopped
 from stages.sealing import ends_epoch
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+NOTHING = "nothing was under way: `dvc repro` begins here again"
 EVALUATION_SECONDS = 5  # that an evaluation under way may still take: the checkpoint of its epoch comes after it
 
 
@@ -47,12 +48,18 @@ class Interruption(TrainerCallback):
         """
         self.signal = self.signal or signal.Signals(number)
         if not self.training:
-            raise Stopped(self.signal, "nothing was under way: `dvc repro` begins here again")
+            raise Stopped(self.signal, NOTHING)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
-        """Wait for the end of a step from now on."""
+        """Wait for the end of a step from now on.
+
+        Raises:
+            Stopped: a signal has come, while a finalizer ran, which lets no exception out.
+        """
+        if self.signal:
+            raise Stopped(self.signal, NOTHING)
         self.training = True
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:

@@ -17,12 +17,12 @@ def scratch(*paths: Path) -> Iterator[None]:
     """Names of files or folders that are gone before and after; what a killed run has left of them is removed."""
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(path)
+        remove(path)
     try:
         yield
     finally:
         for path in paths:
-            _remove(path)
+            remove(path)
 
 
 @contextmanager
@@ -40,7 +40,7 @@ def staged(*outputs: str) -> Iterator[list[Path]]:
         try:
             yield partials
             for partial, target in zip(partials, targets, strict=True):
-                _remove(target)
+                remove(target)
                 partial.rename(target)
         except Exception as error:
             begun = [target for partial, target in zip(partials, targets, strict=True) if partial.exists()]
@@ -74,7 +74,8 @@ def alone(lock: Path, does: str) -> Iterator[None]:
         held.release()
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -1,9 +1,10 @@
-"""The seal of a checkpoint: written last, with the hash of every file and what the Trainer leaves out of its own."""
+"""The seal of a checkpoint: written last, with the hash of every file, its own, and what the Trainer leaves out."""
 
 # ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ class Sealing(TrainerCallback):
             "order": _random_state() if ends_epoch(state) else self.order,
         }
         partial = path / f".{SEAL}.partial"
-        partial.write_text(json.dumps(content), encoding="utf-8")
+        text = json.dumps(content)
+        partial.write_text(f"{provenance.md5_of(text.encode())}\n{text}", encoding="utf-8")
         partial.rename(path / SEAL)
         rotate_checkpoints(args.output_dir, save_total_limit=1, best_model_checkpoint=state.best_model_checkpoint)
         self.saved_at = time.monotonic()
@@ -84,10 +86,10 @@ def ends_epoch(state: TrainerState) -> bool:
 
 def _seconds() -> float:
     named = os.environ.get("RETUNE_CHECKPOINT_SECONDS") or "300"
-    try:
-        return float(named)
-    except ValueError:
-        raise InputError(f"RETUNE_CHECKPOINT_SECONDS: {named} is no number of seconds: set another") from None
+    with suppress(ValueError):
+        if (seconds := float(named)) >= 0:
+            return seconds
+    raise InputError(f"RETUNE_CHECKPOINT_SECONDS: {named} is no number of seconds: set another")
 
 
 def _random_state() -> str:
@@ -97,7 +99,10 @@ def _random_state() -> str:
 def seal_of(path: Path) -> dict[str, Any] | None:
     """What the seal of a checkpoint holds; None where it has none, or is not whole."""
     try:
-        seal = json.loads((path / SEAL).read_text(encoding="utf-8"))
+        own, _, text = (path / SEAL).read_text(encoding="utf-8").partition("\n")
+        if own != provenance.md5_of(text.encode()):
+            return None
+        seal = json.loads(text)
         whole = all(provenance.sha256(path / name) == digest for name, digest in seal["files"].items())
     except (OSError, ValueError):
         return None

@@ -82,6 +82,12 @@ def main() -> None:
             ):
                 for batch in raw.to_batches(max_chunksize=ROWS):
                     ids, cut, lost = tokenize_texts(tokenizer, batch["text"].to_pylist(), params.max_length)
+                    if [] in ids:
+                        text = batch["text"][ids.index([])].as_py()
+                        raise errors.InputError(
+                            f"{paths.raw(split)}: the checkpoint's tokenizer makes no token of {text[:50]!r}: "
+                            "mend or remove that row"
+                        )
                     file.write_batch(tables.batch(schema, input_ids=ids, label=batch["label"]))
                     tokens, rows_cut, tokens_lost = tokens + sum(map(len, ids)), rows_cut + cut, tokens_lost + lost
                     progress.advance(len(ids))

@@ -17,8 +17,10 @@ from stages.params import Section, load
 class TrainParams(Section):
     """How the checkpoint is fine-tuned. Hardware is found at run time and is no param."""
 
-    epochs: Annotated[int, Field(ge=1)] = Field(description="passes over the train split")
-    batch_size: Annotated[int, Field(ge=1)] = Field(description="texts per optimizer step, over all devices together")
+    epochs: Annotated[int, Field(ge=1, lt=2**31)] = Field(description="passes over the train split")
+    batch_size: Annotated[int, Field(ge=1, lt=2**31)] = Field(
+        description="texts per optimizer step, over all devices together"
+    )
     learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(description="AdamW's learning rate at its peak")
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="the share of the steps over which the learning rate rises linearly; then it falls linearly to 0"

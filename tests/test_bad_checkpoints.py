@@ -205,6 +205,16 @@ def test_positions_that_roberta_s_kind_keeps_for_itself_are_not_counted() -> Non
         check_fit(model, tokenizer, rows(33))
 
 
+def test_a_text_that_is_no_token_is_named(workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path) -> None:
+    checkpoint = own_checkpoint(workspace, tiny_random_checkpoint)
+    edit_json(checkpoint / "tokenizer.json", post_processor=None)  # it puts special tokens around a text
+    edit_json(checkpoint / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    (checkpoint.parent / "own/train.csv").write_text(GOOD + "\u200b,a\n", encoding="utf-8")
+    download.main()
+    said = r"data/raw/train.parquet: the checkpoint's tokenizer makes no token of '\u200b': mend or remove that row"
+    assert fail(tokenize.main) == said
+
+
 def other_type(name: str) -> Callable[[Path], None]:
     return lambda checkpoint: edit_json(checkpoint / "config.json", model_type=name)
 

@@ -115,8 +115,9 @@ def test_an_interval_of_checkpoints_that_is_no_number_is_named(
     own_dataset(workspace, {})
     download.main()
     tokenize.main()
-    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "5m")
-    assert fail(train.main) == "RETUNE_CHECKPOINT_SECONDS: 5m is no number of seconds: set another"
+    for seconds in ("5m", "nan", "-1"):
+        monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", seconds)
+        assert fail(train.main) == f"RETUNE_CHECKPOINT_SECONDS: {seconds} is no number of seconds: set another"
 
 
 def no_home() -> Path:
@@ -203,6 +204,22 @@ def test_an_odd_environment_changes_nothing(pipeline: Path, copy: Path) -> None:
     shutil.rmtree(copy / "data/tokenized")
     run("python", "-m", "stages.tokenize", cwd=copy, env=odd)
     assert digests(copy, "tokenize") == digests(pipeline, "tokenize")
+
+
+def test_settings_of_accelerate_change_nothing(pipeline: Path, copy: Path) -> None:
+    odd = {"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "3"}
+    run("python", "-m", "stages.train", cwd=copy, env=odd)
+    assert digests(copy, "train") == digests(pipeline, "train")
+
+
+def test_a_closed_stderr_stops_no_stage(copy: Path) -> None:
+    run("bash", "-c", "exec python -m stages.tokenize 2>&-", cwd=copy)
+
+
+def test_a_closed_stdin_is_named(pipeline: Path) -> None:
+    done = run("bash", "-c", "exec python -m tools.predict <&-", cwd=pipeline, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "error: standard input is closed: name a file\n"
 
 
 def test_the_traceback_is_shown_when_asked_for(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

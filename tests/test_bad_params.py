@@ -16,6 +16,7 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "epochs: null": ({"train__epochs": None}, "train.epochs: should be a valid integer, is None"),
     "epochs: 3.0": ({"train__epochs": 3.0}, "train.epochs: should be a valid integer, is 3.0"),
     "epochs: 0": ({"train__epochs": 0}, "train.epochs: should be greater than or equal to 1, is 0"),
+    "epochs: 10**400": ({"train__epochs": 10**400}, "train.epochs: should be less than 2147483648, is 1000"),
     "batch_size: -8": ({"train__batch_size": -8}, "train.batch_size: should be greater than or equal to 1, is -8"),
     "learning_rate: fast": (
         {"train__learning_rate": "fast"}, "train.learning_rate: should be a valid number, is 'fast'"

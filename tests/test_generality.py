@@ -169,7 +169,7 @@ def test_a_checkpoint_that_classifies_other_labels_gets_a_new_head(
 ) -> None:
     shutil.copytree(tiny_random_checkpoint, tmp_path / "classifier")
     classifier = transformers.AutoModelForSequenceClassification.from_pretrained(
-        tiny_random_checkpoint, num_labels=5, problem_type=problem
+        tiny_random_checkpoint, num_labels=5, problem_type=problem, output_hidden_states=True, return_dict=False
     )
     classifier.save_pretrained(tmp_path / "classifier")
     done = run(in_three(texts_of(["no", "yes"], 20), 2), model__path="classifier")

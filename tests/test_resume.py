@@ -75,7 +75,9 @@ def test_other_params_never_go_on_from_them(
     assert f"checkpoint-{STEPS + 2}" in kept()
 
 
-@pytest.mark.parametrize("damage", ["cut short", "a byte changed", "a file gone", "no seal", "half a seal"])
+@pytest.mark.parametrize(
+    "damage", ["cut short", "a byte changed", "a file gone", "no seal", "half a seal", "a seal with a byte changed"]
+)
 def test_a_checkpoint_that_is_not_whole_is_passed_over(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
@@ -94,11 +96,23 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(
         (newest / "optimizer.pt").unlink()
     elif damage == "no seal":
         (newest / SEAL).unlink()
+    elif damage == "a seal with a byte changed":
+        text = (newest / SEAL).read_text(encoding="utf-8")
+        (newest / SEAL).write_text(text.replace('"loss": ', '"loss": 1'), encoding="utf-8")
     else:
         (newest / SEAL).write_text((newest / SEAL).read_text(encoding="utf-8")[:100], encoding="utf-8")
     capsys.readouterr()
     assert trained(folder) == expected
     assert f"going on from {newest.with_name(f'checkpoint-{STEPS + 2}')}\n" in capsys.readouterr().out
+
+
+def test_a_stray_file_beside_the_checkpoints_is_removed(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = prepared()
+    expected = trained(folder)
+    train_until(STEPS, monkeypatch)
+    (root,) = Path(os.environ["RETUNE_CHECKPOINTS"]).glob("*/")
+    (root / ".nfs01").touch()
+    assert trained(folder) == expected
 
 
 def test_without_its_best_one_a_checkpoint_is_passed_over(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:

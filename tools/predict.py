@@ -23,8 +23,10 @@ def read_texts(name: str) -> Iterator[list[str]]:
     """Give the lines of a file (``-``: standard input), `TEXTS` at a time.
 
     Raises:
-        InputError: a line is not UTF-8.
+        InputError: a line is not UTF-8, or standard input is closed.
     """
+    if name == "-" and sys.stdin is None:
+        raise errors.InputError("standard input is closed: name a file")
     with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123
         numbered = enumerate(file, start=1)
         while lines := list(itertools.islice(numbered, TEXTS)):
