@@ -17,10 +17,8 @@ OUTPUTS = {
     "baselines": ("metrics/baselines.json",),
 }
 ELSEWHERE = {"PYTHONHASHSEED": "7", "TZ": "Pacific/Kiritimati", "LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}
-SETTINGS = {
-    "one worker": ELSEWHERE | {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"},
-    "two workers": ELSEWHERE | {"RAYON_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "true"},
-}
+ONE_WORKER = ELSEWHERE | {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+TWO_WORKERS = ELSEWHERE | {"RAYON_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "true"}
 
 
 def digests(folder: Path, stage: str) -> dict[str, str]:
@@ -35,7 +33,10 @@ def digests(folder: Path, stage: str) -> dict[str, str]:
     return {file.relative_to(folder).as_posix(): provenance.md5(file) for file in files}
 
 
-@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize(
+    "settings",
+    [pytest.param(ONE_WORKER, id="one worker", marks=pytest.mark.long), pytest.param(TWO_WORKERS, id="two workers")],
+)
 def test_every_stage_writes_the_same_bytes_elsewhere_and_later(
     pipeline: Path, tmp_path: Path, settings: dict[str, str]
 ) -> None:

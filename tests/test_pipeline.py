@@ -35,17 +35,6 @@ def test_another_learning_rate_runs_train_and_evaluate_and_back_again_nothing(co
     assert stages_run(copy) == []
 
 
-def test_another_max_length_leaves_download_alone(copy: Path) -> None:
-    set_params(copy, **PIPELINE_PARAMS, tokenize__max_length=16)
-    assert stages_run(copy) == ["tokenize", "train", "evaluate", "baselines"]
-
-
-def test_another_test_row_leaves_train_alone(copy: Path) -> None:
-    file = copy / "data/small/test.csv"
-    file.write_text(file.read_text(encoding="utf-8") + "one more day by the sea,joy\n", encoding="utf-8")
-    assert stages_run(copy) == ["download", "audit", "tokenize", "evaluate", "baselines"]
-
-
 def test_the_metrics_are_a_handful_of_rounded_numbers(pipeline: Path) -> None:
     metrics = json.loads((pipeline / "metrics/metrics.json").read_text(encoding="utf-8"))
     assert list(metrics) == ["accuracy", "f1", "f1_macro", "loss", "validation_accuracy", "validation_f1"]
@@ -156,6 +145,7 @@ def test_other_versions_than_the_pinned_ones_are_refused(copy: Path) -> None:
     assert "error: requirements.txt: datasets==9" in done.stderr
 
 
+@pytest.mark.long
 def test_training_twice_elsewhere_gives_the_same_bytes(pipeline: Path, tmp_path: Path) -> None:
     clone = make_clone(tmp_path / "elsewhere")
     write_small_dataset(clone / "data/small")
