@@ -109,7 +109,8 @@ def main() -> None:
         )
         reached = next((score for score in scores if score.accuracy >= arguments.target), None)
         print(
-            f"{' '.join((name, *arguments.set))}, seed {seed}: {', '.join(f'{score.accuracy:.4f}' for score in scores)}; "
+            f"{' '.join((name, *arguments.set))}, seed {seed}: "
+            f"{', '.join(f'{score.accuracy:.4f}' for score in scores)}; "
             f"best {max(score.accuracy for score in scores):.4f}; {arguments.target}: "
             + (f"after {reached.step} steps, {reached.seconds:.0f} s" if reached else "not reached")
             + f"; {scores[-1].step} steps, {scores[-1].seconds:.0f} s in all",
