@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+import torch
+import transformers
+
 from benchmarks.ways import WAYS
 from stages import machine
 
@@ -19,12 +22,13 @@ TITLES = {
     "example": "(a) the library's example: padded to 128, float32",
     "book": "(b) the book's recipe: padded to the longest of the split, float32",
     "settings": "(c) the Trainer by settings alone: length-grouped, bfloat16 where the device has it",
+    "eager": "(c') the same, attention set to eager",
     "bare": "(d) a bare loop with all that ours has",
     "ours": "(e) ours: stages/train.py",
     "packed": "(f) the bare loop, texts packed",
 }
-FIXED = {"example": 5, "book": 5}  # steps at most: all their batches have one shape, so that a few tell the rate
-HALF = {"settings", "bare", "ours", "packed"}  # compute in bfloat16 where the device does
+FIXED = {"example": 5, "book": 5}  # steps at most on a CPU: all their batches have one shape, and a few tell the rate
+HALF = {"settings", "eager", "bare", "ours", "packed"}  # compute in bfloat16 where the device does
 Report = dict[str, Any]
 
 
@@ -80,16 +84,19 @@ def main() -> None:
     arguments = parser.parse_args()
     every = [way for way in WAYS if way != "packed" or arguments.size == "checkpoint"]
     names = ["products", *dict.fromkeys([*(arguments.ways or every), "ours"])]
+    few = FIXED if machine.device().type == "cpu" else {}
     rounds = []
     for number in range(arguments.rounds):
         found = {}
         for name in names if number % 2 == 0 else reversed(names):
-            found[name] = measure(name, min(arguments.steps, FIXED.get(name, arguments.steps)), arguments.size)
+            found[name] = measure(name, min(arguments.steps, few.get(name, arguments.steps)), arguments.size)
             figures = ", ".join(f"{key} {value:.4g}" for key, value in found[name].items())
             print(f"round {number + 1} of {arguments.rounds}: {name}: {figures}", file=sys.stderr, flush=True)
         rounds.append({name: found[name] for name in names})
     print(
-        f"{machine.device_name()}; {arguments.rounds} rounds of {arguments.steps} steps of 64 rows; {arguments.size}\n"
+        f"{machine.device_name()}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
+        f"transformers {transformers.__version__}; "
+        f"{arguments.rounds} rounds of {arguments.steps} steps of 64 rows; {arguments.size}\n"
     )
     print(table(rounds))
 

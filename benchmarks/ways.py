@@ -31,9 +31,10 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from benchmarks import packing
 from benchmarks.measuring import BATCH, Counted, Report, Stopwatch, products, report, synchronize
-from stages import fine_tuning, machine, params, paths, tables
+from stages import checkpoints, fine_tuning, machine, params, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import load_classifier
+from stages.interruption import FiniteLoss, Interruption
 from stages.train import TrainParams
 
 WARM_UP = 2  # steps before the clock starts
@@ -102,9 +103,17 @@ def settings(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps:
             train_sampling_strategy="group_by_length",
             bf16=machine.bf16_supported(),
             optim="adamw_torch_fused",
+            logging_nan_inf_filter=False,  # its look at each loss would have a GPU waited for
+            accelerator_config={"non_blocking": machine.device().type == "cuda"},
         )
         data, collate = columns(rows, 0, tokenizer.pad_token_id), DataCollatorWithPadding(tokenizer)
         return by_trainer(Trainer(model, arguments, train_dataset=data, data_collator=collate), steps)
+
+
+def eager(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
+    """(c') The same, and attention set to "eager", which no setting of the Trainer's does."""
+    model.set_attn_implementation("eager")
+    return settings(model, tokenizer, rows, steps)
 
 
 def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
@@ -116,7 +125,11 @@ def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int
         arguments.load_best_model_at_end = False
         arguments.max_steps = steps
         fine_tuning.speed_up(model)
-        return by_trainer(fine_tuning.build_trainer(given, arguments, model, tokenizer, rows, rows), steps)
+        trainer = fine_tuning.build_trainer(given, arguments, model, tokenizer, rows, rows)
+        checkpoints.follow(trainer, {}, None)
+        trainer.add_callback(Interruption())
+        trainer.add_callback(FiniteLoss(trainer))
+        return by_trainer(trainer, steps)
 
 
 def bare(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
@@ -158,7 +171,7 @@ def loop(
     synchronize()
     start = time.perf_counter()
     for batch in itertools.islice(batches, steps):
-        inputs = {name: tensor.to(device, non_blocking=True) for name, tensor in counted(batch).items()}
+        inputs = {name: to_device(tensor, device) for name, tensor in counted(batch).items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=machine.bf16_supported()):
             loss = forward(**inputs).loss
         loss.backward()
@@ -170,7 +183,20 @@ def loop(
     return report(counted, steps, time.perf_counter() - start)
 
 
-WAYS = {"example": example, "book": book, "settings": settings, "bare": bare, "ours": ours, "packed": packed}
+def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Copy ``tensor`` without waiting for it, which takes pinned memory."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+
+WAYS = {
+    "example": example,
+    "book": book,
+    "settings": settings,
+    "eager": eager,
+    "bare": bare,
+    "ours": ours,
+    "packed": packed,
+}
 
 
 def make_model(size: str, names: list[str]) -> PreTrainedModel:

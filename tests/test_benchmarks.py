@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 from conftest import run
+from test_exactness import TEXTS
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoModelForSequenceClassification
 
 from benchmarks import accuracy, training, ways
-from stages import params
+from benchmarks.measuring import Counted
+from stages import classifier, params
+from stages.batching import PadToLongest
 from stages.train import TrainParams
 
 
@@ -23,10 +28,26 @@ def test_every_way_trains_and_counts(monkeypatch: pytest.MonkeyPatch, capsys: py
         ways.main()
         found[name] = training.last_line(capsys.readouterr().out)
     assert all(0 < found[name]["useful"] <= 1 for name in ways.WAYS)
+    assert len({found[name]["useful"] for name in ("settings", "eager", "bare", "ours")}) == 1  # the same rows
     assert found["packed"]["useful"] > found["book"]["useful"] >= found["example"]["useful"]
     lines = training.table([found]).splitlines()
     assert [line for line in lines if "| 1.00 (1.00 to 1.00) |" in line and line.startswith("| (e) ours")]
     assert sum(line.startswith("| (") for line in lines) == len(ways.WAYS)
+
+
+@pytest.mark.parametrize("narrowed", [False, True])
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_operations_are_those_that_torch_counts(
+    tiny_random_checkpoint: Path, attention: str, *, narrowed: bool
+) -> None:
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_random_checkpoint, attn_implementation=attention)
+    if narrowed:
+        classifier.narrow(model)
+    counted = Counted(PadToLongest(0), model.train(), 1)
+    batch = counted([text | {"label": 0} for text in TEXTS])
+    with FlopCounterMode(display=False) as counter:
+        model(**batch).loss.backward()
+    assert counted.operations == counter.get_total_flops()
 
 
 @pytest.mark.usefixtures("here")

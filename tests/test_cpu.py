@@ -56,3 +56,15 @@ def test_a_mask_that_is_not_contiguous_is_filled() -> None:
     whole.t()[:2].bernoulli_(0.5)
     assert (whole[:, 2] == -1).all()
     assert ((whole[:, :2] == 0) | (whole[:, :2] == 1)).all()
+
+
+def test_dropout_draws_by_it() -> None:
+    torch.manual_seed(0)
+    out = torch.nn.functional.dropout(torch.ones(999), 0.1)
+    torch.manual_seed(0)
+    assert torch.equal(out != 0, cpu.bernoulli_(torch.empty(999), 0.9) != 0)
+
+
+def test_masks_do_not_repeat() -> None:
+    torch.manual_seed(0)
+    assert len({torch.empty(256).bernoulli_(0.5).numpy().tobytes() for _ in range(2000)}) == 2000

@@ -1,5 +1,6 @@
 """However texts are batched, the float32 logits are the same (tiny random checkpoint: only mechanics count)."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from benchmarks import packing
-from stages import classifier
+from stages import classifier, cpu, fine_tuning, machine
 from stages.batching import PadToLongest
 
 PAD = 0
@@ -59,8 +60,12 @@ def test_grouping_by_length_changes_no_logit(model: PreTrainedModel, alone: torc
     torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("narrowed", [False, True])  # as the benchmark has it
 @pytest.mark.parametrize("length", [1, 50, 96, 256])
-def test_packing_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, length: int) -> None:
+def test_packing_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, length: int, *, narrowed: bool) -> None:
+    if narrowed:
+        model = copy.deepcopy(model)
+        classifier.narrow(model)
     batch = packing.Pack(PAD, length)(TEXTS)
     with torch.inference_mode():
         logits = packing.forward(model, **batch).logits
@@ -107,3 +112,15 @@ def test_a_pack_holds_every_text_once(lengths: list[int], length: int) -> None:
         np.testing.assert_array_equal(batch["input_ids"][line, place], rows[row]["input_ids"])
         assert batch["position_ids"][line, place].tolist() == list(range(lengths[row]))
     assert int((batch["input_ids"] != PAD).sum()) == sum(lengths)
+
+
+def test_training_on_a_cpu_takes_what_makes_it_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "device", lambda: torch.device("cpu"))
+    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model("bert", vocab_size=1000, **SIZES))
+    fine_tuning.speed_up(model)
+    assert model.config._attn_implementation == "eager"  # noqa: SLF001
+    assert any(module._forward_pre_hooks for module in model.modules())  # noqa: SLF001
+    torch.manual_seed(0)
+    mask = torch.empty(999).bernoulli_(0.9)
+    torch.manual_seed(0)
+    assert torch.equal(mask, cpu.bernoulli_(torch.empty(999), 0.9))
