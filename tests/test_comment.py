@@ -1,6 +1,8 @@
 """`python -m tools.comment` writes a pull request's one comment and then edits it, on a stand-in for GitHub."""
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -43,6 +45,25 @@ def test_the_comment_is_found_behind_many_others(github: GitHubServer, tmp_path:
     comment(github, tmp_path, "second")
     assert len(github.comments) == 101
     assert github.comments[-1]["body"].endswith("second")
+
+
+def test_an_answer_that_is_not_githubs_is_an_error_in_one_line(tmp_path: Path) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>log in</html>")
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with github_server.serve() as github, HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = comment(github, tmp_path, "report", GITHUB_API_URL=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert done.returncode == 1
+    assert "GitHub cannot be reached (JSONDecodeError: " in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_persons_comment_with_the_marker_is_left_alone(github: GitHubServer, tmp_path: Path) -> None:

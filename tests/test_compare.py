@@ -291,6 +291,17 @@ def test_a_revision_without_a_run_is_told_to_run(copy: Path, compared: Compare) 
     assert refused(compared(copy, "HEAD")).startswith("workspace: dvc.lock: cannot be read (")
 
 
+def test_params_that_did_not_run_are_named(copy: Path, compared: Compare) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    assert refused(compared(copy, "HEAD")) == (
+        "workspace: params.yaml: train.seed is 5, train ran with 42: run `dvc repro`"
+    )
+
+
+def test_a_revision_that_is_no_commit_is_named(repository: Path, compared: Compare) -> None:
+    assert refused(compared(repository, "HEAD:README.md")).startswith("HEAD:README.md: not a commit of a git")
+
+
 def test_predictions_that_are_nowhere_are_named_with_what_to_do(copy: Path, compared: Compare) -> None:
     shutil.rmtree(copy / ".dvc/cache")
     nowhere = f"{PREDICTIONS} is neither in DVC's cache nor on its remote"

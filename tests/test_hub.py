@@ -249,6 +249,16 @@ def test_a_hub_that_cannot_be_reached_is_named_without_its_password(
     assert f"{source}.source" in error
 
 
+def test_make_repro_with_a_recipe_of_the_hub_reaches_for_it(copy: Path, hub: HubServer) -> None:  # noqa: ARG001 - its env
+    (copy / "sitecustomize.py").write_text("import time\ntime.sleep = lambda seconds: None\n")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{closed.getsockname()[1]}"
+        env = {"HF_ENDPOINT": f"http://{host}", "PYTHONPATH": str(copy)}
+        done = run(sys.executable, "-m", "tools.repro", "emotion-minilm", cwd=copy, check=False, env=env)
+    assert f"{host} cannot be reached: check the network" in done.stdout + done.stderr
+
+
 def test_offline_mode_is_named_as_the_cause(hub: HubServer, tmp_path: Path) -> None:
     assert "HF_HUB_OFFLINE is set: unset it" in error_of(tmp_path, hub, "dataset", HF_HUB_OFFLINE="1")
 

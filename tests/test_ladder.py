@@ -55,6 +55,22 @@ def test_without_a_run_it_says_what_to_do() -> None:
         ladder.rungs()
 
 
+@pytest.mark.parametrize(
+    ("baselines", "said"),
+    [
+        ("<<<<<<< HEAD", r"metrics/baselines\.json: cannot be read \(JSONDecodeError"),
+        ("{}", r"metrics/baselines\.json: it has no baselines"),
+        ('{"tfidf": {}}', r"metrics/baselines\.json, metrics/metrics\.json: 'validation' is amiss"),
+    ],
+    ids=["conflict", "none", "other figures"],
+)
+def test_figures_that_are_not_such_as_the_pipeline_writes_are_named(baselines: str, said: str) -> None:
+    write(tfidf=0.6, mean=0.5)
+    Path("metrics/baselines.json").write_text(baselines, encoding="utf-8")
+    with pytest.raises(InputError, match=f"{said}.*: run `dvc repro`"):
+        ladder.rungs()
+
+
 def test_the_summary_of_a_run_shows_the_ladder_and_warns(copy: Path) -> None:
     said = run("python", "-m", "tools.repro", cwd=copy).stdout
     assert "majority class" in said

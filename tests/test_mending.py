@@ -49,11 +49,20 @@ def test_a_lock_file_cut_short_becomes_the_committed_one(folder: Path, length: i
     assert (folder / "dvc.lock").read_bytes() == committed
 
 
+def test_a_lock_file_with_the_conflicts_of_a_merge_is_left_to_a_person(folder: Path) -> None:
+    conflict = f"<<<<<<< HEAD\n=======\n>>>>>>> other\n{(folder / 'dvc.lock').read_text(encoding='utf-8')}"
+    (folder / "dvc.lock").write_text(conflict, encoding="utf-8")
+    (line,) = mending.mend()
+    assert line.startswith("dvc.lock has a merge's conflicts: take one side")
+    assert (folder / "dvc.lock").read_text(encoding="utf-8") == conflict
+
+
 def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:
     git("rm", "--quiet", "--cached", "dvc.lock", cwd=folder)
     git("commit", "--quiet", "--message", "gone", cwd=folder)
     (folder / "dvc.lock").write_bytes(b"")
-    assert len(mending.mend()) == 1
+    (line,) = mending.mend()
+    assert "removed, since none is committed" in line
     assert not (folder / "dvc.lock").exists()
 
 

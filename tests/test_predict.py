@@ -73,10 +73,19 @@ def test_more_tokens_than_the_classifier_has_positions_are_an_error(
 ) -> None:
     params = (copy / "params.yaml").read_text(encoding="utf-8")
     (copy / "params.yaml").write_text(params.replace("max_length: 128", "max_length: 1000"), encoding="utf-8")
+    (copy / "dvc.lock").unlink()  # which knows of another length
     monkeypatch.chdir(copy)
     label = predict.load_predictor()
     with pytest.raises(errors.InputError, match="max_length: texts of 302 tokens, but the model has 256 positions"):
         label(["a " * 300])
+
+
+def test_texts_are_not_cut_elsewhere_than_where_the_classifier_was_trained(copy: Path) -> None:
+    params = (copy / "params.yaml").read_text(encoding="utf-8")
+    (copy / "params.yaml").write_text(params.replace("max_length: 128", "max_length: 6"), encoding="utf-8")
+    done = predicted(copy, "README.md")
+    assert done.returncode == 1
+    assert done.stderr == "error: params.yaml: tokenize.max_length is 6, tokenize ran with 128: run `dvc repro`\n"
 
 
 def test_a_pipeline_that_has_not_run_is_named(pipeline: Path, tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from conftest import git, run
 from matplotlib.image import imread
 
+from tools.report import tracked
+
 
 def report(clone: Path) -> str:
     return run("python", "-m", "tools.report", "HEAD", cwd=clone).stdout
@@ -55,6 +57,17 @@ def test_a_base_without_results_is_no_error(copy: Path) -> None:
     git("checkout", "--quiet", "HEAD~1", "--", "dvc.lock", cwd=copy)
     assert "**not compared**: HEAD: has no dvc.lock" in report(copy)
     drawn(copy, sides=1)
+
+
+def test_a_base_that_git_does_not_know_is_named(copy: Path) -> None:
+    done = run("python", "-m", "tools.report", "nowhere", cwd=copy, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: nowhere: git finds no such commit")
+
+
+def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    assert tracked("nowhere").startswith("metrics.json: **not compared**: ERROR: ")
 
 
 def test_both_sides_are_drawn_side_by_side(copy: Path) -> None:

@@ -1,11 +1,17 @@
 """`python -m tools.seeds` runs seeds through the cache and gives their mean and standard deviation."""
 
 import re
+import shutil
 import statistics
 from pathlib import Path
 
 import pytest
-from conftest import git, run
+import yaml
+from conftest import PIPELINE_PARAMS, git, run, set_params
+
+
+def dataset_path(clone: Path) -> str:
+    return str(yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))["dataset"]["path"])
 
 
 @pytest.mark.long
@@ -33,6 +39,30 @@ def test_no_seed_at_all_is_refused(pipeline: Path) -> None:
     done = run("python", "-m", "tools.seeds", "0", cwd=pipeline, check=False)
     assert done.returncode == 2
     assert done.stderr.endswith("error: N: at least 1 seed is needed\n")
+
+
+def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp_path: Path) -> None:
+    rows = shutil.copytree(
+        copy / yaml.safe_load((copy / "params.yaml").read_text())["dataset"]["path"], tmp_path / "own"
+    )
+    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(rows)})
+    run("dvc", "repro", "download", cwd=copy)
+    git("commit", "--quiet", "--all", "--message", "rows outside of the clone", cwd=copy)
+    (rows / "more.txt").touch()
+    done = run("python", "-m", "tools.seeds", "1", cwd=copy, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: dvc.lock has other data (download: changed deps: {rows}: modified): run `dvc repro` and commit it\n"
+    )
+
+
+@pytest.mark.long
+def test_data_that_git_does_not_have_are_taken_along(copy: Path) -> None:
+    shutil.copytree(copy / dataset_path(copy), copy / "data/own/rows")
+    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/own/rows"})
+    run("dvc", "repro", cwd=copy)
+    git("commit", "--quiet", "--all", "--message", "rows that git ignores", cwd=copy)
+    assert "-seed1" in run("python", "-m", "tools.seeds", "1", cwd=copy).stdout
 
 
 def test_uncommitted_changes_are_refused(copy: Path) -> None:

@@ -1,11 +1,13 @@
 """`python -m tools.verify` says where the chain from data to metrics is broken, and by what."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
-from conftest import PIPELINE_PARAMS, git, run, set_params
+from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
 
 from stages import provenance
 from tools.verify import directory_hash
@@ -165,3 +167,33 @@ def test_params_without_a_key_are_named(copy: Path) -> None:
     del params["tokenize"]
     (copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     assert verify(copy) == (1, "error: params.yaml: tokenize.max_length is missing: undo its last edit\n")
+
+
+@pytest.mark.parametrize("lines", [20, 60, 100])
+def test_a_lock_cut_short_is_named(copy: Path, lines: int) -> None:
+    lock = copy / "dvc.lock"
+    kept = lock.read_text(encoding="utf-8").splitlines()[:lines]
+    lock.write_text("\n".join(kept).rpartition("md5:")[0], encoding="utf-8")
+    code, said = verify(copy)
+    assert code == 1
+    assert said.startswith("error: dvc.lock: c")  # cut short, or cannot be read
+    assert said.count("\n") == 1
+
+
+def test_data_in_the_clone_by_an_absolute_path_is_verified(copy: Path) -> None:
+    path = copy / yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))["dataset"]["path"]
+    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(path)})
+    run("dvc", "repro", cwd=copy)
+    assert verify(copy) == (0, "")
+
+
+def test_a_reader_that_has_gone_leaves_no_traceback(pipeline: Path) -> None:
+    verify(pipeline)
+    done = run("bash", "-c", "python -m tools.verify > >(true); wait $!", cwd=pipeline, check=False)
+    assert done.stderr == ""
+
+
+def test_ctrl_c_leaves_no_traceback(tmp_path: Path) -> None:
+    code = "import tools; raise KeyboardInterrupt"
+    done = run("python", "-c", code, cwd=tmp_path, check=False, env={"PYTHONPATH": str(TREE)})
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")

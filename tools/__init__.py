@@ -1,0 +1,15 @@
+"""Commands that are no stage. Ctrl-C, and a reader that has read enough, end them without a traceback."""
+
+import os
+import sys
+from types import TracebackType
+
+
+def _end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, BrokenPipeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+    elif not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _end

@@ -11,9 +11,10 @@ import json
 import os
 from collections.abc import Iterator
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from stages import entry, errors
@@ -55,9 +56,9 @@ def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
         denied = error.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
         mend = "give the job `pull-requests: write`" if denied else "run the job again"
         raise errors.InputError(f"{method} {path}: GitHub answered {error.code}: {mend}") from None
-    except URLError as error:
+    except (OSError, HTTPException, ValueError) as error:  # no answer, half of one, or one that is not JSON
         raise errors.InputError(
-            f"{method} {path}: GitHub cannot be reached ({error.reason}): run the job again"
+            f"{method} {path}: GitHub cannot be reached ({errors.reason(error)}): run the job again"
         ) from None
 
 
@@ -71,7 +72,7 @@ def main() -> None:
     """Post the file."""
     parser = argparse.ArgumentParser(prog="python -m tools.comment", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", type=Path, help="the comment, in Markdown")
-    body = parser.parse_args().file.read_text(encoding="utf-8")
+    body = parser.parse_args().file.read_text(encoding="utf-8", errors="replace")
     print(post(body, _environment("GITHUB_REPOSITORY"), _environment("PULL_REQUEST")))
 
 

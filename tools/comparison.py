@@ -1,4 +1,4 @@
-"""Two sides' runs held against each other: how their figures differ, what made them differ, and whether it is luck.
+"""Two sides' runs compared: how their figures differ, what made them differ, and whether it is luck.
 
 A side is one run, or several of one recipe that differ in their training seed; its figures are its runs' means.
 """

@@ -35,15 +35,20 @@ def rungs() -> list[Rung]:
     """The baselines, by their F1 on validation, and the fine-tuned model last.
 
     Raises:
-        InputError: the pipeline has not run.
+        InputError: the pipeline has not run, or its figures are not such as it writes.
     """
     baselines, metrics = (_figures(path) for path in (paths.BASELINES, paths.METRICS))
-    steps = [
-        Rung(NAMES[name], *(report[split][score] for split in paths.JUDGED for score in ("accuracy", "f1")))
-        for name, report in baselines.items()
-    ]
-    steps.sort(key=lambda rung: rung.validation_f1)
-    return [*steps, Rung("fine-tuned", **{name: metrics[name] for name in Rung._fields[1:]})]
+    try:
+        steps = [
+            Rung(NAMES[name], *(report[split][score] for split in paths.JUDGED for score in ("accuracy", "f1")))
+            for name, report in baselines.items()
+        ]
+        tuned = Rung("fine-tuned", **{name: metrics[name] for name in Rung._fields[1:]})
+    except (KeyError, TypeError) as error:
+        raise errors.InputError(f"{paths.BASELINES}, {paths.METRICS}: {error} is amiss: run `dvc repro`") from None
+    if not steps:
+        raise errors.InputError(f"{paths.BASELINES}: it has no baselines: run `dvc repro`")
+    return [*sorted(steps, key=lambda rung: rung.validation_f1), tuned]
 
 
 def findings(ladder: list[Rung]) -> list[str]:
@@ -75,6 +80,8 @@ def _figures(path: str) -> dict[str, Any]:
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `dvc pull`") from None
+    except (ValueError, TypeError) as error:
+        raise errors.InputError(f"{path}: cannot be read ({errors.reason(error)}): run `dvc repro`") from None
 
 
 def main() -> None:

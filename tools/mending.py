@@ -16,6 +16,8 @@ from dvc.lock import LockError, make_lock
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from voluptuous import Invalid
 
+from stages import documents
+
 LOCK, USERS, RUNNING = Path("dvc.lock"), Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/lock")
 OUTPUTS = ("data", "models", "metrics")
 COPY = re.compile(r"\.[\w-]{22}\.tmp")  # dvc_objects.fs.utils.tmp_fname
@@ -40,13 +42,17 @@ def _mend() -> list[str]:
         if users != set():
             USERS.unlink()
             said.append(f"{USERS} was left by a DVC that was killed: removed")
-    if LOCK.exists() and not _readable():
+    text = LOCK.read_text(encoding="utf-8", errors="surrogateescape") if LOCK.exists() else ""
+    if re.search("^<<<<<<< ", text, re.MULTILINE):
+        said.append(f"{LOCK} has a merge's conflicts: take one side (`git checkout --ours {LOCK}`) and run again")
+    elif LOCK.exists() and not _readable(text):
         committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
         if committed.returncode == 0:
             LOCK.write_bytes(committed.stdout)
         else:
             LOCK.unlink()
-        said.append(f"{LOCK} was cut short by a kill: it is the committed one again, and the cache has the rest")
+        what = "it is the committed one again" if committed.returncode == 0 else "removed, since none is committed"
+        said.append(f"{LOCK} was cut short by a kill: {what}; the cache has the rest")
     for path in (path for folder in OUTPUTS for path in Path(folder).rglob(".*.tmp")):
         if COPY.fullmatch(path.name):
             path.unlink()
@@ -54,12 +60,20 @@ def _mend() -> list[str]:
     return said
 
 
-def _readable() -> bool:
+def _readable(text: str) -> bool:
     try:
-        COMPILED_LOCKFILE_SCHEMA(yaml.safe_load(LOCK.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError, Invalid):
+        return whole(documents.parse(text))
+    except (yaml.YAMLError, ValueError):
         return False
-    return True
+
+
+def whole(lock: object) -> bool:
+    """Whether this is what DVC writes into dvc.lock: cut short, that may be YAML still."""
+    try:
+        stages = COMPILED_LOCKFILE_SCHEMA(lock).get("stages", {})
+    except Invalid:
+        return False
+    return all("md5" in file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, []))
 
 
 def _users() -> set[int] | None:
@@ -67,6 +81,8 @@ def _users() -> set[int] | None:
     try:
         users = json.loads(USERS.read_text(encoding="utf-8"))
     except ValueError:
+        return None
+    if not isinstance(users, dict):
         return None
     readers = (user for several in users.get("read", {}).values() for user in several)
     return {user["pid"] for user in (*users.get("write", {}).values(), *readers)}

@@ -3,6 +3,7 @@
 Run: python -m tools.params
 """
 
+import json
 from pathlib import Path
 
 from rich.console import Console
@@ -56,7 +57,7 @@ def main() -> None:
     table.add_column("what it is")
     for name, section in check().items():
         for key, field in type(section).model_fields.items():
-            table.add_row(f"{name}.{key}", str(getattr(section, key)), field.description)
+            table.add_row(f"{name}.{key}", json.dumps(getattr(section, key), ensure_ascii=False), field.description)
     Console(markup=False, emoji=False).print(table)
 
 

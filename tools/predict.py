@@ -10,11 +10,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
 from typing import Any
 
 from stages import entry, errors, paths
 from stages.params import load
 from stages.tokenize import TokenizeParams, tokenize_texts
+from tools import verify
 
 TEXTS = 4096  # at a time: enough to batch them by length, few enough to keep memory flat
 
@@ -23,10 +25,12 @@ def read_texts(name: str) -> Iterator[list[str]]:
     """Give the lines of a file (``-``: standard input), `TEXTS` at a time.
 
     Raises:
-        InputError: a line is not UTF-8, or standard input is closed.
+        InputError: a line is not UTF-8, or standard input or output is closed.
     """
     if name == "-" and sys.stdin is None:
         raise errors.InputError("standard input is closed: name a file")
+    if sys.stdout is None:
+        raise errors.InputError("standard output is closed: redirect it to a file")
     with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123
         numbered = enumerate(file, start=1)
         while lines := list(itertools.islice(numbered, TEXTS)):
@@ -41,8 +45,15 @@ def _text(name: str, number: int, line: bytes) -> str:
 
 
 def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
-    """What gives the label and its probability (``score``) of each text."""
+    """What gives the label and its probability (``score``) of each text.
+
+    Raises:
+        InputError: params.yaml cuts texts elsewhere than where the classifier was trained.
+    """
     limit = load("tokenize", TokenizeParams).max_length
+    if Path("dvc.lock").exists():
+        for problem in verify.not_run("tokenize"):
+            raise errors.InputError(problem)
 
     import pyarrow as pa
     from scipy.special import softmax
@@ -62,6 +73,8 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
 
     def predict(texts: list[str]) -> list[dict[str, Any]]:
         ids, _, _ = tokenize_texts(tokenizer, texts, limit)
+        if [] in ids:
+            raise errors.InputError(f"the tokenizer makes no token of {texts[ids.index([])][:50]!r}: remove that line")
         rows = TokenizedRows(pa.table({"input_ids": ids, "label": [0] * len(ids)}))  # a label that nobody looks at
         check_fit(model, tokenizer, rows)
         with redirect_stdout(sys.stderr):  # for its progress

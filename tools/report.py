@@ -22,10 +22,16 @@ PROVENANCE = Path("models/classifier/provenance.json")
 
 def title(base: str) -> str:
     """Which commits it is about."""
-    head, left = (
-        subprocess.check_output(["git", "rev-parse", "--short", one], text=True).strip() for one in ("HEAD", base)
-    )
-    return f"### Results at {comparison.code(head)}, against {comparison.code(left)}"
+    head, left = (comparison.code(_commit(revision)) for revision in ("HEAD", base))
+    return f"### Results at {head}, against {left}"
+
+
+def _commit(revision: str) -> str:
+    command = ("git", "rev-parse", "--short", f"{revision}^{{commit}}")
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise errors.InputError(f"{revision}: git finds no such commit: name a branch, tag or commit, or `git fetch`")
+    return found.stdout.strip()
 
 
 def compared(base: str) -> str:
@@ -40,6 +46,8 @@ def compared(base: str) -> str:
 def tracked(base: str) -> str:
     """What changed in metrics.json, from `dvc metrics diff`."""
     found = subprocess.run(["dvc", "metrics", "diff", "--json", base], capture_output=True, text=True, check=False)
+    if found.returncode:
+        return f"metrics.json: **not compared**: {' '.join(found.stderr.split())}"
     files = json.loads(found.stdout or "{}")
     rows = [
         (comparison.code(name), _number(values.get("old")), _number(values.get("new")))

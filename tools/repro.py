@@ -117,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    entry.run(main)
+    entry.run(main, offline=False)  # the stages that it starts inherit the environment, and download may need the hub

@@ -93,31 +93,41 @@ def files_at(revision: str) -> Iterator[Any]:
     """
     from dvc.api import DVCFileSystem
     from dvc.repo import Repo
-    from dvc.scm import RevError, resolve_rev
+    from dvc.scm import RevError, SCMError, resolve_rev
 
     with Repo() as here:
         config = dict(here.config)  # the remote and the cache are this clone's, whatever the revision had
         try:
             commit = None if revision == WORKSPACE else resolve_rev(here.scm, revision)
+            _ = commit and here.scm.resolve_commit(commit)
         except RevError as error:
             raise errors.InputError(
                 f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
                 "`dvc exp list --all-commits`); one that only the git remote has needs `git fetch`"
             ) from None
+        except (SCMError, AttributeError):  # the latter of what is something else, such as HEAD:README.md
+            raise errors.InputError(f"{revision}: not a commit of a git repository: name one, in a clone") from None
     with closing(DVCFileSystem(rev=commit, config=config)) as files:
         yield files
 
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
+    from tools.mending import whole
+
     try:
-        lock = dict(documents.parse(files.read_text("dvc.lock", encoding="utf-8"))["stages"])
+        content = documents.parse(files.read_text("dvc.lock", encoding="utf-8"))
     except FileNotFoundError:
         raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise errors.InputError(
             f"{revision}: dvc.lock: cannot be read ({errors.reason(error)}): undo its last edit, or `dvc repro`"
         ) from None
-    for problem in verify.lock_against_itself(lock):
+    if not whole(content):
+        raise errors.InputError(
+            f"{revision}: dvc.lock: cannot be read (not as DVC writes it): undo its last edit, or `dvc repro`"
+        )
+    lock = dict(content.get("stages", {}))
+    for problem in [*verify.lock_against_itself(lock), *(verify.not_run() if revision == WORKSPACE else ())]:
         raise errors.InputError(f"{revision}: {problem}")
     return lock
 

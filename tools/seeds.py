@@ -2,38 +2,42 @@
 
 Run: python -m tools.seeds N
 
-Each seed from 1 to N is a DVC experiment named COMMIT-seedK, run from the queue in a folder of its own. Seeds that ran
-before are not run again. `python -m tools.compare` takes the experiments, joined by commas, as one side.
+Each seed from 1 to N is a DVC experiment named COMMIT-seedK, run in a folder of its own. Seeds that ran before are not
+run again. `python -m tools.compare` takes the experiments, joined by commas, as one side.
 """
 
 import argparse
 import statistics
 import subprocess
+from pathlib import Path
 
 from dvc.repo import Repo
 from rich.console import Console
 from rich.table import Table
 
-from stages import entry, errors, paths
-from tools import params
+from stages import documents, entry, errors, paths
+from stages.params import PARAMS
+from tools import gate, params
 
 
 def experiments(seeds: int) -> list[str]:
     """The names of the experiments of HEAD with seeds 1 to ``seeds``, those run that were not yet.
 
     Raises:
-        InputError: there are uncommitted changes, or an experiment failed.
+        InputError: there are uncommitted changes, also of data that git does not have, or an experiment failed.
     """
     if _git("status", "--porcelain", "--untracked-files=no"):
         raise errors.InputError("there are uncommitted changes: commit them, since the experiments are named by commit")
+    own = _own()
+    for why in gate.reasons():
+        if why.endswith(tuple(f": {path}: modified" for path in own)):
+            raise errors.InputError(f"dvc.lock has other data ({why}): run `dvc repro` and commit it")
     commit = _git("rev-parse", "--short", "HEAD")
+    copied = [word for path in own if not Path(path).is_absolute() for word in ("--copy-paths", path)]
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
     for seed, name in enumerate(names, 1):
         if name not in _known(commit):
-            _dvc("exp", "run", "--quiet", "--queue", "--name", name, "--set-param", f"train.seed={seed}")
-    _dvc("exp", "run", "--run-all", "--jobs", "1")
-    if missing := [name for name in names if name not in _known(commit)]:
-        raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`")
+            _dvc("exp", "run", "--temp", "--name", name, "--set-param", f"train.seed={seed}", *copied)
     return names
 
 
@@ -50,6 +54,23 @@ def table(names: list[str]) -> Table:
     if len(names) > 1:
         result.add_row("standard deviation", *(f"{statistics.stdev(column):.4f}" for column in columns))
     return result
+
+
+def _own() -> list[str]:
+    """The data and the checkpoint that git does not have: the folder of an experiment lacks them.
+
+    Raises:
+        InputError: they lie outside of the clone, by a path that from another folder leads elsewhere.
+    """
+    found = []
+    for name in ("dataset", "model"):
+        path = documents.parse(PARAMS.read_text(encoding="utf-8"))[name]["path"]
+        inside = Path(path).resolve().is_relative_to(Path.cwd())
+        if not inside and not Path(path).is_absolute():
+            raise errors.InputError(f"{PARAMS}: {name}.path: {path} lies outside the clone: make it absolute")
+        if not inside or not _git("ls-files", "--", path):
+            found.append(path)
+    return found
 
 
 def _known(commit: str) -> list[str]:
@@ -81,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    entry.run(main)
+    entry.run(main, offline=False)  # the stages that it starts inherit the environment, and download may need the hub

@@ -31,12 +31,9 @@ def verify(*, cache: bool) -> list[str]:
     Raises:
         InputError: there is nothing to verify, or a file of the pipeline cannot be read.
     """
-    definition, values, lock = (_document(Path(name)) for name in ("dvc.yaml", "params.yaml", "dvc.lock"))
-    if not isinstance(definition.get("stages"), dict):
-        raise errors.InputError("dvc.yaml: it has no stages: undo its last edit")
-    definition, lock = definition["stages"], lock.get("stages", {})
-    problems = [*_lock_against_definition(definition, values, lock), *lock_against_itself(lock)]
-    problems += _lock_against_files(definition, lock)
+    definition, values, lock = _pipeline()
+    problems = [*_lock_against_definition(definition, values, lock), *_params_against_lock(definition, values, lock)]
+    problems += [*lock_against_itself(lock), *_lock_against_files(definition, lock)]
     if not problems:
         problems += [*_stamps_against_lock(lock), *_metrics_against_predictions()]
     if cache:
@@ -55,6 +52,18 @@ def _listing_hash(files: dict[str, str]) -> str:
     return f"{provenance.md5_of(json.dumps(listing, sort_keys=True).encode())}.dir"
 
 
+def _pipeline() -> tuple[Document, Document, Document]:
+    """The stages of dvc.yaml, params.yaml, and the stages of dvc.lock."""
+    from tools.mending import whole
+
+    definition, values, lock = (_document(Path(name)) for name in ("dvc.yaml", "params.yaml", "dvc.lock"))
+    if not isinstance(definition.get("stages"), dict):
+        raise errors.InputError("dvc.yaml: it has no stages: undo its last edit")
+    if not whole(lock):
+        raise errors.InputError("dvc.lock: cut short, or not as DVC writes it: undo its last edit, or run `make repro`")
+    return definition["stages"], values, lock.get("stages", {})
+
+
 def _document(path: Path) -> Document:
     try:
         return dict(documents.parse(path.read_text(encoding="utf-8")))
@@ -66,7 +75,9 @@ def _document(path: Path) -> Document:
 
 
 def _resolved(path: str, values: Document) -> str:
-    return re.sub(r"\$\{(\w+\.\w+)\}", lambda key: str(_value(values, key[1])), path)
+    """A path of dvc.yaml as dvc.lock has it."""
+    filled = Path(re.sub(r"\$\{(\w+\.\w+)\}", lambda key: str(_value(values, key[1])), path))
+    return (filled.relative_to(Path.cwd()) if filled.is_relative_to(Path.cwd()) else filled).as_posix()
 
 
 def _value(values: Document, key: str) -> Any:
@@ -93,8 +104,23 @@ def _lock_against_definition(definition: Document, values: Document, lock: Docum
             expected = {_resolved(path, values) for path in _paths(entries)}
             for path in sorted(expected ^ {item["path"] for item in locked.get(kind, [])}):
                 yield f"dvc.lock: {stage}: {path} stands on one side only of dvc.yaml's and dvc.lock's {kind}: {MEND}"
+
+
+def not_run(*stages: str) -> list[str]:
+    """A line for each param of ``stages``, or of all, that is not in params.yaml as it is in dvc.lock.
+
+    Raises:
+        InputError: a file of the pipeline cannot be read.
+    """
+    definition, values, lock = _pipeline()
+    ran = {stage: locked for stage, locked in lock.items() if stage in (stages or lock)}
+    return list(_params_against_lock(definition, values, ran))
+
+
+def _params_against_lock(definition: Document, values: Document, lock: Document) -> Iterator[str]:
+    for stage, locked in lock.items():
         recorded = locked.get("params", {}).get("params.yaml", {})
-        for key in wanted.get("params", []):
+        for key in definition.get(stage, {}).get("params", []):
             value = _value(values, key)
             if key not in recorded or recorded[key] != value:
                 yield f"params.yaml: {key} is {value!r}, {stage} ran with {recorded.get(key)!r}: {MEND}"
@@ -129,8 +155,10 @@ def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
 def _stamps_against_lock(lock: Document) -> Iterator[str]:
     predictions = {paths.predictions(split): "evaluate" for split in paths.JUDGED}
     for name, stage in {"models/classifier/provenance.json": "train", **predictions}.items():
-        path = Path(name)
-        stamp = json.loads(path.read_text()) if path.suffix == ".json" else tables.metadata(tables.read(name).schema)
+        if name.endswith(".json"):
+            stamp = json.loads(Path(name).read_text(encoding="utf-8"))
+        else:
+            stamp = tables.metadata(tables.read(name).schema)
         for dep in lock[stage]["deps"]:
             files = {file: digest for file, digest in stamp["deps"].items() if file.startswith(f"{dep['path']}/")}
             below = {file.removeprefix(f"{dep['path']}/"): digest for file, digest in files.items()}
