@@ -30,15 +30,23 @@ VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 def package_files(package: str) -> Path:
     """The folder of an installed package that holds a checkpoint, found without importing it, its files checked.
 
+    Args:
+        package: name==version.
+
     Raises:
-        InputError: the package is not installed, holds no checkpoint, or a file differs from what the package records.
+        InputError: that version is not installed, holds no checkpoint, or a file differs from what the package records.
     """
+    package, _, version = package.partition("==")
     try:
-        files = metadata.files(package) or []
+        files, installed = metadata.files(package) or [], metadata.version(package)
     except metadata.PackageNotFoundError:
         raise InputError(
             f"model.package: {package} is not installed: run `make install`, or set model.source"
         ) from None
+    if installed != version:
+        raise InputError(
+            f"model.package: {package} {installed} is installed, not {version}: run `make install`, or name the other"
+        )
     folders = {
         file.parent
         for file in files

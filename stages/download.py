@@ -25,7 +25,15 @@ def _hexadecimal(value: str | None, digits: int, what: str) -> str | None:
 def _distinct(names: list[str]) -> list[str]:
     if len({name for name in names if name and name == name.strip()}) < len(names):
         raise ValueError("names that all differ, none empty, none with spaces around it")
+    if any(name != name.encode(errors="ignore").decode() for name in names):
+        raise ValueError("names without surrogates (\\ud800 to \\udfff), which UTF-8 does not have")
     return names
+
+
+def _pinned(package: str) -> str:
+    if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", package):
+        raise ValueError("a package and its version, as name==version")
+    return package
 
 
 Commit = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 40, "a commit hash"))]
@@ -44,7 +52,7 @@ class DatasetParams(Section):
     label_column: str | Position = Field(description="the column of the labels: its name, or its position from 0")
     header: bool = Field(description="whether csv, tsv and txt files begin with the names of their columns")
     delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]')] | None = Field(
-        description="what parts the columns; null: by the file's ending, a comma in csv and a tab in tsv"
+        description="what separates the columns; null: by the file's ending, a comma in csv and a tab in tsv"
     )
     quoting: bool = Field(description="whether fields may stand in double quotes; false: a quote is just a character")
     labels: LabelNames | None = Field(
@@ -69,7 +77,7 @@ class ModelParams(Section):
     source: Literal["package", "hub", "path"] = Field(
         description="package: installed with pip; hub: from the Hugging Face hub; path: a folder"
     )
-    package: Annotated[str, Field(min_length=1)] = Field(description="package: its name")
+    package: Annotated[str, AfterValidator(_pinned)] = Field(description="package: its name and version, name==version")
     path: str = Field(description="path: a folder with config.json, safetensors weights and tokenizer files")
     weights_sha256: Sha256 | None = Field(
         description="the sha256 of the weights, checked wherever they come from; null (path and hub only): unchecked"
@@ -85,6 +93,9 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     from stages.dataset import build_splits
     from stages.rows import Layout, read_rows, split_files
 
+    if params.text_column == params.label_column:
+        column = f"column {params.text_column!r} for both the text and the label"
+        raise errors.InputError(f"params.yaml: dataset.text_column, dataset.label_column: {column}: name two columns")
     names = params.labels
     if params.source == "hub":
         found, hub_names = hub.dataset_rows(

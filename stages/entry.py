@@ -18,7 +18,10 @@ from packaging.version import Version
 from stages.errors import MAKE_ROOM, InputError, Stopped, no_room, reason
 
 REQUIREMENTS = Path("requirements.txt")
-ELSEWHERE = "a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS (by default ~/.cache/retune/checkpoints)"
+ELSEWHERE = (
+    "standard output, a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS "
+    "(by default ~/.cache/retune/checkpoints)"
+)
 
 
 def pins() -> list[Requirement]:

@@ -21,7 +21,6 @@ from transformers import (
 from stages import checkpoints, cpu, errors, machine, memory, metrics, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import check_fit, load_classifier, narrow
-from stages.errors import InputError
 from stages.interruption import FiniteLoss, Interruption
 from stages.log import LogLines
 
@@ -64,9 +63,7 @@ def fine_tune(
         trainer.train(resume_from_checkpoint=checkpoint)
         return trainer
 
-    batch = training_arguments(params, folder, len(rows)).per_device_train_batch_size
-    parts = begun[1]["parts"] if begun else 1
-    trainer = memory.fitting(attempt, batch, parts if batch % parts == 0 else 1)  # on more devices now, maybe
+    trainer = memory.fitting(attempt, params.batch_size, begun[1]["parts"] if begun else 1)
     trainer.model.save_pretrained(classifier)
     tokenizer.save_pretrained(classifier)
     stamp["machine"] = machine.description(bf16=trainer.args.bf16)
@@ -85,17 +82,11 @@ def speed_up(model: PreTrainedModel) -> None:
 
 
 def training_arguments(params: "TrainParams", output_dir: Path, rows: int, parts: int = 1) -> TrainingArguments:
-    """The Trainer's settings: those of params.yaml, and those that the machine decides.
-
-    A device takes its share of the global batch in ``parts``.
-
-    Raises:
-        InputError: the global batch does not divide among the devices.
-    """
+    """The Trainer's settings: those of params.yaml, and those that the machine decides; batches taken in ``parts``."""
     arguments = TrainingArguments(
         output_dir=str(output_dir),
         num_train_epochs=params.epochs,
-        per_device_train_batch_size=params.batch_size,
+        per_device_train_batch_size=params.batch_size // parts,
         per_device_eval_batch_size=max(1, 128 // parts),
         gradient_accumulation_steps=parts,
         learning_rate=params.learning_rate,
@@ -108,7 +99,6 @@ def training_arguments(params: "TrainParams", output_dir: Path, rows: int, parts
         use_cpu=machine.device().type == "cpu",
         bf16=machine.bf16_supported(),
         seed=params.seed,
-        data_seed=params.seed,
         train_sampling_strategy="group_by_length",
         remove_unused_columns=False,
         eval_strategy="epoch",
@@ -121,12 +111,10 @@ def training_arguments(params: "TrainParams", output_dir: Path, rows: int, parts
         logging_nan_inf_filter=False,
         disable_tqdm=not sys.stderr.isatty(),
         dataloader_pin_memory=machine.device().type == "cuda",
+        accelerator_config={"non_blocking": machine.device().type == "cuda"},  # else each copy waits for the device
         report_to="none",
     )
-    devices = max(1, arguments.n_gpu) * arguments.world_size
-    if params.batch_size % devices:
-        raise InputError(f"params.yaml: train.batch_size: {params.batch_size} does not divide among {devices} devices")
-    arguments.per_device_train_batch_size = params.batch_size // devices // parts
+    arguments._n_gpu = 1  # noqa: SLF001 - over more, DataParallel would multiply the loss of BERT and its like by them
     return arguments
 
 

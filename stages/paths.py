@@ -1,4 +1,4 @@
-"""Where the stages leave things for one another; the names stand here once."""
+"""Where the stages leave things for one another."""
 
 SPLITS = ("train", "validation", "test")
 JUDGED = ("validation", "test")  # the splits that nothing is trained on

@@ -32,7 +32,7 @@ def draw(
         names: label names, in the order of their numbers.
         folder: an existing folder.
     """
-    mpl.rcParams.update({"svg.hashsalt": "retune", "font.family": "DejaVu Sans", "text.parse_math": False})
+    mpl.rcParams.update({"font.family": "DejaVu Sans", "text.parse_math": False})
     predictions = probabilities.argmax(axis=1)
     _per_class(labels, predictions, names, folder)
     _confusion(labels, predictions, names, folder)
@@ -119,7 +119,8 @@ def _hidden_states(
 
 def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
+        # text in quotes: without them a carriage return would end a row
+        table = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         table.writerow(header)
         table.writerows(rows)
 

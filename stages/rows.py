@@ -59,8 +59,10 @@ def split_files(path: Path) -> dict[str, Path]:
     files: dict[str, Path] = {}
     for file in sorted(path.iterdir()):
         split = SPLIT_NAMES.get(file.name.split(".")[0].lower())
-        if split is None or not file.is_file() or file.suffix == ".dvc":
+        if split is None or file.suffix == ".dvc":
             continue
+        if not file.is_file():
+            raise InputError(f"{file}: named for the {split} split, but no file: put a file there, or rename it")
         _ending(file)
         if split in files:
             raise InputError(f"{path}: both {files[split].name} and {file.name} are {split}: leave one of them")
@@ -89,15 +91,16 @@ def read_rows(path: Path, layout: Layout) -> Iterator[Row]:
 
 
 def _ending(path: Path) -> str:
-    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
-    if ending not in ENDINGS or path.name.endswith(".parquet.gz"):
+    name = path.name.lower()
+    ending = Path(name.removesuffix(".gz")).suffix
+    if ending not in ENDINGS or name.endswith(".parquet.gz"):
         raise InputError(f"{path}: unknown ending: {', '.join(ENDINGS)} are read, all but parquet also with .gz")
     return ending
 
 
 def _text_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file with their line ends, without a byte order mark."""
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -110,7 +113,7 @@ def _text_lines(path: Path) -> Iterator[str]:
 
 def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Row]:
     if delimiter is None:
-        raise InputError(f"{path}: a .txt file does not say what parts its columns: set dataset.delimiter")
+        raise InputError(f"{path}: a .txt file does not say what separates its columns: set dataset.delimiter")
     csv.field_size_limit(sys.maxsize)
     reader = csv.reader(
         _text_lines(path),
@@ -132,12 +135,15 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
             start = reader.line_num + 1
     except csv.Error as error:
         reason = str(error).split(" - ")[0]  # what follows is for programmers
-        advice = "mend its quotes, or set dataset.quoting to false" if layout.quoting else "mend its line ends"
+        quotes = layout.quoting and "new-line" not in reason
+        advice = "mend its quotes, or set dataset.quoting to false" if quotes else "mend its line ends"
         raise InputError(f"{path}, the row that begins on line {start}: {reason}: {advice}") from None
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:
     if isinstance(column, int):
+        if header is not None and column >= len(header):
+            column_name(f"{path}, line 1", [name.strip() for name in header], column)
         return column
     if header is None:
         raise InputError(f"{path}: without a header, columns are positions from 0, not names like {column!r}")

@@ -29,7 +29,7 @@ def schema(columns: dict[str, Any], names: list[str], *labels: str, **metadata: 
 
 
 def writer(path: Path, to: pa.Schema) -> pq.ParquetWriter:
-    """A writer with every setting that shapes the bytes named here."""
+    """A writer with the settings that shape the bytes named, not left to the library."""
     return pq.ParquetWriter(path, to, compression="zstd", version="2.6", use_dictionary=True, write_statistics=True)
 
 
@@ -57,9 +57,9 @@ def read(path: str) -> pa.Table:
     return table
 
 
-def label_names(arrow: pa.Schema, column: str = "label") -> list[str]:
+def label_names(arrow: pa.Schema) -> list[str]:
     """The label names, in the order of their numbers."""
-    return list(Features.from_arrow_schema(arrow)[column].names)
+    return list(Features.from_arrow_schema(arrow)["label"].names)
 
 
 def metadata(arrow: pa.Schema) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class TrainParams(Section):
 
     epochs: Annotated[int, Field(ge=1, lt=2**31)] = Field(description="passes over the train split")
     batch_size: Annotated[int, Field(ge=1, lt=2**31)] = Field(
-        description="texts per optimizer step, over all devices together"
+        description="texts per optimizer step, whatever part of them the memory takes at once"
     )
     learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(description="AdamW's learning rate at its peak")
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(

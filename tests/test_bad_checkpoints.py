@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -124,18 +125,26 @@ def test_weights_with_another_sha256_are_refused(workspace: Workspace, fail: Fai
     assert error.endswith(f"model.weights_sha256 is {'0' * 64}: not the weights asked for")
 
 
+NUMPY = f"numpy=={version('numpy')}"
+
+
 @pytest.mark.parametrize(
     ("package", "sha256", "message"),
     [
         (
-            "no-such-checkpoint",
+            "no-such-checkpoint==1.0",
             "0" * 64,
             "model.package: no-such-checkpoint is not installed: run `make install`, or set model.source",
         ),
-        ("numpy", "0" * 64, "model.package: numpy holds 0 checkpoints with safetensors weights, one is expected"),
-        ("numpy", None, "params.yaml: model.weights_sha256: a package is trusted by its hash: set it"),
+        (NUMPY, "0" * 64, "model.package: numpy holds 0 checkpoints with safetensors weights, one is expected"),
+        (NUMPY, None, "params.yaml: model.weights_sha256: a package is trusted by its hash: set it"),
+        (
+            "numpy==1.0",
+            "0" * 64,
+            f"model.package: numpy {version('numpy')} is installed, not 1.0: run `make install`, or name the other",
+        ),
     ],
-    ids=["not installed", "no checkpoint", "no hash"],
+    ids=["not installed", "no checkpoint", "no hash", "another version"],
 )
 def test_a_package_without_a_checkpoint_or_hash_is_refused(
     workspace: Workspace, fail: Fail, package: str, sha256: str | None, message: str

@@ -70,7 +70,13 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         {"model__weights_sha256": "123"},
         "model.weights_sha256: should be a sha256 (64 lower-case hexadecimal digits), is '123'",
     ),
-    "package: ''": ({"model__package": ""}, "model.package: should have at least 1 character, is ''"),
+    "package: a name alone": (
+        {"model__package": "some-weights"},
+        "model.package: should be a package and its version, as name==version, is 'some-weights'",
+    ),
+    "labels: a surrogate": (
+        {"dataset__labels": ["\ud800", "a"]}, "dataset.labels: should be names without surrogates"
+    ),
 }  # fmt: skip
 MAINS = {"dataset": download.main, "model": download.main, "tokenize": tokenize.main, "train": train.main}
 

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from own_data import GOOD, Fail, Workspace, own_dataset
+from own_data import GOOD, Fail, Workspace, instead, own_dataset
 
 from stages import download, paths, tables
 
@@ -270,6 +270,18 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": GOOD.replace("\n", "\r")}, {"dataset__quoting": False},
         "own/train.csv, the row that begins on line 1: new-line character seen in unquoted field: mend its line ends",
     ),
+    "lines that end in CR, quotes allowed": (
+        {"train.csv": GOOD.replace("\n", "\r")}, {},
+        "own/train.csv, the row that begins on line 1: new-line character seen in unquoted field: mend its line ends",
+    ),
+    "no such position in csv": (
+        {"train.csv": GOOD}, {"dataset__label_column": 2},
+        f"own/train.csv, line 1: no column 2, there are: text, label: {COLUMNS}",
+    ),
+    "one column for both": (
+        {}, {"dataset__text_column": "label"},
+        "params.yaml: dataset.text_column, dataset.label_column: column 'label' for both the text and the label: name",
+    ),
     "no text column": (
         {"train.csv": "tweet,label\nx,a\n"}, {},
         f"own/train.csv, line 1: no column 'text', there are: tweet, label: {COLUMNS}",
@@ -300,7 +312,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "txt without delimiter": (
         {"train.txt": "x;a\n"}, {},
-        "own/train.txt: a .txt file does not say what parts its columns: set dataset.delimiter",
+        "own/train.txt: a .txt file does not say what separates its columns: set dataset.delimiter",
     ),
     "unknown ending": (
         {"train.xlsx": b"PK"}, {},
@@ -350,6 +362,12 @@ def test_a_folder_without_a_train_file_is_an_error(workspace: Workspace, fail: F
     folder = own_dataset(workspace, {})
     (folder / "own/train.csv").unlink()
     assert fail() == f"own: no train file: name it train with one of the endings {ENDINGS} (or .gz)"
+
+
+def test_a_split_that_is_no_file_is_an_error(workspace: Workspace, fail: Fail) -> None:
+    folder = own_dataset(workspace, {})
+    instead(folder / "own/test.csv", lambda path: path.mkdir())
+    assert fail() == "own/test.csv: named for the test split, but no file: put a file there, or rename it"
 
 
 def test_a_failure_leaves_earlier_outputs_as_they_were(workspace: Workspace, fail: Fail) -> None:

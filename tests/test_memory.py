@@ -10,7 +10,7 @@ import torch
 import transformers
 from trainings import BATCH, STEPS, Prepare, failing, train_until, trained
 
-from stages import fine_tuning, train
+from stages import train
 
 
 def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
@@ -73,26 +73,6 @@ def test_a_training_in_parts_goes_on_in_those_parts(prepared: Prepare, monkeypat
     sizes.clear()
     assert trained(folder) == expected
     assert set(sizes) == {BATCH // 2}
-
-
-def test_a_share_of_the_batch_that_does_not_divide_into_those_parts_begins_anew(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = prepared()
-    with monkeypatch.context() as patched:
-        limit_memory(patched, 1)
-        train_until(2, patched)
-    prepare = fine_tuning.training_arguments
-
-    def two_devices(*arguments: Any) -> transformers.TrainingArguments:
-        made = prepare(*arguments)
-        made.per_device_train_batch_size //= 2  # as where there are two now
-        return made
-
-    monkeypatch.setattr(fine_tuning, "training_arguments", two_devices)
-    train.main()
-    assert (folder / "models/classifier/model.safetensors").exists()
-    assert "going on" not in capsys.readouterr().out
 
 
 def test_one_text_that_fills_the_memory_is_an_error(

@@ -108,7 +108,7 @@ PARAMS = {
     "dataset.hub_name": ("someone/else", (D,), (D,)),
     "dataset.hub_config": (None, (D,), (D,)),
     "dataset.hub_revision": ("0" * 40, (D,), (D,)),
-    "model.package": ("another-package", (D,), (D,)),
+    "model.package": ("another-package==1.0", (D,), (D,)),
     "model.path": ("models/tiny2", (D,), (D,)),
     "model.hub_name": ("someone/else", (D,), (D,)),
     "model.hub_revision": ("0" * 40, (D,), (D,)),

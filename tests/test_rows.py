@@ -285,12 +285,12 @@ def test_a_column_may_serve_as_text_and_as_label_in_parquet(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", [*SPLIT_NAMES, "TRAIN", "Dev"])
-@pytest.mark.parametrize("ending", ["csv", "CSV", "jsonl.gz", "2024.parquet"])
+@pytest.mark.parametrize("ending", ["csv", "CSV", "jsonl.gz", "jsonl.GZ", "2024.parquet"])
 def test_files_are_found_by_the_names_of_splits(tmp_path: Path, name: str, ending: str) -> None:
     (tmp_path / "train.tsv").touch()
     for other in ("README.md", "labels.csv", ".gitignore", "trainer.csv"):
         (tmp_path / other).touch()
-    (tmp_path / "test").mkdir()
+    (tmp_path / "tests").mkdir()
     split = SPLIT_NAMES[name.lower()]
     if split == "train":
         (tmp_path / "train.tsv").unlink()
