@@ -46,7 +46,7 @@ PIPELINE = """
 import sys, time, pyarrow.parquet
 from transformers import pipeline
 texts = pyarrow.parquet.read_table("data/raw/validation.parquet")["text"].to_pylist()
-classify = pipeline("text-classification", "models/classifier", device="cpu")
+classify = pipeline("text-classification", "models/classifier")
 classify(texts[:64], batch_size=int(sys.argv[1]))
 start = time.perf_counter()
 classify(texts, batch_size=int(sys.argv[1]))
@@ -55,7 +55,7 @@ print(len(texts) / (time.perf_counter() - start))
 PREDICT = """
 import sys
 from transformers import pipeline
-classify = pipeline("text-classification", "models/classifier", device="cpu")
+classify = pipeline("text-classification", "models/classifier")
 for answer in classify([line.rstrip() for line in open(sys.argv[1], encoding="utf-8")], batch_size=int(sys.argv[2])):
     print(answer)
 """

@@ -234,6 +234,7 @@ def test_another_label_set_is_not_comparable(copy: Path, compared: Compare) -> N
     assert """"fear", "awe \\| 'wonder'"]` |""" in printed
 
 
+@pytest.mark.long
 def test_another_max_length_is_comparable(copy: Path, compared: Compare) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"tokenize__max_length": 24})
     run("dvc", "repro", cwd=copy)

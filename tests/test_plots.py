@@ -4,10 +4,12 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from stages import plots
 
 
+@pytest.mark.filterwarnings("ignore:Glyph 13")
 def test_a_label_with_a_carriage_return_is_one_row(tmp_path: Path) -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(20) % 2

@@ -16,7 +16,6 @@ from typing import Any
 from stages import entry, errors, paths
 from stages.params import load
 from stages.tokenize import TokenizeParams, tokenize_texts
-from tools import verify
 
 TEXTS = 4096  # at a time: enough to batch them by length, few enough to keep memory flat
 
@@ -51,9 +50,6 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
         InputError: params.yaml cuts texts elsewhere than where the classifier was trained.
     """
     limit = load("tokenize", TokenizeParams).max_length
-    if Path("dvc.lock").exists():
-        for problem in verify.not_run("tokenize"):
-            raise errors.InputError(problem)
 
     import pyarrow as pa
     from scipy.special import softmax
@@ -62,7 +58,10 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
     from stages import inference, machine
     from stages.batching import PadToLongest, TokenizedRows
     from stages.classifier import check_fit, narrow
+    from tools import verify
 
+    for problem in verify.not_run("tokenize") if Path("dvc.lock").exists() else ():
+        raise errors.InputError(problem)
     with errors.reading(paths.CLASSIFIER):
         tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
         model = AutoModelForSequenceClassification.from_pretrained(
