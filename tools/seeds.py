@@ -2,8 +2,9 @@
 
 Run: python -m tools.seeds N
 
-Each seed from 1 to N is a DVC experiment named COMMIT-seedK, run in a folder of its own. Seeds that ran before are not
-run again. `python -m tools.compare` takes the experiments, joined by commas, as one side.
+Each seed from 1 to N is a DVC experiment named COMMIT-seedK, put into DVC's queue first, so that later edits stay out,
+and run in a folder of its own; whatever else waits in that queue runs as well. Seeds that ran before are not run again.
+`python -m tools.compare` takes the experiments, joined by commas, as one side.
 """
 
 import argparse
@@ -37,7 +38,10 @@ def experiments(seeds: int) -> list[str]:
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
     for seed, name in enumerate(names, 1):
         if name not in _known(commit):
-            _dvc("exp", "run", "--temp", "--name", name, "--set-param", f"train.seed={seed}", *copied)
+            _dvc("exp", "run", "--quiet", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
+    _dvc("exp", "run", "--run-all", "--jobs", "1")
+    if missing := [name for name in names if name not in _known(commit)]:
+        raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`")
     return names
 
 
