@@ -42,9 +42,7 @@ def test_no_seed_at_all_is_refused(pipeline: Path) -> None:
 
 
 def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp_path: Path) -> None:
-    rows = shutil.copytree(
-        copy / yaml.safe_load((copy / "params.yaml").read_text())["dataset"]["path"], tmp_path / "own"
-    )
+    rows = shutil.copytree(copy / dataset_path(copy), tmp_path / "own")
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(rows)})
     run("dvc", "repro", "download", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "rows outside of the clone", cwd=copy)

@@ -30,7 +30,7 @@ def experiments(seeds: int) -> list[str]:
     if _git("status", "--porcelain", "--untracked-files=no"):
         raise errors.InputError("there are uncommitted changes: commit them, since the experiments are named by commit")
     own = _own()
-    for why in gate.reasons():
+    for why in gate.reasons() if own else ():
         if why.endswith(tuple(f": {path}: modified" for path in own)):
             raise errors.InputError(f"dvc.lock has other data ({why}): run `dvc repro` and commit it")
     commit = _git("rev-parse", "--short", "HEAD")
@@ -66,9 +66,9 @@ def _own() -> list[str]:
     Raises:
         InputError: they lie outside of the clone, by a path that from another folder leads elsewhere.
     """
-    found = []
+    found, values = [], documents.parse(PARAMS.read_text(encoding="utf-8"))
     for name in ("dataset", "model"):
-        path = documents.parse(PARAMS.read_text(encoding="utf-8"))[name]["path"]
+        path = values[name]["path"]
         inside = Path(path).resolve().is_relative_to(Path.cwd())
         if not inside and not Path(path).is_absolute():
             raise errors.InputError(f"{PARAMS}: {name}.path: {path} lies outside the clone: make it absolute")
