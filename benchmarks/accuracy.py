@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from transformers import AutoTokenizer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from stages import documents, fine_tuning, params, paths, tables
@@ -72,8 +73,8 @@ def train(
     rows, validation = TokenizedRows(table), TokenizedRows(tables.read(paths.tokenized("validation")))
     set_seed(settings.seed)
     model = load_classifier(tables.label_names(table.schema))
-    fine_tuning.speed_up(model)
     tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER)
+    fine_tuning.speed_up(model, np.concatenate((rows.ids, validation.ids)), tokenizer.pad_token_id)
     record = Record(target)
     with tempfile.TemporaryDirectory() as folder:
         arguments = fine_tuning.training_arguments(settings, Path(folder), len(rows))

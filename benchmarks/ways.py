@@ -124,7 +124,7 @@ def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int
         arguments.eval_strategy = arguments.save_strategy = "no"
         arguments.load_best_model_at_end = False
         arguments.max_steps = steps
-        fine_tuning.speed_up(model)
+        fine_tuning.speed_up(model, rows.ids, tokenizer.pad_token_id)
         trainer = fine_tuning.build_trainer(given, arguments, model, tokenizer, rows, rows)
         checkpoints.follow(trainer, {}, None)
         trainer.add_callback(Interruption())
@@ -135,6 +135,7 @@ def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int
 def bare(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
     """(d) A bare loop with every improvement that ours has."""
     counted = Counted(PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side), model, steps)
+    fine_tuning.speed_up(model, rows.ids, tokenizer.pad_token_id)
     return loop(model, counted, batches(rows, LengthGroupedSampler(BATCH, lengths=rows.lengths.tolist())), steps, model)
 
 
@@ -143,6 +144,7 @@ def packed(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: i
     if model.config.model_type != "bert":
         raise SystemExit("packing is for BERT only")
     counted = Counted(packing.Pack(tokenizer.pad_token_id), model, steps)
+    fine_tuning.speed_up(model, rows.ids, tokenizer.pad_token_id)
     order = torch.randperm(len(rows)).tolist()
     return loop(model, counted, batches(rows, order), steps, functools.partial(packing.forward, model))
 
@@ -164,7 +166,6 @@ def loop(
 ) -> Report:
     """Forward, backward, clip, step."""
     device = machine.device()
-    fine_tuning.speed_up(model)
     model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-5, weight_decay=0.01, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, steps)

@@ -72,7 +72,7 @@ def _lines(described: dict[str, Any]) -> dict[str, str]:
 
 
 def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
-    """Hold what was found against the params.
+    """Compare what was found with the limits in params.yaml.
 
     Raises:
         InputError: there are more leaked or conflicting rows than the params allow.

@@ -98,7 +98,7 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
     with errors.reading(paths.TOKENIZER):
         tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
     model = classifier.load_classifier(names)
-    classifier.check_fit(model, tokenizer, rows["train"])
+    classifier.check_fit(model, tokenizer, *rows.values())
     body = model.base_model.to(machine.device())
     collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
 
@@ -110,7 +110,7 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
         split: inference.infer(body, rows[split], collate, f"hidden states of {split}", read) for split in paths.SPLITS
     }
     if not all(np.isfinite(states).all() for states in both.values()):
-        raise errors.InputError(f"{paths.PRETRAINED}: its hidden states are no numbers: choose another checkpoint")
+        raise errors.InputError(f"{paths.PRETRAINED}: its hidden states hold NaN or inf: choose another checkpoint")
     width = both["train"].shape[1] // 2
     features: dict[str, dict[str, Any]] = {}
     for name, part in (("first_token", slice(width)), ("mean_over_tokens", slice(width, None))):

@@ -24,6 +24,7 @@ TOKENIZER = (
     "merges.txt",
     "*.model",
 )
+FILES = (CONFIG, *WEIGHTS, *TOKENIZER)
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
 
 
@@ -58,13 +59,9 @@ def package_files(package: str) -> Path:
         )
     folder = folders.pop()
     for file in files:
-        if file.parent == folder and file.hash is not None and _wanted(file.name):
-            digest = (
-                base64.urlsafe_b64encode(bytes.fromhex(provenance.sha256(Path(str(file.locate())))))
-                .rstrip(b"=")
-                .decode()
-            )
-            if digest != file.hash.value:
+        if file.parent == folder and file.hash is not None and any(file.match(pattern) for pattern in FILES):
+            recorded = base64.urlsafe_b64decode(f"{file.hash.value}=").hex()
+            if provenance.sha256(Path(str(file.locate()))) != recorded:
                 raise InputError(f"model.package: {file} differs from what {package} records: install it again")
     return Path(str(metadata.distribution(package).locate_file(folder)))
 
@@ -137,7 +134,3 @@ def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
             raise InputError(
                 f"{source / name}: sha256 is {digest}, model.weights_sha256 is {sha256}: not the weights asked for"
             )
-
-
-def _wanted(name: str) -> bool:
-    return any(Path(name).match(pattern) for pattern in (CONFIG, *WEIGHTS, *TOKENIZER))

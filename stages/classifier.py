@@ -1,4 +1,4 @@
-"""The pretrained checkpoint as a classifier: loaded whole, and held against the tokens it is to read."""
+"""The pretrained checkpoint as a classifier: loaded whole, and checked against the tokens it is to read."""
 
 from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -64,8 +64,8 @@ def narrow(model: PreTrainedModel) -> None:
         mix.register_forward_pre_hook(lambda _, states: tuple(state[:, :1] for state in states))
 
 
-def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TokenizedRows) -> None:
-    """Hold the tokenizer and the tokens against the model.
+def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *splits: TokenizedRows) -> None:
+    """Check that the model can read what the tokenizer gives.
 
     Raises:
         InputError: there is no padding token, a token id outside the vocabulary, or a text longer than the positions.
@@ -73,7 +73,7 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: 
     if tokenizer.pad_token_id is None:
         raise InputError(f"{paths.TOKENIZER}: no padding token: choose a checkpoint that has one")
     size = model.get_input_embeddings().weight.shape[0]
-    if (largest := max(int(rows.ids.max(initial=0)), tokenizer.pad_token_id)) >= size:
+    if (largest := max(tokenizer.pad_token_id, *(int(rows.ids.max(initial=0)) for rows in splits))) >= size:
         raise InputError(
             f"{paths.TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: "
             "they do not belong together"
@@ -82,7 +82,7 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: 
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     if (reserved := getattr(table, "padding_idx", None)) is not None:  # RoBERTa's kind counts on from it
         positions -= reserved + 1
-    if 0 < positions < (longest := int(rows.lengths.max())):
+    if 0 < positions < (longest := max(int(rows.lengths.max()) for rows in splits)):
         raise InputError(
             f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions"
         )

@@ -1,11 +1,14 @@
 """The curves of a training run, as tables that DVC plots."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
-TRAINING = ("step", "epoch", "loss", "learning_rate")
-VALIDATION = ("epoch", "loss", "accuracy", "f1", "f1_macro")
+import pandas as pd
+
+from stages import tables
+
+TRAINING = ["step", "epoch", "loss", "learning_rate"]
+VALIDATION = ["epoch", "loss", "accuracy", "f1", "f1_macro"]
 
 
 def write(history: list[dict[str, Any]], training: Path, validation: Path) -> None:
@@ -14,11 +17,5 @@ def write(history: list[dict[str, Any]], training: Path, validation: Path) -> No
     epochs = [
         {key.removeprefix("eval_"): value for key, value in entry.items()} for entry in history if "eval_loss" in entry
     ]
-    for path, columns, entries in ((training, TRAINING, steps), (validation, VALIDATION, epochs)):
-        with path.open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-            table.writeheader()
-            table.writerows(
-                {key: round(entry[key], 8) if isinstance(entry[key], float) else entry[key] for key in columns}
-                for entry in entries
-            )
+    tables.write_csv(training, pd.DataFrame(steps, columns=TRAINING).round(8))
+    tables.write_csv(validation, pd.DataFrame(epochs, columns=VALIDATION).round(8))

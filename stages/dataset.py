@@ -39,7 +39,7 @@ def build_splits(
     """
     rows = {split: list(split_rows) for split, split_rows in found.items()}
     if names is None:
-        names = _sorted({label for row in rows["train"] if (label := _label(row.label))})
+        names = _sorted({str(_label(row.label)) for row in rows["train"] if not _problem(row)})
     number = {name: position for position, name in enumerate(names)}
     if not any(map(_is_integer, names)):
         number |= {str(position): position for position in range(len(names))}
@@ -54,19 +54,8 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
     split = Split()
     for row in rows:
         label = _label(row.label)
-        if row.problem:
-            problem = row.problem
-        elif row.text is None or (isinstance(row.text, str) and not row.text.strip()):
-            problem = "no text"
-        elif not _is_text(row.text):
-            problem = "a text that is not a string of Unicode"
-        elif not label:
-            problem = (
-                "no label" if label is not None or row.label is None else "a label that is not a name or an integer"
-            )
-        elif label not in number:
-            problem = "an unknown label"
-        else:
+        problem = _problem(row) or ("" if label in number else "an unknown label")
+        if label and not problem:
             split.texts.append(row.text)
             split.labels.append(number[label])
             continue
@@ -87,6 +76,19 @@ def _check(name: str, split: Split, names: Sequence[str]) -> None:
         raise InputError(
             f"the {name} split has a single class, {label[:50]!r}{left_out}: at least two are needed to tell them apart"
         )
+
+
+def _problem(row: Row) -> str:
+    """What is wrong with a row, whatever the known labels are."""
+    if row.problem:
+        return row.problem
+    if row.text is None or (isinstance(row.text, str) and not row.text.strip()):
+        return "no text"
+    if not _is_text(row.text):
+        return "a text that is not a string of Unicode"
+    if label := _label(row.label):
+        return ""
+    return "no label" if label is not None or row.label is None else "a label that is not a name or an integer"
 
 
 def _label(value: object) -> str | None:

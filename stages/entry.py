@@ -104,6 +104,8 @@ def _prepare(*, offline: bool) -> None:
         del os.environ[name]  # they would change what is computed, and stand in no params
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # whatever a library asks of torch.load, nothing pickled is run
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
+    for name in ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE"):
+        os.environ.pop(name, None)  # NVIDIA's images set the first: float32 would be TF32
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what it warns of is checked or meant
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     if not sys.stderr.isatty():

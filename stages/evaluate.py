@@ -37,8 +37,10 @@ def predict_split(
 
     from stages import inference, tables
     from stages.batching import PadToLongest, TokenizedRows
+    from stages.classifier import check_fit
 
     rows = TokenizedRows(tables.read(paths.tokenized(split)))
+    check_fit(model, tokenizer, rows)
     collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
 
     def read(output: Any, mask: torch.Tensor) -> torch.Tensor:

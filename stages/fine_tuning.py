@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
@@ -21,6 +22,7 @@ from transformers import (
 from stages import checkpoints, cpu, errors, machine, memory, metrics, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import check_fit, load_classifier, narrow
+from stages.embeddings import trim
 from stages.interruption import FiniteLoss, Interruption
 from stages.log import LogLines
 
@@ -47,16 +49,16 @@ def fine_tune(
     train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
     with errors.reading(paths.TOKENIZER):
         tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
-    rows = TokenizedRows(train)
+    rows, held_out = TokenizedRows(train), TokenizedRows(validation)
     begun = checkpoints.newest(folder)
 
     def attempt(parts: int) -> Trainer:
         set_seed(params.seed)
         model = load_classifier(tables.label_names(train.schema))
-        speed_up(model)
-        check_fit(model, tokenizer, rows)
+        check_fit(model, tokenizer, rows, held_out)
+        speed_up(model, np.concatenate((rows.ids, held_out.ids)), tokenizer.pad_token_id)
         arguments = training_arguments(params, folder, len(rows), parts)
-        trainer = build_trainer(params, arguments, model, tokenizer, rows, TokenizedRows(validation))
+        trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
         checkpoint = checkpoints.follow(trainer, machine.description(bf16=arguments.bf16), begun)
         trainer.add_callback(interruption)
         trainer.add_callback(FiniteLoss(trainer))
@@ -72,9 +74,10 @@ def fine_tune(
     return list(trainer.state.log_history)
 
 
-def speed_up(model: PreTrainedModel) -> None:
-    """Have ``model``'s training computed as fast as the device can; what is computed stays the same."""
+def speed_up(model: PreTrainedModel, ids: npt.NDArray[np.integer[Any]], pad_token_id: int) -> None:
+    """Have ``model``'s training on the tokens ``ids`` computed as fast as the device can, and to the same result."""
     narrow(model)
+    trim(model, ids, pad_token_id)
     if machine.device().type == "cpu":
         cpu.keep_heap()
         cpu.draw_masks_fast()

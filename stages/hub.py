@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stages import paths
 from stages.errors import InputError, chain, no_room, reason
 from stages.outputs import scratch
 from stages.rows import SPLIT_NAMES, Row, column_name
@@ -87,14 +88,19 @@ def dataset_rows(
     columns = [column_name(f"data set {name}", known, column) for column in (text_column, label_column)]
     feature = next(iter(loaded.values())).features[columns[1]]
     names = list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
-    splits = {SPLIT_NAMES[split]: rows for split, rows in loaded.items() if split in SPLIT_NAMES}
+    splits: dict[str, datasets.Dataset] = {}
+    for found, rows in loaded.items():
+        if (split := SPLIT_NAMES.get(found)) and splits.setdefault(split, rows) is not rows:
+            raise InputError(
+                f"data set {name}: a second {split} split, {found}: save one as a file (dataset.source: files)"
+            )
     if "train" not in splits:
         raise InputError(
             f"data set {name}: no train split, there are: {', '.join(loaded)}: choose another dataset.hub_config"
         )
     return {
         split: _rows(f"{name}, {split}", splits[split], columns, names)
-        for split in sorted(splits, key="train validation test".index)
+        for split in sorted(splits, key=paths.SPLITS.index)
     }, names
 
 

@@ -60,7 +60,7 @@ def mean_over_tokens(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 
 
 def batches(lengths: npt.NDArray[np.int64], tokens: int = TOKENS) -> list[npt.NDArray[np.int64]]:
-    """Part the rows into batches of similar length that padded hold at most ``tokens`` each, the longest first."""
+    """Split the rows into batches of similar length that padded hold at most ``tokens`` each, the longest first."""
     order = np.argsort(-lengths, kind="stable")
     parts, start = [], 0
     while start < len(order):

@@ -1,4 +1,4 @@
-"""What ends a training early: a signal (a checkpoint, and `dvc repro` goes on from there), and a loss gone astray."""
+"""What ends a training early: a signal (a checkpoint, and `dvc repro` goes on from there), and a diverging loss."""
 # ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
 
 import shutil
@@ -107,7 +107,7 @@ class Interruption(TrainerCallback):
 
 
 class FiniteLoss(TrainerCallback):
-    """Ends training when the loss of ``trainer`` is infinite or no number.
+    """Ends training when the loss of ``trainer`` is infinite or NaN.
 
     A CPU looks after each step. A GPU is not made to wait for that, and looks before each line of the log, evaluation
     and checkpoint. The last of the callbacks: it is to know what the others asked for.
@@ -133,7 +133,7 @@ class FiniteLoss(TrainerCallback):
         """Look at the loss summed up since the last line of the log.
 
         Raises:
-            InputError: it is infinite or no number.
+            InputError: it is infinite or NaN.
         """
         if args.device.type == "cpu" or control.should_log or control.should_save or ends_epoch(state):
             self._check("training", self.trainer._tr_loss.item(), args, state)  # noqa: SLF001
@@ -150,7 +150,7 @@ class FiniteLoss(TrainerCallback):
         """Look at the validation loss, which shows what the last step did to the weights.
 
         Raises:
-            InputError: it is infinite or no number.
+            InputError: it is infinite or NaN.
         """
         self._check("validation", metrics["eval_loss"], args, state)
 

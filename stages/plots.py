@@ -1,16 +1,17 @@
 """What the test split looks like under the classifier: tables for DVC's plots, and the same as pictures."""
 
-import csv
-from collections.abc import Iterable
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 from sklearn.decomposition import PCA
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from stages import tables
 
 BINS = 10  # of equal width, for the calibration curve
 WRITTEN = 40  # labels at most, for the confusion matrix to have figures in its cells
@@ -32,6 +33,7 @@ def draw(
         names: label names, in the order of their numbers.
         folder: an existing folder.
     """
+    mpl.rcdefaults()  # whatever a matplotlibrc of the user says
     mpl.rcParams.update({"font.family": "DejaVu Sans", "text.parse_math": False})
     predictions = probabilities.argmax(axis=1)
     _per_class(labels, predictions, names, folder)
@@ -44,16 +46,17 @@ def _per_class(
     labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], names: list[str], folder: Path
 ) -> None:
     known = list(range(len(names)))
-    columns = precision_recall_fscore_support(labels, predictions, labels=known, zero_division=0)
-    rows = zip(names, *(np.round(column, 4).tolist() for column in columns), strict=True)
-    _write_csv(folder / "per_class.csv", ("label", "precision", "recall", "f1", "support"), rows)
+    scores = precision_recall_fscore_support(labels, predictions, labels=known, zero_division=0)
+    columns = dict(zip(("precision", "recall", "f1", "support"), scores, strict=True))
+    tables.write_csv(folder / "per_class.csv", pd.DataFrame({"label": names} | columns).round(4))
 
 
 def _confusion(
     labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], names: list[str], folder: Path
 ) -> None:
-    pairs = ((names[label], names[prediction]) for label, prediction in zip(labels, predictions, strict=True))
-    _write_csv(folder / "confusion_matrix.csv", ("label", "prediction"), pairs)
+    named = np.array(names, dtype=object)
+    pairs = pd.DataFrame({"label": named[labels], "prediction": named[predictions]})
+    tables.write_csv(folder / "confusion_matrix.csv", pairs)
 
     shares = confusion_matrix(labels, predictions, labels=list(range(len(names))), normalize="true")
     size = max(4.0, 0.55 * len(names) + 2.0) if len(names) <= WRITTEN else 14.0
@@ -81,8 +84,8 @@ def _confusion(
 
 def _calibration(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[np.float32], folder: Path) -> None:
     accuracy, mean = calibration_curve(correct, confidence, n_bins=BINS, strategy="uniform")
-    rows = zip(np.round(mean, 4).tolist(), np.round(accuracy, 4).tolist(), strict=True)
-    _write_csv(folder / "calibration.csv", ("confidence", "accuracy"), rows)
+    curve = pd.DataFrame({"confidence": mean, "accuracy": accuracy}).round(4)
+    tables.write_csv(folder / "calibration.csv", curve)
 
     figure = Figure(figsize=(5, 5), dpi=120, layout="constrained")
     axes, below = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
@@ -115,14 +118,6 @@ def _hidden_states(
     if len(names) <= WRITTEN:
         axes.legend(clouds, names, fontsize=8, markerscale=2)
     _save(figure, folder / "hidden_states.png")
-
-
-def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        # text in quotes: without them a carriage return would end a row
-        table = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        table.writerow(header)
-        table.writerows(rows)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -195,7 +195,7 @@ def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
         names = file.schema_arrow.names
         columns = [column_name(str(path), names, column) for column in (layout.text_column, layout.label_column)]
         number = 0
-        for batch in file.iter_batches(columns=list(dict.fromkeys(columns))):
+        for batch in file.iter_batches(columns=columns):
             for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
                 number += 1
                 yield Row(f"{path}, row {number}", text, label)

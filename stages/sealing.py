@@ -89,7 +89,7 @@ def _seconds() -> float:
     with suppress(ValueError):
         if (seconds := float(named)) >= 0:
             return seconds
-    raise InputError(f"RETUNE_CHECKPOINT_SECONDS: {named} is no number of seconds: set another")
+    raise InputError(f"RETUNE_CHECKPOINT_SECONDS: {named} is not a number of seconds: set another")
 
 
 def _random_state() -> str:

@@ -29,7 +29,7 @@ class TokenizeParams(Section):
 
 
 def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
-    """Load the checkpoint's tokenizer and hold ``max_length`` against what it allows."""
+    """Load the checkpoint's tokenizer, and check that it allows ``max_length`` tokens."""
     from transformers import AutoTokenizer
 
     errors.require(paths.TOKENIZER)

@@ -26,7 +26,7 @@ class TrainParams(Section):
         description="the share of the steps over which the learning rate rises linearly; then it falls linearly to 0"
     )
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="AdamW's decoupled weight decay, on all weights but biases and layer norms"
+        description="AdamW's decoupled weight decay, but for biases, layer norms and embeddings of tokens in no text"
     )
     max_grad_norm: Annotated[float, Field(gt=0)] = Field(description="gradients are clipped to this norm")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from transformers import (
     T5ForSequenceClassification,
 )
 
-from stages import download, errors, tokenize, train
+from stages import baselines, download, errors, tokenize, train
 from stages.batching import TokenizedRows
 from stages.classifier import check_fit
 
@@ -186,15 +187,16 @@ def test_max_length_over_the_tokenizer_s_limit_is_refused(workspace: Workspace, 
     )
 
 
+@pytest.mark.parametrize(("split", "stage"), [("train", train), ("validation", train), ("test", baselines)])
 def test_texts_over_the_model_s_positions_are_refused(
-    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path, split: str, stage: ModuleType
 ) -> None:
     checkpoint = own_checkpoint(workspace, tiny_random_checkpoint, tokenize__max_length=512)
     edit_json(checkpoint / "tokenizer_config.json", model_max_length=10**30)
-    (checkpoint.parent / "own/train.csv").write_text(GOOD + f"{'word ' * 300},a\n", encoding="utf-8")
+    (checkpoint.parent / f"own/{split}.csv").write_text(GOOD + f"{'word ' * 300},a\n", encoding="utf-8")
     download.main()
     tokenize.main()
-    assert fail(train.main) == (
+    assert fail(stage.main) == (
         "params.yaml: tokenize.max_length: texts of 512 tokens, but the model has 256 positions"
     )
 

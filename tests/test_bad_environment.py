@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import run
+from conftest import TREE, run
 from own_data import Fail, Workspace, instead, link_to_nowhere, own_dataset
 from test_bytes import digests
 
@@ -117,7 +117,7 @@ def test_an_interval_of_checkpoints_that_is_no_number_is_named(
     tokenize.main()
     for seconds in ("5m", "nan", "-1"):
         monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", seconds)
-        assert fail(train.main) == f"RETUNE_CHECKPOINT_SECONDS: {seconds} is no number of seconds: set another"
+        assert fail(train.main) == f"RETUNE_CHECKPOINT_SECONDS: {seconds} is not a number of seconds: set another"
 
 
 def no_home() -> Path:
@@ -183,7 +183,7 @@ PATHS = ("", "own\0", "n" * 300, "own/" * 2000, "/dev/null", "own\nown", "~/own"
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("key", ["dataset__path", "model__path"])
-def test_a_path_that_is_none_is_an_error_in_a_line(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
+def test_a_path_that_is_none_is_an_error_and_no_traceback(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
     own_dataset(workspace, {}, **{key: path})
     fail()
 
@@ -210,6 +210,20 @@ def test_settings_of_accelerate_change_nothing(pipeline: Path, copy: Path) -> No
     odd = {"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "3"}
     run("python", "-m", "stages.train", cwd=copy, env=odd)
     assert digests(copy, "train") == digests(pipeline, "train")
+
+
+def test_float32_is_not_made_less_by_the_environment() -> None:
+    program = """
+from stages import entry
+
+def main():
+    import torch
+    print(torch.backends.cuda.matmul.allow_tf32)
+
+entry.run(main)
+"""
+    done = run("python", "-c", program, cwd=TREE, env={"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"})
+    assert done.stdout == "False\n"
 
 
 def test_a_closed_stderr_stops_no_stage(copy: Path) -> None:

@@ -391,6 +391,13 @@ def test_bad_rows_that_are_skipped_are_counted(workspace: Workspace, capsys: pyt
     assert tables.read("data/raw/test.parquet")["text"].to_pylist() == ["x", "z"]
 
 
+def test_a_row_that_is_skipped_gives_no_label_its_name(workspace: Workspace) -> None:
+    rows = GOOD + "well, i am mad,anger\n,fear\n"
+    own_dataset(workspace, {"train.csv": rows}, dataset__on_bad_rows="skip", dataset__labels=None)
+    download.main()
+    assert tables.label_names(tables.read("data/raw/train.parquet").schema) == ["a", "b"]
+
+
 def test_bad_rows_skipped_before_carving_count_as_train_s(workspace: Workspace) -> None:
     rows = GOOD + "y,\n"
     own_dataset(workspace, {"all.csv": rows}, dataset__path="own/all.csv", dataset__on_bad_rows="skip")

@@ -14,8 +14,9 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from benchmarks import packing
-from stages import classifier, cpu, fine_tuning, machine
+from stages import classifier, cpu, embeddings, fine_tuning, machine
 from stages.batching import PadToLongest
+from stages.embeddings import TrimmedEmbedding
 
 PAD = 0
 ROWS = make_rows([3, 40, 7, 90, 12, 1, 64, 5])
@@ -102,6 +103,40 @@ def test_other_architectures_are_computed_as_they_are(config: dict[str, Any]) ->
     assert not any(module._forward_pre_hooks for module in model.modules())  # noqa: SLF001
 
 
+@pytest.mark.parametrize("architecture", [*classifier.LAST_MIX, "albert", "deberta-v2", "mpnet", "modernbert", "gpt2"])
+def test_training_only_the_embeddings_of_tokens_in_use_changes_no_weight(architecture: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
+    whole = AutoModelForSequenceClassification.from_config(config).eval()
+    trimmed = copy.deepcopy(whole)
+    embeddings.trim(trimmed, ROWS.ids, PAD)
+    assert len(trimmed.get_input_embeddings().weight) < len(whole.get_input_embeddings().weight) == 1000
+    for model in (whole, trimmed):
+        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.0)
+        for texts in (TEXTS[:4], TEXTS[4:]):
+            optimizer.zero_grad()
+            model(**PadToLongest(PAD)(texts)).loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+    trimmed.save_pretrained(tmp_path)
+    saved = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    torch.testing.assert_close(saved.state_dict(), whole.state_dict(), rtol=1e-4, atol=1e-6)
+
+
+def test_a_trimmed_embedding_takes_back_what_it_saved(model: PreTrainedModel) -> None:
+    trimmed = copy.deepcopy(model)
+    embeddings.trim(trimmed, ROWS.ids, PAD)
+    torch.nn.init.zeros_(trimmed.get_input_embeddings().weight)
+    assert not trimmed.load_state_dict(model.state_dict()).missing_keys
+    torch.testing.assert_close(trimmed.state_dict(), model.state_dict(), rtol=0, atol=0)
+
+
+def test_a_trimmed_embedding_refuses_a_token_it_was_not_made_for() -> None:
+    trimmed = embeddings.TrimmedEmbedding(torch.nn.Embedding(10, 4), np.array([2, 5]))
+    with pytest.raises(IndexError):
+        trimmed(torch.tensor([[2, 3]]))
+
+
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=30), st.integers(1, 80))
 def test_a_pack_holds_every_text_once(lengths: list[int], length: int) -> None:
     rows = make_rows(lengths)
@@ -117,7 +152,8 @@ def test_a_pack_holds_every_text_once(lengths: list[int], length: int) -> None:
 def test_training_on_a_cpu_takes_what_makes_it_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "device", lambda: torch.device("cpu"))
     model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model("bert", vocab_size=1000, **SIZES))
-    fine_tuning.speed_up(model)
+    fine_tuning.speed_up(model, ROWS.ids, PAD)
+    assert isinstance(model.get_input_embeddings(), TrimmedEmbedding)
     assert model.config._attn_implementation == "eager"  # noqa: SLF001
     assert any(module._forward_pre_hooks for module in model.modules())  # noqa: SLF001
     torch.manual_seed(0)

@@ -31,6 +31,11 @@ configs:
 - config_name: unsplit
   data_files:
   - {split: train, path: unsplit/train-*}
+- config_name: twice
+  data_files:
+  - {split: train, path: split/train-*}
+  - {split: validation, path: split/validation-*}
+  - {split: dev, path: split/test-*}
 dataset_info:
 - config_name: split
   features:
@@ -38,6 +43,10 @@ dataset_info:
   - name: label
     dtype: {class_label: {names: {'0': sadness, '1': joy, '2': anger}}}
 - config_name: unsplit
+  features:
+  - {name: text, dtype: string}
+  - {name: label, dtype: int64}
+- config_name: twice
   features:
   - {name: text, dtype: string}
   - {name: label, dtype: int64}
@@ -283,6 +292,11 @@ def test_the_configurations_are_listed_where_none_of_them_is_chosen(
 ) -> None:
     error = error_of(tmp_path, hub, "dataset", "hub_config", config)
     assert error.endswith("its configurations are 'split', 'unsplit': set dataset.hub_config to one of them\n")
+
+
+def test_two_splits_for_one_are_refused(hub: HubServer, tmp_path: Path) -> None:
+    said = error_of(tmp_path, hub, "dataset", "hub_config", "twice")
+    assert said.startswith("error: data set tiny/emotions: a second validation split, dev: save one as a file")
 
 
 def test_a_broken_file_of_a_data_set_is_told(hub: HubServer, tmp_path: Path) -> None:

@@ -50,6 +50,17 @@ def test_a_model_that_is_not_better_is_a_finding_on_each_split_where_it_is_not()
     ]
 
 
+def test_each_split_has_a_best_baseline_of_its_own() -> None:
+    write(tfidf=0.6, mean=0.5)
+    path = Path("metrics/baselines.json")
+    baselines = json.loads(path.read_text(encoding="utf-8"))
+    baselines["mean_over_tokens"]["test"]["f1"] = 0.85
+    path.write_text(json.dumps(baselines), encoding="utf-8")
+    assert ladder.findings(ladder.rungs()) == [
+        "the fine-tuned model does not beat frozen, mean of tokens on test: F1 0.7900 against 0.8500"
+    ]
+
+
 def test_without_a_run_it_says_what_to_do() -> None:
     with pytest.raises(InputError, match=r"metrics/baselines\.json does not exist: run `dvc repro`"):
         ladder.rungs()
@@ -60,7 +71,7 @@ def test_without_a_run_it_says_what_to_do() -> None:
     [
         ("<<<<<<< HEAD", r"metrics/baselines\.json: cannot be read \(JSONDecodeError"),
         ("{}", r"metrics/baselines\.json: it has no baselines"),
-        ('{"tfidf": {}}', r"metrics/baselines\.json, metrics/metrics\.json: 'validation' is amiss"),
+        ('{"tfidf": {}}', r"metrics/baselines\.json, metrics/metrics\.json: 'validation' is missing or wrong"),
     ],
     ids=["conflict", "none", "other figures"],
 )

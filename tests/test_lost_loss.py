@@ -1,4 +1,4 @@
-"""A training whose loss is no number ends, and leaves nothing behind."""
+"""A training whose loss is NaN ends, and leaves nothing behind."""
 
 import shutil
 from pathlib import Path

@@ -141,6 +141,7 @@ MODULES = {
     "stages/documents.py": (D, A, T, R, E),
     "stages/download.py": (D,),
     "stages/duplicates.py": (A,),
+    "stages/embeddings.py": (R, E),
     "stages/entry.py": STAGES,
     "stages/errors.py": STAGES,
     "stages/evaluate.py": (E,),
@@ -168,9 +169,9 @@ MODULES = {
 }
 OWN = {  # which stages see it themselves, where others only see what those write
     "stages/checkpoints.py": (R,),
-    "stages/classifier.py": (R, B),
     "stages/cpu.py": (R,),
     "stages/curves.py": (R,),
+    "stages/embeddings.py": (R,),
     "stages/fine_tuning.py": (R,),
     "stages/interruption.py": (R,),
     "stages/log.py": (R,),

@@ -3,17 +3,31 @@
 import csv
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 
 from stages import plots
 
 
-@pytest.mark.filterwarnings("ignore:Glyph 13")
-def test_a_label_with_a_carriage_return_is_one_row(tmp_path: Path) -> None:
+def draw(folder: Path, names: list[str]) -> None:
     generator = np.random.default_rng(0)
     labels = np.arange(20) % 2
     probabilities = generator.dirichlet([1, 1], 20).astype(np.float32)
-    plots.draw(labels, probabilities, generator.normal(size=(20, 4)).astype(np.float32), ["a\rb", "c"], tmp_path)
-    with (tmp_path / "per_class.csv").open(encoding="utf-8", newline="") as file:
+    folder.mkdir()
+    plots.draw(labels, probabilities, generator.normal(size=(20, 4)).astype(np.float32), names, folder)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph 13")
+def test_a_label_with_a_carriage_return_is_one_row(tmp_path: Path) -> None:
+    draw(tmp_path / "plots", ["a\rb", "c"])
+    with (tmp_path / "plots/per_class.csv").open(encoding="utf-8", newline="") as file:
         assert [row["label"] for row in csv.DictReader(file)] == ["a\rb", "c"]
+
+
+def test_a_matplotlibrc_changes_no_picture(tmp_path: Path) -> None:
+    draw(tmp_path / "plain", ["a", "b"])
+    with mpl.rc_context({"figure.facecolor": "red", "savefig.dpi": 30}):
+        draw(tmp_path / "odd", ["a", "b"])
+    for picture in sorted((tmp_path / "plain").glob("*.png")):
+        assert (tmp_path / "odd" / picture.name).read_bytes() == picture.read_bytes()

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from conftest import PIPELINE_PARAMS, git, run, set_params
 
+from tools import seeds
+
 
 def dataset_path(clone: Path) -> str:
     return str(yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))["dataset"]["path"])
@@ -61,6 +63,27 @@ def test_data_that_git_does_not_have_are_taken_along(copy: Path) -> None:
     run("dvc", "repro", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "rows that git ignores", cwd=copy)
     assert "-seed1" in run("python", "-m", "tools.seeds", "1", cwd=copy).stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "untracked"),
+    [
+        ("data/own", ["data/own/"]),
+        ("data/own/rows.csv", ["data/own/"]),
+        ("models/own", ["models/own/config.json"]),
+        ("data/sample", []),
+    ],
+)
+def test_what_git_does_not_have_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, untracked: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    git("init", "--quiet", cwd=tmp_path)
+    for name in ("data/sample/rows.csv", "data/own/rows.csv", "models/own/README.md", "models/own/config.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    git("add", "data/sample", "models/own/README.md", cwd=tmp_path)
+    assert seeds.untracked([Path(path)]) == untracked
 
 
 def test_uncommitted_changes_are_refused(copy: Path) -> None:

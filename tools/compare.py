@@ -1,4 +1,4 @@
-"""Better, or luck? Hold the predictions of two revisions against each other.
+"""Better, or luck? Compare the predictions of two revisions.
 
 Run: python -m tools.compare BASE [HEAD] [--json | --md] [--fail-if worse [--margin M]]
 

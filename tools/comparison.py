@@ -61,7 +61,7 @@ class Comparison:
 
 
 def compare(base: list[Run], head: list[Run]) -> Comparison:
-    """Hold two sides against each other."""
+    """Compare two sides."""
     common: dict[str, Any] = {
         "base": [run.revision for run in base],
         "head": [run.revision for run in head],

@@ -45,7 +45,8 @@ def rungs() -> list[Rung]:
         ]
         tuned = Rung("fine-tuned", **{name: metrics[name] for name in Rung._fields[1:]})
     except (KeyError, TypeError) as error:
-        raise errors.InputError(f"{paths.BASELINES}, {paths.METRICS}: {error} is amiss: run `dvc repro`") from None
+        message = f"{paths.BASELINES}, {paths.METRICS}: {error} is missing or wrong: run `dvc repro`"
+        raise errors.InputError(message) from None
     if not steps:
         raise errors.InputError(f"{paths.BASELINES}: it has no baselines: run `dvc repro`")
     return [*sorted(steps, key=lambda rung: rung.validation_f1), tuned]
@@ -54,15 +55,14 @@ def rungs() -> list[Rung]:
 def findings(ladder: list[Rung]) -> list[str]:
     """What is to be said of a fine-tuned model that does not beat the best baseline, a line for each split."""
     *baselines, tuned = ladder
-    best = baselines[-1]
-    return [
-        f"the fine-tuned model does not beat {best.model} on {split}: F1 {ours:.4f} against {theirs:.4f}"
-        for split, ours, theirs in (
-            ("validation", tuned.validation_f1, best.validation_f1),
-            ("test", tuned.f1, best.f1),
-        )
-        if ours <= theirs
-    ]
+    found = []
+    for split, score in (("validation", "validation_f1"), ("test", "f1")):
+        best = max(baselines, key=lambda rung: getattr(rung, score))
+        ours, theirs = getattr(tuned, score), getattr(best, score)
+        if ours <= theirs:
+            figures = f"F1 {ours:.4f} against {theirs:.4f}"
+            found.append(f"the fine-tuned model does not beat {best.model} on {split}: {figures}")
+    return found
 
 
 def table(ladder: list[Rung]) -> Table:

@@ -29,12 +29,14 @@ def experiments(seeds: int) -> list[str]:
     """
     if _git("status", "--porcelain", "--untracked-files=no"):
         raise errors.InputError("there are uncommitted changes: commit them, since the experiments are named by commit")
-    own = _own()
-    for why in gate.reasons() if own else ():
-        if why.endswith(tuple(f": {path}: modified" for path in own)):
-            raise errors.InputError(f"dvc.lock has other data ({why}): run `dvc repro` and commit it")
+    sources = _sources()
+    own = untracked(sources)
+    if own or any(path.is_absolute() for path in sources):
+        for why in gate.reasons():
+            if why.endswith(tuple(f": {path.as_posix()}: modified" for path in sources)):
+                raise errors.InputError(f"dvc.lock has other data ({why}): run `dvc repro` and commit it")
     commit = _git("rev-parse", "--short", "HEAD")
-    copied = [word for path in own if not Path(path).is_absolute() for word in ("--copy-paths", path)]
+    copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
     for seed, name in enumerate(names, 1):
         if name not in _known(commit):
@@ -60,21 +62,28 @@ def table(names: list[str]) -> Table:
     return result
 
 
-def _own() -> list[str]:
-    """The data and the checkpoint that git does not have: the folder of an experiment lacks them.
+def _sources() -> list[Path]:
+    """The data and the checkpoint that params.yaml names.
 
     Raises:
         InputError: they lie outside of the clone, by a path that from another folder leads elsewhere.
     """
-    found, values = [], documents.parse(PARAMS.read_text(encoding="utf-8"))
-    for name in ("dataset", "model"):
-        path = values[name]["path"]
-        inside = Path(path).resolve().is_relative_to(Path.cwd())
-        if not inside and not Path(path).is_absolute():
-            raise errors.InputError(f"{PARAMS}: {name}.path: {path} lies outside the clone: make it absolute")
-        if not inside or not _git("ls-files", "--", path):
-            found.append(path)
+    values = documents.parse(PARAMS.read_text(encoding="utf-8"))
+    found = [Path(values[name]["path"]) for name in ("dataset", "model")]
+    for path in found:
+        if not path.is_absolute() and not path.resolve().is_relative_to(Path.cwd()):
+            raise errors.InputError(f"{PARAMS}: {path} lies outside the clone: make it absolute")
     return found
+
+
+def untracked(sources: list[Path]) -> list[str]:
+    """What git does not have of ``sources``, the folders that it has nothing of as a whole."""
+    names = _git("ls-files", "-z", "--others", "--directory").split("\0")
+    return [
+        name
+        for name in names
+        if name and any(path.is_relative_to(name) or Path(name).is_relative_to(path) for path in sources)
+    ]
 
 
 def _known(commit: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 Run: python -m tools.verify [--cache]
 
-Held against each other: dvc.lock with dvc.yaml, params.yaml and the files as they are; each stage's inputs with the
+Compared with each other: dvc.lock with dvc.yaml, params.yaml and the files as they are; each stage's inputs with the
 outputs of the stages before it; what the classifier and the predictions say they were made from with dvc.lock; the
 metrics with the predictions. `--cache` also rehashes what dvc.lock names in DVC's cache. Exits with 1 where anything
 does not hold, a line for each.
