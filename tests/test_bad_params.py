@@ -185,3 +185,16 @@ def test_params_with_a_byte_order_mark_and_crlf_are_read(workspace: Workspace) -
 def test_numbers_that_yaml_takes_for_strings_are_read(workspace: Workspace, value: str) -> None:
     workspace(train__learning_rate=yaml.safe_load(value))
     assert load("train", train.TrainParams).learning_rate == float(value)
+
+
+@pytest.mark.parametrize(("line", "name"), [("  epochs: 5\n", "train.epochs"), ("train: {}\n", "train")])
+def test_a_key_that_stands_twice_is_named_with_both_lines(
+    workspace: Workspace, fail: Fail, line: str, name: str
+) -> None:
+    file = workspace(train__epochs=5) / "params.yaml"
+    text = file.read_text(encoding="utf-8") + line
+    file.write_text(text, encoding="utf-8")
+    first = line_of(name) if "." in name else text.splitlines().index("train:") + 1
+    assert fail(train.main) == (
+        f"params.yaml, line {len(text.splitlines())}: {name} stands on line {first} already: leave one"
+    )
