@@ -151,12 +151,12 @@ def test_a_pack_holds_every_text_once(lengths: list[int], length: int) -> None:
 
 def test_training_on_a_cpu_takes_what_makes_it_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "device", lambda: torch.device("cpu"))
+    called: list[str] = []
+    for name in ("keep_heap", "draw_masks_fast"):  # both are done once for a process, in which others may have
+        monkeypatch.setattr(cpu, name, lambda name=name: called.append(name))
     model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model("bert", vocab_size=1000, **SIZES))
     fine_tuning.speed_up(model, ROWS.ids, PAD)
     assert isinstance(model.get_input_embeddings(), TrimmedEmbedding)
     assert model.config._attn_implementation == "eager"  # noqa: SLF001
     assert any(module._forward_pre_hooks for module in model.modules())  # noqa: SLF001
-    torch.manual_seed(0)
-    mask = torch.empty(999).bernoulli_(0.9)
-    torch.manual_seed(0)
-    assert torch.equal(mask, cpu.bernoulli_(torch.empty(999), 0.9))
+    assert called == ["keep_heap", "draw_masks_fast"]

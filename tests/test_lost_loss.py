@@ -41,3 +41,18 @@ def test_weights_that_overflow_end_training_at_the_first_step(
     prepared(model__path=str(broken))
     assert "the training loss is nan at step 1 of " in failing(capsys)
     assert kept() == []
+
+
+def test_a_validation_loss_that_is_no_number_ends_training_with_nothing_left(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared()
+    step = transformers.Trainer.prediction_step
+
+    def prediction_step(*arguments: Any, **others: Any) -> Any:
+        loss, *rest = step(*arguments, **others)
+        return loss * torch.nan, *rest
+
+    monkeypatch.setattr(transformers.Trainer, "prediction_step", prediction_step)
+    assert f"the validation loss is nan at step {STEPS} of {EPOCHS * STEPS}, " in failing(capsys)
+    assert kept() == []

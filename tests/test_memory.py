@@ -11,6 +11,8 @@ import transformers
 from trainings import BATCH, STEPS, Prepare, failing, train_until, trained
 
 from stages import train
+from stages.errors import InputError
+from stages.memory import fitting
 
 
 def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
@@ -81,3 +83,15 @@ def test_one_text_that_fills_the_memory_is_an_error(
     prepared()
     limit_memory(monkeypatch, 0)
     assert "a batch of one text fills the memory" in failing(capsys)
+
+
+def test_parts_are_all_of_one_size() -> None:
+    tried: list[int] = []
+
+    def attempt(parts: int) -> None:
+        tried.append(parts)
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(InputError):
+        fitting(attempt, 6, 1)
+    assert tried == [1, 2, 6]

@@ -242,6 +242,10 @@ OTHER_WEIGHTS = {  # a sample of the mutations that have to give another model
     "train.seed",
     "train.learning_rate",
     "train.batch_size",
+    "train.warmup_ratio",
+    "train.weight_decay",
+    "train.max_grad_norm",
+    "train.label_smoothing",
     "tokenize.max_length",
     "dataset.labels",
     "model.source",
@@ -277,7 +281,7 @@ def mutated(clone: Path) -> Iterator[Path]:
 
 def test_the_table_has_every_param_and_every_module() -> None:
     keys = {f"{section}.{key}" for section, params in CLASSES.items() for key in params.model_fields}
-    stages = yaml.safe_load(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = yaml.safe_load((TREE / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     assert PARAMS.keys() | BY_MORE.keys() | {HUB} == keys
     assert MODULES.keys() == {dep for stage in stages.values() for dep in stage["deps"] if dep.endswith(".py")}
 

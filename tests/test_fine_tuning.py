@@ -1,0 +1,47 @@
+"""The Trainer is told what the params say, and of its epochs the best is kept."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from trainings import Prepare
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from stages import audit, evaluate, fine_tuning, metrics, paths, train
+
+
+def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
+    said = {
+        "epochs": 7,
+        "learning_rate": 0.25,
+        "warmup_ratio": 0.125,
+        "weight_decay": 0.375,
+        "max_grad_norm": 3.5,
+        "label_smoothing": 0.0625,
+        "best_metric": "f1_macro",
+        "seed": 11,
+    }
+    params = train.TrainParams(batch_size=12, early_stopping_patience=None, **said)
+    told = fine_tuning.training_arguments(params, tmp_path, rows=100, parts=3)
+    names = {
+        "epochs": "num_train_epochs",
+        "warmup_ratio": "warmup_steps",
+        "label_smoothing": "label_smoothing_factor",
+        "best_metric": "metric_for_best_model",
+    }
+    assert {key: getattr(told, names.get(key, key)) for key in said} == said
+    assert (told.per_device_train_batch_size, told.gradient_accumulation_steps) == (4, 3)
+
+
+def test_the_epoch_of_the_least_loss_is_kept(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "300")
+    prepared(train__best_metric="loss", train__label_smoothing=0.0, train__epochs=6)
+    audit.main()
+    train.main()
+    with Path("metrics/curves/validation.csv").open(encoding="utf-8", newline="") as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert losses[-1] > min(losses), "else there is nothing to choose"
+    model = AutoModelForSequenceClassification.from_pretrained(paths.CLASSIFIER, output_hidden_states=True)
+    tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER)
+    judged, _ = evaluate.predict_split(model, tokenizer, "validation")
+    assert metrics.cross_entropy(judged.labels, judged.probabilities) == pytest.approx(min(losses), abs=1e-4)
