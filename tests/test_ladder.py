@@ -61,6 +61,14 @@ def test_each_split_has_a_best_baseline_of_its_own() -> None:
     ]
 
 
+def test_a_model_that_is_as_good_as_its_best_baseline_does_not_beat_it() -> None:
+    write(tfidf=0.81, mean=0.5)
+    assert [line.partition(":")[0] for line in ladder.findings(ladder.rungs())] == [
+        "the fine-tuned model does not beat TF-IDF on validation",
+        "the fine-tuned model does not beat TF-IDF on test",
+    ]
+
+
 def test_without_a_run_it_says_what_to_do() -> None:
     with pytest.raises(InputError, match=r"metrics/baselines\.json does not exist: run `dvc repro`"):
         ladder.rungs()

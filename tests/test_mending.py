@@ -23,12 +23,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def used_by(folder: Path, pid: int) -> Path:
-    """DVC's list of who uses which file, with a single process in it."""
+def used_by(folder: Path, pid: int, *kinds: str) -> Path:
+    """DVC's list of who uses which file, with a single process in it, which reads, writes or does both."""
     list_of_users = folder / ".dvc/tmp/rwlock"
     user = {"pid": pid, "cmd": "dvc repro"}
     content = {"write": {str(folder / "models"): user}, "read": {str(folder / "data"): [user]}}
-    list_of_users.write_text(json.dumps(content), encoding="utf-8")
+    kept = {kind: content[kind] for kind in kinds or content}
+    list_of_users.write_text(json.dumps(kept), encoding="utf-8")
     return list_of_users
 
 
@@ -66,8 +67,9 @@ def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:
     assert not (folder / "dvc.lock").exists()
 
 
-def test_users_of_which_one_lives_stay(folder: Path) -> None:
-    users = used_by(folder, os.getpid())
+@pytest.mark.parametrize("kind", ["read", "write"])
+def test_users_of_which_one_lives_stay(folder: Path, kind: str) -> None:
+    users = used_by(folder, os.getpid(), kind)
     assert mending.mend() == []
     assert users.exists()
 

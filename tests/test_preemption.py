@@ -16,7 +16,7 @@ LONG = PIPELINE_PARAMS | {"train__epochs": EPOCHS}
 
 @pytest.fixture(scope="module")
 def undisturbed(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone in which a training of some seconds ran to its end, and its cache was taken away."""
+    """A clone in which a training of some seconds ran to its end."""
     clone = shutil.copytree(pipeline, tmp_path_factory.mktemp("undisturbed") / "clone", symlinks=True)
     set_params(clone, **LONG)
     assert stages_run(clone) == ["train", "evaluate"]
