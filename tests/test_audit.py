@@ -82,6 +82,7 @@ def test_a_leaked_text_with_a_bare_carriage_return_is_marked_as_leaked(workspace
     download.main()
     audit.main()
     assert evaluate.leaked_rows("test", len(TRAIN)).all()
+    assert not evaluate.leaked_rows("validation", len(VALIDATION)).any()
 
 
 def test_labels_are_shown_as_they_are_spelt(examine: Audit, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,10 +99,11 @@ def test_clean_data_give_no_findings(examine: Audit) -> None:
 
 
 def test_a_repeated_text_and_a_conflicting_one_are_told_apart(examine: Audit) -> None:
-    report = examine(CLEAN | {"train": [*TRAIN, TRAIN[0], (TRAIN[1][0], "a")]})
+    report = examine(CLEAN | {"train": [*TRAIN, TRAIN[0], (TRAIN[1][0], "a")], "test": [*TEST, TEST[0]]})
     assert (report["splits"]["train"]["repeated_texts"], report["splits"]["train"]["conflicting_texts"]) == (2, 1)
-    assert [(row["row"], row["other_row"]) for row in findings("repeated")] == [("4", "0")]
+    assert [(row["row"], row["other_row"]) for row in findings("repeated")] == [("4", "0"), ("2", "0")]
     assert [(row["row"], row["label"], row["other_label"]) for row in findings("conflicting")] == [("5", "a", "b")]
+    assert not evaluate.leaked_rows("test", 3).any()
 
 
 def test_a_text_in_two_splits_is_counted_by_whether_its_label_is_the_same(examine: Audit) -> None:
@@ -184,3 +186,18 @@ def test_nearly_all_pairs_a_little_above_the_threshold_are_found() -> None:
     changed = [text[:-1] + "x" for text in texts]
     assert all(SIMILARITY < jaccard(*pair) < 0.99 for pair in zip(texts, changed, strict=True))
     assert len(near_duplicates(changed, texts)) >= 0.98 * len(texts)
+
+
+def test_how_many_texts_are_taken_at_a_time_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [text for text, _ in TRAIN]
+    changed = [f"so {text}" for text in texts[::-1]]
+    whole = near_duplicates(changed, texts)
+    assert [other for other, _ in whole.values()] == [3, 2, 1, 0]
+    monkeypatch.setattr("stages.duplicates.CHUNK", 1)
+    assert near_duplicates(changed, texts) == whole
+
+
+def test_of_several_texts_that_are_similar_the_first_is_given() -> None:
+    text = TRAIN[0][0]
+    assert near_duplicates([text.upper()], [f"so {text}", text, f"{text}!"])[0] == (1, 1.0)
+    assert near_duplicates([text], [f"so {text}", f"oh {text}"])[0][0] == 0
