@@ -80,7 +80,7 @@ def test_test_and_validation_of_one_seed_are_other_rows() -> None:
 
 
 def test_the_order_of_the_rows_does_not_choose_them() -> None:
-    rows = balanced(3, 100)
+    rows = balanced(2, 105)  # the rounding gives one label a row more
     assert set(carved(rows)) == set(carved(rows[::-1]))
 
 
