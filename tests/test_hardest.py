@@ -45,3 +45,15 @@ def test_planted_label_errors_are_suspected_the_least_self_confident_first() -> 
 def test_a_label_that_no_row_has_suspects_nobody() -> None:
     probabilities = np.hstack([PROBABILITIES * 0.1, np.full((5, 1), 0.9, dtype=np.float32)])
     assert not hardest.label_error_ranks(LABELS, probabilities)[[0, 1, 3, 4]].any()
+
+
+def test_only_so_many_rows_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardest, "ROWS", 2)
+    assert hardest.table(["text"] * 5, LABELS, PROBABILITIES, NAMES)["row"].tolist() == [2, 3]
+
+
+def test_the_loss_of_a_label_of_no_probability_is_a_number() -> None:
+    probabilities = np.array([[0.0, 1.0], [0.5, 0.5]], dtype=np.float32)
+    table = hardest.table(["text"] * 2, LABELS[:2], probabilities, NAMES)
+    assert np.isfinite(table["loss"]).all()
+    assert table["row"].tolist() == [0, 1]

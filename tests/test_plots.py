@@ -31,3 +31,15 @@ def test_a_matplotlibrc_changes_no_picture(tmp_path: Path) -> None:
         draw(tmp_path / "odd", ["a", "b"])
     for picture in sorted((tmp_path / "plain").glob("*.png")):
         assert (tmp_path / "odd" / picture.name).read_bytes() == picture.read_bytes()
+
+
+def test_the_tables_have_each_rows_label_and_prediction_and_its_confidence(tmp_path: Path) -> None:
+    labels = np.array([0, 0, 1, 1])
+    probabilities = np.array([[0.91, 0.09], [0.05, 0.95], [0.3, 0.7], [0.3, 0.7]], dtype=np.float32)
+    plots.draw(labels, probabilities, np.eye(4, dtype=np.float32), ["a", "b"], tmp_path)
+    with (tmp_path / "confusion_matrix.csv").open(encoding="utf-8", newline="") as file:
+        pairs = [(row["label"], row["prediction"]) for row in csv.DictReader(file)]
+    assert pairs == [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b")]
+    with (tmp_path / "calibration.csv").open(encoding="utf-8", newline="") as file:
+        curve = [(float(row["confidence"]), float(row["accuracy"])) for row in csv.DictReader(file)]
+    assert curve == [(0.7, 1.0), (0.93, 0.5)]
