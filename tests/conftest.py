@@ -141,6 +141,7 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in SET_BY_RUN:
         monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     logging.disable_progress_bar()
 
 
@@ -200,7 +201,12 @@ def write_small_dataset(folder: Path, rows_a_label: int = 12) -> Path:
 
 
 @pytest.fixture
-def prepared(workspace: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+def prepared(
+    workspace: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    put_back: None,  # noqa: ARG001
+) -> Callable[..., Path]:
     """Run all that comes before train; called with the params that differ from `trainings.RECIPE`."""
     from trainings import RECIPE
 

@@ -63,7 +63,11 @@ def repository(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def compared(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Compare:
+def compared(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    put_back: None,  # noqa: ARG001
+) -> Compare:
     """The command in this process: gives the exit code and what it prints on stdout and stderr."""
 
     def call(folder: Path, *arguments: str) -> tuple[int, str, str]:
