@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from own_data import Workspace, own_dataset
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from stages import baselines, paths
+from stages import baselines, download, paths, tables
+from stages.batching import TokenizedRows
 from stages.errors import InputError
 
 
@@ -25,9 +27,26 @@ def points() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     return {split: x for split, (x, _) in splits.items()}, {split: y for split, (_, y) in splits.items()}
 
 
-def test_the_majority_class_is_that_of_train(pipeline: Path) -> None:
-    report = json.loads((pipeline / "metrics/baselines.json").read_text(encoding="utf-8"))
-    assert report["majority"]["test"]["accuracy"] == round(1 / 6, 4)
+def test_the_majority_class_is_that_of_train() -> None:
+    labels = {"train": np.array([0, 1, 1]), "validation": np.array([0, 0, 0, 1]), "test": np.array([0, 1])}
+    report = baselines.majority(labels, 3)
+    assert {split: report[split]["accuracy"] for split in paths.JUDGED} == {"validation": 0.25, "test": 0.5}
+
+
+def test_tfidf_knows_the_words_of_train_only(workspace: Workspace) -> None:
+    own_dataset(workspace, {"test.csv": "text,label\nunheard,a\nof,b\n"})
+    download.main()
+    features = baselines.tfidf()
+    assert features["train"].nnz
+    assert not features["test"].nnz
+
+
+def test_hidden_states_are_standardized_as_train_is(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pipeline)
+    rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
+    for features in baselines.hidden_states(rows, ["a", "b"]).values():
+        assert features["train"].mean(axis=0) == pytest.approx(0, abs=1e-4)
+        assert features["test"].mean(axis=0) != pytest.approx(0, abs=1e-4)
 
 
 def test_each_baseline_has_accuracy_and_f1_on_validation_and_test(pipeline: Path) -> None:
