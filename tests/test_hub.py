@@ -75,10 +75,10 @@ def split_texts(split: str) -> list[str]:
     return [f"{split} text {number}" for number in range(6)]
 
 
-def dataset_files() -> Files:
+def dataset_files(*, last: int = 2) -> Files:
     files = {"README.md": CARD.encode()}
     for split in SPLITS:
-        table = pa.table({"text": split_texts(split), "label": pa.array([2, 1, 0, 0, 1, 2], pa.int64())})
+        table = pa.table({"text": split_texts(split), "label": pa.array([2, 1, 0, 0, 1, last], pa.int64())})
         buffer = io.BytesIO()
         pq.write_table(table, buffer)
         files[f"split/{split}-00000-of-00001.parquet"] = buffer.getvalue()
@@ -94,6 +94,7 @@ def hub(tiny_random_checkpoint: Path) -> Iterator[HubServer]:
     repositories: dict[tuple[Kind, str], Files] = {
         ("datasets", "emotions"): whole,
         ("datasets", "broken"): whole | {"split/train-00000-of-00001.parquet": b"not parquet"},
+        ("datasets", "unlabelled"): dataset_files(last=-1),
         ("models", "checkpoint"): checkpoint,
         ("models", "pickled"): decoys,
     }
@@ -265,6 +266,7 @@ def test_make_repro_with_a_recipe_of_the_hub_reaches_for_it(copy: Path, hub: Hub
         host = f"127.0.0.1:{closed.getsockname()[1]}"
         env = {"HF_ENDPOINT": f"http://{host}", "PYTHONPATH": str(copy)}
         done = run(sys.executable, "-m", "tools.repro", "emotion-minilm", cwd=copy, check=False, env=env)
+    assert done.returncode == 1
     assert f"{host} cannot be reached: check the network" in done.stdout + done.stderr
 
 
@@ -303,6 +305,11 @@ def test_a_broken_file_of_a_data_set_is_told(hub: HubServer, tmp_path: Path) -> 
     error = error_of(tmp_path, hub, "dataset", "hub_name", "tiny/broken")
     assert error.startswith(f"error: data set tiny/broken at {COMMIT[:12]}: ArrowInvalid:")
     assert "dataset.hub_name" in error
+
+
+def test_a_row_that_the_hub_has_no_label_for_is_named(hub: HubServer, tmp_path: Path) -> None:
+    error = error_of(tmp_path, hub, "dataset", "hub_name", "tiny/unlabelled")
+    assert error.startswith("error: tiny/unlabelled, train, row 6: an unknown label '-1', known are: sadness, joy, ")
 
 
 def test_a_repository_without_safe_weights_is_refused(hub: HubServer, tmp_path: Path) -> None:

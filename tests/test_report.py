@@ -7,6 +7,7 @@ import pytest
 from conftest import git, run
 from matplotlib.image import imread
 
+from tools import pictures
 from tools.report import tracked
 
 
@@ -39,7 +40,9 @@ def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(cop
 
 def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path) -> None:
     said = report(copy)
-    assert "| majority class |" in said
+    rung = json.loads((copy / "metrics/baselines.json").read_text())["tfidf"]
+    figures = rung["validation"]["f1"], rung["test"]["accuracy"], rung["test"]["f1"]
+    assert f"| TF-IDF | {' | '.join(f'{figure:.4f}' for figure in figures)} |" in said
     assert "**Warning**: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
 
 
@@ -85,3 +88,12 @@ def test_revisions_that_git_does_not_know_are_named(copy: Path) -> None:
     done = run("python", "-m", "tools.pictures", "nowhere", cwd=copy, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: nowhere: ")
+
+
+def test_a_confusion_matrix_has_labels_down_and_predictions_across() -> None:
+    pairs = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b")]
+    rows = [{"label": label, "prediction": prediction} for label, prediction in pairs]
+    figure = pictures.confusion([pictures.Side("one", {pictures.CONFUSION: rows})])
+    shown = figure.axes[0].images[0].get_array()
+    assert shown is not None
+    assert shown.tolist() == [[0.5, 0.5], [0.0, 1.0]]

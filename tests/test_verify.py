@@ -95,6 +95,19 @@ def test_a_stage_taken_out_of_the_lock_is_named(copy: Path) -> None:
     assert "error: dvc.lock: tokenize is missing" in said
 
 
+def test_a_lock_of_another_dvc_yaml_is_named(copy: Path) -> None:
+    definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
+    definition = definition.replace("exec python -m stages.train", "python -m stages.train")
+    (copy / "dvc.yaml").write_text(definition.replace("      - stages/hardest.py\n", ""), encoding="utf-8")
+    code, said = verify(copy)
+    assert code == 1
+    assert said == (
+        "error: dvc.lock: train: its command is not dvc.yaml's: run `dvc repro`\n"
+        "error: dvc.lock: evaluate: stages/hardest.py stands on one side only of dvc.yaml's and dvc.lock's deps: "
+        "run `dvc repro`\n"
+    )
+
+
 def test_a_swapped_model_file_is_named(copy: Path) -> None:
     flip_a_byte(copy / "models/classifier/model.safetensors")
     code, said = verify(copy)
