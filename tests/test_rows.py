@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages import download, tables
+from stages.dataset import build_splits
 from stages.errors import InputError
-from stages.rows import SPLIT_NAMES, Layout, read_rows, split_files
+from stages.rows import SPLIT_NAMES, Layout, Row, read_rows, split_files
 
 LAYOUT = Layout("text", "label", header=True, delimiter=None, quoting=True)
 LABELS = ["anger", "joy"]
@@ -208,6 +209,13 @@ def test_integers_among_label_names_are_names(workspace: Callable[..., Path]) ->
     assert tables.read("data/raw/train.parquet")["label"].to_pylist() == [2, 1, 0]
 
 
+def test_where_one_label_name_is_an_integer_none_is_a_position() -> None:
+    rows = [Row("here", "a text", label) for label in ("a", "1", "2")]
+    splits, _ = build_splits({"train": rows}, ["1", "a", "b"], skip=True)
+    assert splits["train"].labels == [1, 0]
+    assert splits["train"].skipped == {"an unknown label": 1}
+
+
 @pytest.mark.parametrize(
     ("labels", "names"),
     [
@@ -288,7 +296,7 @@ def test_a_column_may_serve_as_text_and_as_label_in_parquet(tmp_path: Path) -> N
 @pytest.mark.parametrize("ending", ["csv", "CSV", "jsonl.gz", "jsonl.GZ", "2024.parquet"])
 def test_files_are_found_by_the_names_of_splits(tmp_path: Path, name: str, ending: str) -> None:
     (tmp_path / "train.tsv").touch()
-    for other in ("README.md", "labels.csv", ".gitignore", "trainer.csv"):
+    for other in ("README.md", "labels.csv", ".gitignore", "trainer.csv", "test.csv.dvc"):
         (tmp_path / other).touch()
     (tmp_path / "tests").mkdir()
     split = SPLIT_NAMES[name.lower()]
