@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 from trainings import Prepare
@@ -11,7 +12,7 @@ from stages import audit, evaluate, fine_tuning, metrics, paths, train
 
 
 def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
-    said = {
+    said: dict[str, Any] = {
         "epochs": 7,
         "learning_rate": 0.25,
         "warmup_ratio": 0.125,

@@ -70,8 +70,10 @@ def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:
 @pytest.mark.parametrize("kind", ["read", "write"])
 def test_users_of_which_one_lives_stay(folder: Path, kind: str) -> None:
     users = used_by(folder, os.getpid(), kind)
+    (folder / "dvc.lock").write_bytes(b"")  # which they may be about to write
     assert mending.mend() == []
     assert users.exists()
+    assert (folder / "dvc.lock").read_bytes() == b""
 
 
 def test_users_whose_number_is_another_process_since_are_removed(folder: Path) -> None:
