@@ -183,7 +183,7 @@ PATHS = ("", "own\0", "n" * 300, "own/" * 2000, "/dev/null", "own\nown", "~/own"
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("key", ["dataset__path", "model__path"])
-def test_a_path_that_is_none_is_an_error_and_no_traceback(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
+def test_a_path_that_is_none_is_an_error(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
     own_dataset(workspace, {}, **{key: path})
     fail()
 

@@ -293,7 +293,7 @@ def test_the_configurations_are_listed_where_none_of_them_is_chosen(
     hub: HubServer, tmp_path: Path, config: str | None
 ) -> None:
     error = error_of(tmp_path, hub, "dataset", "hub_config", config)
-    assert error.endswith("its configurations are 'split', 'unsplit': set dataset.hub_config to one of them\n")
+    assert error.endswith("its configurations are 'split', 'unsplit', 'twice': set dataset.hub_config to one of them\n")
 
 
 def test_two_splits_for_one_are_refused(hub: HubServer, tmp_path: Path) -> None:

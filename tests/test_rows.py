@@ -286,12 +286,6 @@ def test_a_field_may_be_long(tmp_path: Path) -> None:
     assert len(read(file)[0][0]) == 500_000
 
 
-def test_a_column_may_serve_as_text_and_as_label_in_parquet(tmp_path: Path) -> None:
-    file = tmp_path / "train.parquet"
-    file.write_bytes(parquet()([("a", "x"), ("b", "y")]))
-    assert read(file, LAYOUT._replace(label_column="text")) == [("a", "a"), ("b", "b")]
-
-
 @pytest.mark.parametrize("name", [*SPLIT_NAMES, "TRAIN", "Dev"])
 @pytest.mark.parametrize("ending", ["csv", "CSV", "jsonl.gz", "jsonl.GZ", "2024.parquet"])
 def test_files_are_found_by_the_names_of_splits(tmp_path: Path, name: str, ending: str) -> None:
