@@ -48,5 +48,8 @@ def trim(model: PreTrainedModel, ids: npt.NDArray[np.integer[Any]], pad_token_id
     """Have only the embeddings of the tokens in ``ids`` and of padding trained; other classes than torch's are left."""
     whole = model.get_input_embeddings()
     if type(whole) is nn.Embedding:
-        padding = {pad_token_id, whole.padding_idx, model.config.pad_token_id} - {None}
-        model.set_input_embeddings(TrimmedEmbedding(whole, np.union1d(ids, sorted(padding)).astype(np.int64)))
+        used = np.zeros(whole.num_embeddings, dtype=bool)
+        # the last two are for architectures that pad by themselves
+        padding = {pad_token_id, whole.padding_idx, model.config.pad_token_id} & set(range(len(used)))
+        used[ids] = used[sorted(padding)] = True
+        model.set_input_embeddings(TrimmedEmbedding(whole, np.flatnonzero(used)))
