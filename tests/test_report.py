@@ -40,6 +40,7 @@ def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(cop
 
 def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path) -> None:
     said = report(copy)
+    assert "| majority class |" in said
     rung = json.loads((copy / "metrics/baselines.json").read_text())["tfidf"]
     figures = rung["validation"]["f1"], rung["test"]["accuracy"], rung["test"]["f1"]
     assert f"| TF-IDF | {' | '.join(f'{figure:.4f}' for figure in figures)} |" in said
