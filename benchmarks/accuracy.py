@@ -13,7 +13,6 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from transformers import AutoTokenizer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
 
 from stages import documents, fine_tuning, params, paths, tables
@@ -74,7 +73,7 @@ def train(
     set_seed(settings.seed)
     model = load_classifier(tables.label_names(table.schema))
     tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER)
-    fine_tuning.speed_up(model, np.concatenate((rows.ids, validation.ids)), tokenizer.pad_token_id)
+    fine_tuning.speed_up(model, tokenizer.pad_token_id, rows, validation)
     record = Record(target)
     with tempfile.TemporaryDirectory() as folder:
         arguments = fine_tuning.training_arguments(settings, Path(folder), len(rows))

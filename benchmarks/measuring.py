@@ -1,19 +1,23 @@
 """What the training benchmark counts and times: seconds, tokens, floating-point operations, and the best product."""
 
+import copy
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 from transformers import PreTrainedModel, TrainerCallback
 
 from stages import machine
 
 BATCH = 64
-BOTH_WAYS = 3  # forward once; backward is twice that
 Report = dict[str, Any]
+Forward = Callable[..., Any]  # takes the model and a batch's tensors by name, and returns an output with a loss
+Shapes = tuple[tuple[str, torch.Size], ...]  # of a batch's tensors, by name
 
 
 class Stopwatch(TrainerCallback):
@@ -31,16 +35,12 @@ class Stopwatch(TrainerCallback):
 
 
 class Counted:
-    """A collator that counts ``steps`` batches: useful tokens, tokens with padding, floating-point operations."""
+    """A collator that counts ``steps`` batches: useful tokens, tokens with padding, and what shapes there were."""
 
-    def __init__(self, collate: Callable[[Any], Any], model: PreTrainedModel, steps: int) -> None:
-        self.collate, self.config, self.steps = collate, model.config, steps
-        self.useful = self.computed = self.operations = 0
-        self.hooks = [
-            module.register_forward_hook(self.count_product)
-            for module in model.modules()
-            if isinstance(module, torch.nn.Linear)
-        ]
+    def __init__(self, collate: Callable[[Any], Any], steps: int) -> None:
+        self.collate, self.steps = collate, steps
+        self.useful = self.computed = 0
+        self.shapes: Counter[Shapes] = Counter()
 
     def __call__(self, rows: Any) -> Any:
         """Collate, and count."""
@@ -49,22 +49,23 @@ class Counted:
             return batch
         self.steps -= 1
         mask = batch["attention_mask"]
-        height, length = batch["input_ids"].shape
         self.useful += int(mask.sum()) if mask.ndim == 2 else int((mask.diagonal(dim1=-2, dim2=-1) == 0).sum())
-        self.computed += height * length
-        attention = 4 * self.config.num_hidden_layers * self.config.hidden_size * length
-        self.operations += BOTH_WAYS * height * length * attention
+        self.computed += batch["input_ids"].numel()
+        self.shapes[tuple((name, tensor.shape) for name, tensor in batch.items())] += 1
         return batch
 
-    def count_product(self, layer: torch.nn.Module, _: object, output: torch.Tensor) -> None:
-        """Count the operations of a linear layer that was called."""
-        assert isinstance(layer, torch.nn.Linear)  # noqa: S101 - what it is registered with
-        self.operations += BOTH_WAYS * 2 * layer.in_features * output.numel()
 
-    def end(self) -> None:
-        """Take the hooks off the model, which may be trained again."""
-        for hook in self.hooks:
-            hook.remove()
+def operations(model: PreTrainedModel, forward: Forward, shapes: Shapes) -> int:
+    """The floating-point operations of one batch's matrix products, forward and backward, by PyTorch's own count.
+
+    The model is on the meta device, where nothing is computed.
+    """
+    inputs = {name: torch.zeros(shape, dtype=torch.int64, device="meta") for name, shape in shapes}
+    if inputs["attention_mask"].ndim == 2:
+        del inputs["attention_mask"]  # the library would look at its values; it changes no product
+    with FlopCounterMode(display=False) as counter:
+        forward(model, **inputs).loss.backward()
+    return int(counter.get_total_flops())
 
 
 def synchronize() -> None:
@@ -73,16 +74,16 @@ def synchronize() -> None:
         torch.accelerator.synchronize()
 
 
-def report(counted: Counted, steps: int, seconds: float) -> Report:
+def report(counted: Counted, model: PreTrainedModel, forward: Forward, steps: int, seconds: float) -> Report:
     """What a way has to show, now that it is done."""
-    counted.end()
+    memory = torch.cuda.max_memory_allocated() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    model = copy.deepcopy(model).to("meta")
+    total = sum(times * operations(model, forward, shapes) for shapes, times in counted.shapes.items())
     return {
         "samples/s": steps * BATCH / seconds,
         "useful": counted.useful / counted.computed,
-        "gflops": counted.operations / seconds / 1e9,
-        "memory": torch.cuda.max_memory_allocated()
-        if torch.cuda.is_available()
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "gflops": total / seconds / 1e9,
+        "memory": memory,
     }
 
 

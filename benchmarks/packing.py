@@ -59,8 +59,9 @@ def forward(
     def first(_: torch.nn.Module, states: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         return tuple(state[starts[:, 0], starts[:, 1]].unsqueeze(1) for state in states)
 
-    mix = model.bert.encoder.layer[-1].attention.output
-    narrowed = mix.register_forward_pre_hook(first, prepend=True)  # before classifier.narrow's, if that is there
+    attention = model.bert.encoder.layer[-1].attention
+    vars(attention.self).pop("forward", None)  # that of first_token.narrow is for the first token of a row alone
+    narrowed = attention.output.register_forward_pre_hook(first, prepend=True)  # before narrow's, if that is there
     hidden = model.bert(**inputs).last_hidden_state
     narrowed.remove()
     logits = model.classifier(model.dropout(model.bert.pooler(hidden)))

@@ -3,13 +3,12 @@
 Run: python -m benchmarks.ways NAME STEPS SIZE    (by benchmarks.training; prints one line of JSON)
 """
 
-import functools
 import itertools
 import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from transformers import (
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from benchmarks import packing
-from benchmarks.measuring import BATCH, Counted, Report, Stopwatch, products, report, synchronize
+from benchmarks.measuring import BATCH, Counted, Forward, Report, Stopwatch, products, report, synchronize
 from stages import checkpoints, fine_tuning, machine, params, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import load_classifier
@@ -43,11 +42,11 @@ EXAMPLE_LENGTH = 128  # what the library's run_classification example pads to un
 
 def by_trainer(trainer: Trainer, steps: int) -> Report:
     """Train, and report."""
-    counted = trainer.data_collator = Counted(trainer.data_collator, trainer.model, steps)
+    counted = trainer.data_collator = Counted(trainer.data_collator, steps)
     stopwatch = Stopwatch()
     trainer.add_callback(stopwatch)
     trainer.train()
-    return report(counted, steps, stopwatch.seconds)
+    return report(counted, trainer.model, torch.nn.Module.__call__, steps, stopwatch.seconds)
 
 
 def plain_arguments(folder: str, steps: int, **more: Any) -> TrainingArguments:
@@ -124,7 +123,7 @@ def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int
         arguments.eval_strategy = arguments.save_strategy = "no"
         arguments.load_best_model_at_end = False
         arguments.max_steps = steps
-        fine_tuning.speed_up(model, rows.ids, tokenizer.pad_token_id)
+        fine_tuning.speed_up(model, tokenizer.pad_token_id, rows)
         trainer = fine_tuning.build_trainer(given, arguments, model, tokenizer, rows, rows)
         checkpoints.follow(trainer, {}, None)
         trainer.add_callback(Interruption())
@@ -134,19 +133,19 @@ def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int
 
 def bare(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
     """(d) A bare loop with every improvement that ours has."""
-    counted = Counted(PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side), model, steps)
-    fine_tuning.speed_up(model, rows.ids, tokenizer.pad_token_id)
-    return loop(model, counted, batches(rows, LengthGroupedSampler(BATCH, lengths=rows.lengths.tolist())), steps, model)
+    counted = Counted(PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side), steps)
+    fine_tuning.speed_up(model, tokenizer.pad_token_id, rows)
+    return loop(model, counted, batches(rows, LengthGroupedSampler(BATCH, lengths=rows.lengths.tolist())), steps)
 
 
 def packed(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
     """(f) The bare loop, several texts in a row, with block-diagonal attention (BERT only)."""
     if model.config.model_type != "bert":
         raise SystemExit("packing is for BERT only")
-    counted = Counted(packing.Pack(tokenizer.pad_token_id), model, steps)
-    fine_tuning.speed_up(model, rows.ids, tokenizer.pad_token_id)
+    counted = Counted(packing.Pack(tokenizer.pad_token_id), steps)
+    fine_tuning.speed_up(model, tokenizer.pad_token_id, rows)
     order = torch.randperm(len(rows)).tolist()
-    return loop(model, counted, batches(rows, order), steps, functools.partial(packing.forward, model))
+    return loop(model, counted, batches(rows, order), steps, packing.forward)
 
 
 def batches(rows: TokenizedRows, sampler: Iterable[int]) -> Iterator[list[dict[str, Any]]]:
@@ -162,7 +161,7 @@ def loop(
     counted: Counted,
     batches: Iterator[list[dict[str, Any]]],
     steps: int,
-    forward: Callable[..., Any],
+    forward: Forward = torch.nn.Module.__call__,
 ) -> Report:
     """Forward, backward, clip, step."""
     device = machine.device()
@@ -174,14 +173,14 @@ def loop(
     for batch in itertools.islice(batches, steps):
         inputs = {name: to_device(tensor, device) for name, tensor in counted(batch).items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=machine.bf16_supported()):
-            loss = forward(**inputs).loss
+            loss = forward(model, **inputs).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
     synchronize()
-    return report(counted, steps, time.perf_counter() - start)
+    return report(counted, model, forward, steps, time.perf_counter() - start)
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

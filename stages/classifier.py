@@ -6,11 +6,6 @@ from stages import paths
 from stages.batching import TokenizedRows
 from stages.errors import InputError, reason, require
 
-LAST_MIX = {  # of the architectures whose head reads the first token only: the module that ends the last attention
-    **dict.fromkeys(("bert", "camembert", "electra", "roberta", "xlm-roberta"), "encoder.layer.{}.attention.output"),
-    "distilbert": "transformer.layer.{}.sa_layer_norm",
-}
-
 
 def load_classifier(names: list[str]) -> PreTrainedModel:
     """Load the checkpoint in float32 with a classification head for ``names``: its own where it has one of that size.
@@ -51,17 +46,6 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
             f"config.json are not of one {type(model).__name__}"
         )
     return model
-
-
-def narrow(model: PreTrainedModel) -> None:
-    """Have the rest of the last layer, past its attention, computed for the first token only, all that the head reads.
-
-    There no token sees another, so logits and gradients stay the same. Other architectures are left as they are.
-    """
-    path = LAST_MIX.get(model.config.model_type)
-    if path and not getattr(model.config, "chunk_size_feed_forward", 0):
-        mix = model.base_model.get_submodule(path.format(model.config.num_hidden_layers - 1))
-        mix.register_forward_pre_hook(lambda _, states: tuple(state[:, :1] for state in states))
 
 
 def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *splits: TokenizedRows) -> None:

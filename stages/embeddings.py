@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from stages.batching import TokenizedRows
+
 
 class TrimmedEmbedding(nn.Embedding):
     """An embedding of which the rows of ``tokens`` are trained; ``state_dict`` gives and takes all of ``whole``'s rows.
@@ -44,12 +46,14 @@ def _trim(module: TrimmedEmbedding, state: dict[str, Any], prefix: str, *_: Any)
     state[f"{prefix}weight"] = state[f"{prefix}weight"][module.tokens]
 
 
-def trim(model: PreTrainedModel, ids: npt.NDArray[np.integer[Any]], pad_token_id: int) -> None:
-    """Have only the embeddings of the tokens in ``ids`` and of padding trained; other classes than torch's are left."""
+def trim(model: PreTrainedModel, pad_token_id: int, *splits: TokenizedRows) -> None:
+    """Have only the embeddings of the splits' tokens and of padding trained; other classes than torch's are left."""
     whole = model.get_input_embeddings()
     if type(whole) is nn.Embedding:
         used = np.zeros(whole.num_embeddings, dtype=bool)
         # the last two are for architectures that pad by themselves
         padding = {pad_token_id, whole.padding_idx, model.config.pad_token_id} & set(range(len(used)))
-        used[ids] = used[sorted(padding)] = True
+        used[sorted(padding)] = True
+        for rows in splits:
+            used[rows.ids] = True
         model.set_input_embeddings(TrimmedEmbedding(whole, np.flatnonzero(used)))

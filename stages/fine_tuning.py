@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from transformers import (
     AutoTokenizer,
     EarlyStoppingCallback,
@@ -21,8 +20,9 @@ from transformers import (
 
 from stages import checkpoints, cpu, errors, machine, memory, metrics, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
-from stages.classifier import check_fit, load_classifier, narrow
+from stages.classifier import check_fit, load_classifier
 from stages.embeddings import trim
+from stages.first_token import narrow
 from stages.interruption import FiniteLoss, Interruption
 from stages.log import LogLines
 
@@ -56,7 +56,7 @@ def fine_tune(
         set_seed(params.seed)
         model = load_classifier(tables.label_names(train.schema))
         check_fit(model, tokenizer, rows, held_out)
-        speed_up(model, np.concatenate((rows.ids, held_out.ids)), tokenizer.pad_token_id)
+        speed_up(model, tokenizer.pad_token_id, rows, held_out)
         arguments = training_arguments(params, folder, len(rows), parts)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
         checkpoint = checkpoints.follow(trainer, machine.description(bf16=arguments.bf16), begun)
@@ -74,10 +74,10 @@ def fine_tune(
     return list(trainer.state.log_history)
 
 
-def speed_up(model: PreTrainedModel, ids: npt.NDArray[np.integer[Any]], pad_token_id: int) -> None:
-    """Have ``model``'s training on the tokens ``ids`` computed as fast as the device can, and to the same result."""
+def speed_up(model: PreTrainedModel, pad_token_id: int, *splits: TokenizedRows) -> None:
+    """Have ``model``'s training on these splits computed as fast as the device can, and to the same result."""
     narrow(model)
-    trim(model, ids, pad_token_id)
+    trim(model, pad_token_id, *splits)
     if machine.device().type == "cpu":
         cpu.keep_heap()
         cpu.draw_masks_fast()

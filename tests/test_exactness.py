@@ -14,7 +14,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrai
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from benchmarks import packing
-from stages import classifier, cpu, embeddings, fine_tuning, machine
+from stages import cpu, embeddings, fine_tuning, first_token, machine
 from stages.batching import PadToLongest
 from stages.embeddings import TrimmedEmbedding
 
@@ -66,18 +66,22 @@ def test_grouping_by_length_changes_no_logit(model: PreTrainedModel, alone: torc
 def test_packing_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, length: int, *, narrowed: bool) -> None:
     if narrowed:
         model = copy.deepcopy(model)
-        classifier.narrow(model)
+        first_token.narrow(model)
     batch = packing.Pack(PAD, length)(TEXTS)
     with torch.inference_mode():
         logits = packing.forward(model, **batch).logits
     torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("architecture", classifier.LAST_MIX)
-def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(architecture: str) -> None:
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])  # a mask of booleans, and one that is added
+@pytest.mark.parametrize("architecture", first_token.PARTS)
+def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(architecture: str, attention: str) -> None:
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
-    model = AutoModelForSequenceClassification.from_config(config).eval()
+    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention).eval()
+    for name, weight in model.named_parameters():  # they begin as zeros, which no mistake would change
+        if name.endswith(".bias"):
+            torch.nn.init.normal_(weight)
     assert model.config.num_hidden_layers == SIZES["num_hidden_layers"]
     batch = PadToLongest(PAD)(TEXTS)
 
@@ -85,31 +89,38 @@ def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(archite
         model.zero_grad()
         output = model(**batch)
         output.loss.backward()
-        return [output.logits, *(weight.grad for weight in model.parameters() if weight.grad is not None)]
+        return [output.logits, *(0 * weight if weight.grad is None else weight.grad for weight in model.parameters())]
 
     computed: list[torch.Size] = []
     last = [layer for layer in model.base_model.modules() if isinstance(layer, torch.nn.LayerNorm)][-1]
     last.register_forward_hook(lambda _, __, output: computed.append(output.shape))
     whole = learned()
-    classifier.narrow(model)
+    first_token.narrow(model)
     torch.testing.assert_close(learned(), whole, rtol=1e-4, atol=1e-6)
     assert [shape[1] for shape in computed] == [batch["input_ids"].shape[1], 1]
 
 
-@pytest.mark.parametrize("config", [{"model_type": "albert"}, {"model_type": "bert", "chunk_size_feed_forward": 8}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "albert"},
+        {"model_type": "bert", "chunk_size_feed_forward": 8},
+        {"model_type": "bert", "is_decoder": True},
+    ],
+)
 def test_other_architectures_are_computed_as_they_are(config: dict[str, Any]) -> None:
     model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**config, vocab_size=1000, **SIZES))
-    classifier.narrow(model)
-    assert not any(module._forward_pre_hooks for module in model.modules())  # noqa: SLF001
+    first_token.narrow(model)
+    assert not any(module._forward_pre_hooks or "forward" in vars(module) for module in model.modules())  # noqa: SLF001
 
 
-@pytest.mark.parametrize("architecture", [*classifier.LAST_MIX, "albert", "deberta-v2", "mpnet", "modernbert", "gpt2"])
+@pytest.mark.parametrize("architecture", [*first_token.PARTS, "albert", "deberta-v2", "mpnet", "modernbert", "gpt2"])
 def test_training_only_the_embeddings_of_tokens_in_use_changes_no_weight(architecture: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
     whole = AutoModelForSequenceClassification.from_config(config).eval()
     trimmed = copy.deepcopy(whole)
-    embeddings.trim(trimmed, ROWS.ids, PAD)
+    embeddings.trim(trimmed, PAD, ROWS)
     assert len(trimmed.get_input_embeddings().weight) < len(whole.get_input_embeddings().weight) == 1000
     for model in (whole, trimmed):
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.0)
@@ -125,7 +136,7 @@ def test_training_only_the_embeddings_of_tokens_in_use_changes_no_weight(archite
 
 def test_a_trimmed_embedding_takes_back_what_it_saved(model: PreTrainedModel) -> None:
     trimmed = copy.deepcopy(model)
-    embeddings.trim(trimmed, ROWS.ids, PAD)
+    embeddings.trim(trimmed, PAD, ROWS)
     torch.nn.init.zeros_(trimmed.get_input_embeddings().weight)
     assert not trimmed.load_state_dict(model.state_dict()).missing_keys
     torch.testing.assert_close(trimmed.state_dict(), model.state_dict(), rtol=0, atol=0)
@@ -155,7 +166,7 @@ def test_training_on_a_cpu_takes_what_makes_it_fast(monkeypatch: pytest.MonkeyPa
     for name in ("keep_heap", "draw_masks_fast"):  # both are done once for a process, in which others may have
         monkeypatch.setattr(cpu, name, lambda name=name: called.append(name))
     model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model("bert", vocab_size=1000, **SIZES))
-    fine_tuning.speed_up(model, ROWS.ids, PAD)
+    fine_tuning.speed_up(model, PAD, ROWS)
     assert isinstance(model.get_input_embeddings(), TrimmedEmbedding)
     assert model.config._attn_implementation == "eager"  # noqa: SLF001
     assert any(module._forward_pre_hooks for module in model.modules())  # noqa: SLF001

@@ -57,7 +57,8 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
 
     from stages import inference, machine
     from stages.batching import PadToLongest, TokenizedRows
-    from stages.classifier import check_fit, narrow
+    from stages.classifier import check_fit
+    from stages.first_token import narrow
     from tools import verify
 
     for problem in verify.not_run("tokenize") if Path("dvc.lock").exists() else ():

@@ -1,0 +1,59 @@
+"""The last layer of a classifier whose head reads the first token only: computed for that token alone.
+
+Past the other layers no token but the first is read, so its logits, and every gradient, are the whole layer's.
+"""
+
+import functools
+
+import torch
+from torch import nn
+from transformers import PreTrainedModel
+
+# of the architectures whose head reads the first token only, by their layer: the attention, its projections, and the
+# module that mixes its output with what the layer was given
+BERT = ("encoder.layer.{}.attention", "self", ("query", "key", "value"), "output")
+PARTS = {
+    **dict.fromkeys(("bert", "camembert", "electra", "roberta", "xlm-roberta"), BERT),
+    "distilbert": ("transformer.layer.{}", "attention", ("q_lin", "k_lin", "v_lin"), "sa_layer_norm"),
+}
+
+
+def narrow(model: PreTrainedModel) -> None:
+    """Have the last layer computed for the first token only; decoders and other architectures are left alone."""
+    config = model.config
+    unlike = any(getattr(config, name, 0) for name in ("is_decoder", "chunk_size_feed_forward"))
+    if config.model_type not in PARTS or unlike:
+        return
+    path, name, projections, mix = PARTS[config.model_type]
+    layer = model.base_model.get_submodule(path.format(config.num_hidden_layers - 1))
+    attention = layer.get_submodule(name)
+    attention.forward = functools.partial(attend, attention, *map(attention.get_submodule, projections))
+    layer.get_submodule(mix).register_forward_pre_hook(lambda _, states: tuple(state[:, :1] for state in states))
+
+
+def attend(
+    attention: nn.Module,
+    query: nn.Linear,
+    key: nn.Linear,
+    value: nn.Linear,
+    states: torch.Tensor,
+    attention_mask: torch.Tensor | None = None,
+    **_: object,
+) -> tuple[torch.Tensor, None]:
+    """The first token's attention ``[rows, 1, width]`` to ``states`` ``[rows, tokens, width]``, unfused.
+
+    No token's key or value is computed: a projection's product with a sum over tokens is that sum of its products.
+    """
+    size = attention.attention_head_size
+    asked = query(states[:, 0]).unflatten(1, (-1, size))
+    asked = torch.einsum("rhs,hsw->rhw", asked, key.weight.unflatten(0, (-1, size)))
+    scores = torch.einsum("rhw,rtw->rht", asked, states) * attention.scaling  # key.bias shifts all alike: no matter
+    if attention_mask is not None:  # [rows, 1, 1 or tokens, tokens]: what is added to scores, or which are kept
+        mask = attention_mask[:, 0, :1]
+        scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
+    weights = attention.dropout(scores.softmax(-1))
+    heard = torch.einsum("rht,rtw->rhw", weights, states)
+    heard = torch.einsum("rhw,hsw->rhs", heard, value.weight.unflatten(0, (-1, size)))
+    heard = heard + weights.sum(-1, keepdim=True) * value.bias.unflatten(0, (-1, size))
+    finish = getattr(attention, "out_lin", nn.Identity())
+    return finish(heard.flatten(1)).unsqueeze(1), None
