@@ -8,7 +8,7 @@ from pathlib import Path
 import filelock
 import pytest
 import torch
-from trainings import STEPS, Prepare, kept, train_until, trained
+from trainings import STEPS, Prepare, kept, left_alone, train_until, trained
 
 from stages import checkpoints, train
 from stages.sealing import SEAL
@@ -31,7 +31,7 @@ def test_a_resumed_training_ends_with_the_bytes_of_one_that_was_not_stopped(
 ) -> None:
     folder = prepared()
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "300")
-    expected = trained(folder)
+    expected = left_alone(folder)
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
     for step in stops:
         train_until(step, monkeypatch)
@@ -46,7 +46,7 @@ def test_early_stopping_is_remembered(prepared: Prepare, monkeypatch: pytest.Mon
     folder = prepared(
         train__learning_rate="1e-12", train__epochs=6, train__early_stopping_patience=1 + (stop % STEPS > 0)
     )
-    expected = trained(folder)
+    expected = left_alone(folder)
     assert (folder / "metrics/curves/validation.csv").read_text(encoding="utf-8").count("\n") < 6
     train_until(stop, monkeypatch)
     assert trained(folder) == expected
@@ -56,7 +56,7 @@ def test_checkpoints_that_moved_are_found_with_the_best_one_among_them(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = prepared(train__learning_rate="1e-12")  # the first epoch's stays the best
-    expected = trained(folder)
+    expected = left_alone(folder)
     train_until(3 * STEPS, monkeypatch)
     assert kept() == [f"checkpoint-{3 * STEPS}", f"checkpoint-{STEPS}"]
     shutil.move("checkpoints", "moved")
@@ -82,7 +82,7 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
     folder = prepared()
-    expected = trained(folder)
+    expected = left_alone(folder)
     with monkeypatch.context() as patched:
         patched.setattr("stages.sealing.rotate_checkpoints", lambda *_, **__: None)
         train_until(STEPS + 3, monkeypatch)
@@ -108,7 +108,7 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(
 
 def test_a_stray_file_beside_the_checkpoints_is_removed(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = prepared()
-    expected = trained(folder)
+    expected = left_alone(folder)
     train_until(STEPS, monkeypatch)
     (root,) = Path(os.environ["RETUNE_CHECKPOINTS"]).glob("*/")
     (root / ".nfs01").touch()
@@ -117,7 +117,7 @@ def test_a_stray_file_beside_the_checkpoints_is_removed(prepared: Prepare, monke
 
 def test_without_its_best_one_a_checkpoint_is_passed_over(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = prepared(train__learning_rate="1e-12")
-    expected = trained(folder)
+    expected = left_alone(folder)
     train_until(2 * STEPS, monkeypatch)
     (best,) = Path(os.environ["RETUNE_CHECKPOINTS"]).glob(f"*/checkpoint-{STEPS}")
     (best / "model.safetensors").write_bytes(b"")

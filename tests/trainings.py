@@ -21,6 +21,7 @@ RECIPE = {
 }
 
 Prepare = Callable[..., Path]
+LEFT_ALONE: dict[str, dict[str, str]] = {}
 
 
 class KilledError(Exception):
@@ -53,6 +54,14 @@ def trained(folder: Path) -> dict[str, str]:
     train.main()
     assert not list(Path(os.environ["RETUNE_CHECKPOINTS"]).iterdir())
     return digests(folder, "train")
+
+
+def left_alone(folder: Path) -> dict[str, str]:
+    """The hash of each output of a training with these params that nothing stops; trained once for all tests of a file."""
+    params = (folder / "params.yaml").read_text(encoding="utf-8")
+    if params not in LEFT_ALONE:
+        LEFT_ALONE[params] = trained(folder)
+    return LEFT_ALONE[params]
 
 
 def failing(capsys: pytest.CaptureFixture[str]) -> str:
