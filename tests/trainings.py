@@ -57,7 +57,7 @@ def trained(folder: Path) -> dict[str, str]:
 
 
 def left_alone(folder: Path) -> dict[str, str]:
-    """The hash of each output of a training with these params that nothing stops; trained once for all tests of a file."""
+    """The hash of each output of a training with these params that nothing stops, trained once in a test process."""
     params = (folder / "params.yaml").read_text(encoding="utf-8")
     if params not in LEFT_ALONE:
         LEFT_ALONE[params] = trained(folder)
