@@ -17,7 +17,7 @@ from stages import machine
 BATCH = 64
 Report = dict[str, Any]
 Forward = Callable[..., Any]  # takes the model and a batch's tensors by name, and returns an output with a loss
-Shapes = tuple[tuple[str, torch.Size], ...]  # of a batch's tensors, by name
+Shapes = tuple[tuple[str, torch.Size, torch.dtype], ...]  # of a batch's tensors, by name
 
 
 class Stopwatch(TrainerCallback):
@@ -51,7 +51,7 @@ class Counted:
         mask = batch["attention_mask"]
         self.useful += int(mask.sum()) if mask.ndim == 2 else int((mask.diagonal(dim1=-2, dim2=-1) == 0).sum())
         self.computed += batch["input_ids"].numel()
-        self.shapes[tuple((name, tensor.shape) for name, tensor in batch.items())] += 1
+        self.shapes[tuple((name, tensor.shape, tensor.dtype) for name, tensor in batch.items())] += 1
         return batch
 
 
@@ -60,7 +60,7 @@ def operations(model: PreTrainedModel, forward: Forward, shapes: Shapes) -> int:
 
     The model is on the meta device, where nothing is computed.
     """
-    inputs = {name: torch.zeros(shape, dtype=torch.int64, device="meta") for name, shape in shapes}
+    inputs = {name: torch.empty(shape, dtype=dtype, device="meta") for name, shape, dtype in shapes}
     if inputs["attention_mask"].ndim == 2:
         del inputs["attention_mask"]  # the library would look at its values; it changes no product
     with FlopCounterMode(display=False) as counter:

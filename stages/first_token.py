@@ -1,6 +1,6 @@
 """The last layer of a classifier whose head reads the first token only: computed for that token alone.
 
-Past the other layers no token but the first is read, so its logits, and every gradient, are the whole layer's.
+Nothing reads what that layer makes of the other tokens, so logits and gradients stay those of the whole layer.
 """
 
 import functools
@@ -40,14 +40,15 @@ def attend(
     attention_mask: torch.Tensor | None = None,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
-    """The first token's attention ``[rows, 1, width]`` to ``states`` ``[rows, tokens, width]``, unfused.
+    """The first token's attention ``[rows, 1, width]`` to ``states`` ``[rows, tokens, width]``.
 
-    No token's key or value is computed: a projection's product with a sum over tokens is that sum of its products.
+    No token's key or value is computed: since ``q · (K x) = (q K) · x`` and ``sum(w V x) = V sum(w x)``, the query and
+    the sum over the tokens are projected instead.
     """
-    size = attention.attention_head_size
+    size = attention.attention_head_size  # r: rows, h: heads, s: size of a head, t: tokens, w: width
     asked = query(states[:, 0]).unflatten(1, (-1, size))
     asked = torch.einsum("rhs,hsw->rhw", asked, key.weight.unflatten(0, (-1, size)))
-    scores = torch.einsum("rhw,rtw->rht", asked, states) * attention.scaling  # key.bias shifts all alike: no matter
+    scores = torch.einsum("rhw,rtw->rht", asked, states) * attention.scaling  # key.bias would shift all alike
     if attention_mask is not None:  # [rows, 1, 1 or tokens, tokens]: what is added to scores, or which are kept
         mask = attention_mask[:, 0, :1]
         scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask

@@ -257,15 +257,16 @@ OTHER_WEIGHTS = {  # a sample of the mutations that have to give another model
 
 
 def as_markdown() -> str:
-    """The table as the README shows it: a row for all that make the same stages run."""
-    rows: dict[tuple[str, ...], list[str]] = {}
+    """The table as the README shows it: a row for all that make the same stages run: params, modules, other inputs."""
+    rows: dict[tuple[str, ...], tuple[list[str], ...]] = {}
     for name, mutation in TABLE.items():
+        kind = 0 if name in PARAMS.keys() | BY_MORE.keys() else 1 if name.startswith("a comment in stages/") else 2
         what = re.sub(r"\S*[./]\S+", r"`\g<0>`", name.removeprefix("a comment in stages/"))
-        rows.setdefault(mutation.run, []).append(what)
+        rows.setdefault(mutation.run, ([], [], []))[kind].append(what)
     lines = [f"| what changes | {' | '.join(STAGES)} |", f"|---|{':-:|' * len(STAGES)}"]
-    for runs, names in rows.items():
+    for runs, kinds in rows.items():
         marks = " | ".join("●" if stage in runs else "" for stage in STAGES)
-        lines.append(f"| {', '.join(names)} | {marks} |")
+        lines.append(f"| {'<br>'.join(', '.join(names) for names in kinds if names)} | {marks} |")
     return "\n".join(lines)
 
 

@@ -3,18 +3,38 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from conftest import run
 
-from stages import errors
+from stages import entry, errors
 from tools import predict
 
+Refused = Callable[[Path, str], str]
 
-def predicted(clone: Path, file: str) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-m", "tools.predict", file, cwd=clone, check=False)
+
+@pytest.fixture
+def refused(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    put_back: None,  # noqa: ARG001
+) -> Refused:
+    """Run it on a file in a clone, to an error, and give that."""
+
+    def refuse(clone: Path, file: str) -> str:
+        monkeypatch.chdir(clone)
+        monkeypatch.setattr("sys.argv", ["predict", file])
+        with pytest.raises(SystemExit) as end:
+            entry.run(predict.main)
+        assert end.value.code == 1
+        said = capsys.readouterr()
+        assert said.out == ""
+        return said.err
+
+    return refuse
 
 
 def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(pipeline: Path, tmp_path: Path) -> None:
@@ -23,7 +43,7 @@ def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(pipel
     names = json.loads((pipeline / "models/classifier/config.json").read_text(encoding="utf-8"))["id2label"]
     texts = rows["text"].to_pylist()
     (tmp_path / "texts").write_text("\n".join(texts), encoding="utf-8")
-    done = predicted(pipeline, str(tmp_path / "texts"))
+    done = run(sys.executable, "-m", "tools.predict", str(tmp_path / "texts"), cwd=pipeline)
     assert done.stderr == ""
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["text"] for row in found] == texts
@@ -53,19 +73,15 @@ def test_a_reader_that_has_enough_is_no_error(pipeline: Path, tmp_path: Path) ->
     assert json.loads(done.stdout)["text"] == "so tired"
 
 
-def test_a_line_that_is_no_text_is_named(pipeline: Path, tmp_path: Path) -> None:
+def test_a_line_that_is_no_text_is_named(refused: Refused, pipeline: Path, tmp_path: Path) -> None:
     (tmp_path / "texts").write_bytes(b"fine\n\xff\n")
-    done = predicted(pipeline, str(tmp_path / "texts"))
-    assert done.returncode == 1
-    assert done.stderr == f"error: {tmp_path}/texts: line 2: not UTF-8 (invalid start byte): convert the file\n"
+    said = refused(pipeline, str(tmp_path / "texts"))
+    assert said == f"error: {tmp_path}/texts: line 2: not UTF-8 (invalid start byte): convert the file\n"
 
 
-def test_a_file_that_is_not_there_is_named(pipeline: Path) -> None:
-    done = predicted(pipeline, "nowhere")
-    assert done.returncode == 1
-    assert (
-        done.stderr == "error: nowhere: No such file or directory: check its name, and run from the top of the clone\n"
-    )
+def test_a_file_that_is_not_there_is_named(refused: Refused, pipeline: Path) -> None:
+    said = refused(pipeline, "nowhere")
+    assert said == "error: nowhere: No such file or directory: check its name, and run from the top of the clone\n"
 
 
 def test_more_tokens_than_the_classifier_has_positions_are_an_error(
@@ -80,17 +96,15 @@ def test_more_tokens_than_the_classifier_has_positions_are_an_error(
         label(["a " * 300])
 
 
-def test_texts_are_not_cut_elsewhere_than_where_the_classifier_was_trained(copy: Path) -> None:
+def test_texts_are_not_cut_elsewhere_than_where_the_classifier_was_trained(refused: Refused, copy: Path) -> None:
     params = (copy / "params.yaml").read_text(encoding="utf-8")
     (copy / "params.yaml").write_text(params.replace("max_length: 128", "max_length: 6"), encoding="utf-8")
-    done = predicted(copy, "README.md")
-    assert done.returncode == 1
-    assert done.stderr == "error: params.yaml: tokenize.max_length is 6, tokenize ran with 128: run `dvc repro`\n"
+    said = refused(copy, "README.md")
+    assert said == "error: params.yaml: tokenize.max_length is 6, tokenize ran with 128: run `dvc repro`\n"
 
 
-def test_a_pipeline_that_has_not_run_is_named(pipeline: Path, tmp_path: Path) -> None:
-    for name in ("stages", "tools", "dvc.yaml", "requirements.txt", "params.yaml"):
+def test_a_pipeline_that_has_not_run_is_named(refused: Refused, pipeline: Path, tmp_path: Path) -> None:
+    for name in ("dvc.yaml", "requirements.txt", "params.yaml"):
         (tmp_path / name).symlink_to(pipeline / name)
-    done = predicted(tmp_path, "params.yaml")
-    assert done.returncode == 1
-    assert done.stderr == "error: models/classifier does not exist: run `dvc repro`, which makes it first\n"
+    said = refused(tmp_path, "params.yaml")
+    assert said == "error: models/classifier does not exist: run `dvc repro`, which makes it first\n"

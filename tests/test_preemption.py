@@ -139,7 +139,13 @@ def test_a_second_run_says_so_and_harms_nothing(disturbed: Path, undisturbed: Pa
         assert digests(disturbed, stage) == digests(undisturbed, stage)
 
 
-@pytest.mark.parametrize("params", [LONG, PIPELINE_PARAMS | {"train__seed": 5}], ids=["same params", "other params"])
+@pytest.mark.parametrize(
+    "params",
+    [
+        pytest.param(LONG, id="same params"),
+        pytest.param(PIPELINE_PARAMS | {"train__seed": 5}, id="other params", marks=pytest.mark.long),
+    ],
+)
 def test_a_run_beside_an_orphan_waits_for_it_to_stop(
     disturbed: Path, undisturbed: Path, params: dict[str, object]
 ) -> None:

@@ -152,7 +152,7 @@ def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy
     git("commit", "--quiet", "--all", "--message", "another learning rate", cwd=copy)
     git("checkout", "--quiet", "-", cwd=copy)
     run("dvc", "checkout", cwd=copy)
-    script = copy / "stages/batching.py"
+    script = copy / "stages/log.py"
     script.write_text(script.read_text(encoding="utf-8") + "# no change of what it gives\n", encoding="utf-8")
     run("dvc", "repro", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "a comment", cwd=copy)
