@@ -1,4 +1,4 @@
-"""The README's commands, run in its order in a fresh clone with an empty home: the real job on the real checkpoint."""
+"""The README's commands, run in its order in a fresh clone, a home with a name for git: the real job and checkpoint."""
 
 import json
 import operator
@@ -41,6 +41,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def readme(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, CompletedProcess[str]]]:
     """The README's commands, and what each printed."""
     home = tmp_path_factory.mktemp("home")
+    (home / ".gitconfig").write_text("[user]\n\tname = test\n\temail = test@example.com\n", encoding="utf-8")
     done: list[tuple[str, CompletedProcess[str]]] = []
     for command in commands():
         script = f". .venv/bin/activate; {command}" if done else command
