@@ -100,6 +100,23 @@ def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(archite
     assert [shape[1] for shape in computed] == [batch["input_ids"].shape[1], 1]
 
 
+@pytest.mark.parametrize("architecture", ["bert", "distilbert"])
+def test_what_dropout_takes_from_the_first_token_it_takes_with_the_bias(architecture: str) -> None:
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
+    model = AutoModelForSequenceClassification.from_config(config).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    attention = [module for module in model.modules() if hasattr(module, "attention_head_size")][-1]
+    attention.dropout.p = 1.0
+    torch.nn.init.normal_(getattr(attention, "value" if architecture == "bert" else "v_lin").bias)
+    batch = PadToLongest(PAD)(TEXTS)
+    whole = model(**batch).logits
+    first_token.narrow(model)
+    torch.testing.assert_close(model(**batch).logits, whole, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "config",
     [
