@@ -146,6 +146,31 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def call(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    put_back: None,  # noqa: ARG001
+) -> Callable[..., tuple[int, str, str]]:
+    """Call a tool's main in this process, in a folder: gives the exit code and what it prints on stdout and stderr."""
+    from stages import entry
+
+    def end_of(main: Callable[[], None], folder: Path, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setattr(sys, "argv", [main.__module__, *arguments])
+        capsys.readouterr()
+        try:
+            entry.run(main)
+        except SystemExit as end:
+            code = int(str(end.code))
+        else:
+            code = 0
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return end_of
+
+
+@pytest.fixture
 def fail(
     workspace: Callable[..., Path],
     capsys: pytest.CaptureFixture[str],

@@ -1,9 +1,9 @@
 """`python -m tools.compare` says whether a revision is better or worse, whether that may be luck, and what differs."""
 
 import csv
+import functools
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from conftest import DEFAULTS, PIPELINE_PARAMS, git, run, set_params
 
-from stages import entry, tables
+from stages import tables
 from tools import compare, comparison, rendering
 from tools.revisions import Run
 
@@ -63,27 +63,9 @@ def repository(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def compared(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    put_back: None,  # noqa: ARG001
-) -> Compare:
+def compared(call: Callable[..., tuple[int, str, str]]) -> Compare:
     """The command in this process: gives the exit code and what it prints on stdout and stderr."""
-
-    def call(folder: Path, *arguments: str) -> tuple[int, str, str]:
-        monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, "argv", ["compare", *arguments])
-        capsys.readouterr()
-        try:
-            entry.run(compare.main)
-        except SystemExit as end:
-            code = int(str(end.code))
-        else:
-            code = 0
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return call
+    return functools.partial(call, compare.main)
 
 
 def document(result: tuple[int, str, str]) -> dict[str, Any]:

@@ -10,29 +10,21 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import run
 
-from stages import entry, errors
+from stages import errors
 from tools import predict
 
 Refused = Callable[[Path, str], str]
 
 
 @pytest.fixture
-def refused(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    put_back: None,  # noqa: ARG001
-) -> Refused:
+def refused(call: Callable[..., tuple[int, str, str]]) -> Refused:
     """Run it on a file in a clone, to an error, and give that."""
 
     def refuse(clone: Path, file: str) -> str:
-        monkeypatch.chdir(clone)
-        monkeypatch.setattr("sys.argv", ["predict", file])
-        with pytest.raises(SystemExit) as end:
-            entry.run(predict.main)
-        assert end.value.code == 1
-        said = capsys.readouterr()
-        assert said.out == ""
-        return said.err
+        code, out, error = call(predict.main, clone, file)
+        assert code == 1
+        assert out == ""
+        return error
 
     return refuse
 
