@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from conftest import EMOTION, TREE, needs_emotion, set_params
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from stages import audit, download, evaluate
 from stages.duplicates import SIMILARITY, near_duplicates, normalize
 from stages.errors import InputError
+from stages.findings import describe
 
 Rows = list[tuple[str, str]]
 Audit = Callable[..., dict[str, Any]]
@@ -139,6 +141,12 @@ def test_traces_of_a_wrong_decoding_and_very_long_texts_are_found(examine: Audit
     assert (report["splits"]["train"]["broken_texts"], report["splits"]["train"]["long_texts"]) == (3, 1)
     assert [row["row"] for row in findings("broken")] == ["4", "5", "6"]
     assert [row["row"] for row in findings("long")] == ["7"]
+
+
+def test_lengths_are_described_in_words() -> None:
+    texts = [" ".join(["word"] * words) for words in range(1, 101)]
+    described = describe(pd.DataFrame({"text": texts, "label": pd.Categorical(["a"] * 100)}))
+    assert described["words"] == {"median": 50, "95%": 95, "most": 100}
 
 
 def test_carved_splits_count_as_the_train_that_was_delivered(examine: Audit) -> None:

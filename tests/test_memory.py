@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from trainings import BATCH, STEPS, Prepare, failing, train_until, trained
+from trainings import BATCH, EPOCHS, STEPS, Prepare, failing, train_until, trained
 
 from stages import train
 from stages.errors import InputError
@@ -75,6 +75,16 @@ def test_a_training_in_parts_goes_on_in_those_parts(prepared: Prepare, monkeypat
     sizes.clear()
     assert trained(folder) == expected
     assert set(sizes) == {BATCH // 2}
+
+
+def test_a_checkpoint_of_whole_batches_is_not_gone_on_from_in_parts(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prepared()
+    train_until(STEPS + 2, monkeypatch)
+    sizes = limit_memory(monkeypatch, BATCH // 2)
+    trained(folder)
+    assert sizes == [BATCH] + 2 * EPOCHS * STEPS * [BATCH // 2]
 
 
 def test_one_text_that_fills_the_memory_is_an_error(

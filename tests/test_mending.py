@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,14 @@ def test_users_whose_number_is_another_process_since_are_removed(folder: Path) -
     users = used_by(folder, os.getpid())
     os.utime(users, (1e9, 1e9))
     assert len(mending.mend()) == 1
+    assert not users.exists()
+
+
+def test_users_that_have_ended_but_are_not_waited_for_are_removed(folder: Path) -> None:
+    with subprocess.Popen(("true",)) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        users = used_by(folder, ended.pid)
+        assert len(mending.mend()) == 1
     assert not users.exists()
 
 
