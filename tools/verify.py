@@ -38,7 +38,7 @@ def verify(*, cache: bool) -> list[str]:
         problems += [*_stamps_against_lock(lock), *_metrics_against_predictions()]
     if cache:
         problems += _lock_against_cache(lock)
-    return problems
+    return list(dict.fromkeys(problems))  # several stages read a file that is missing
 
 
 def directory_hash(folder: Path) -> str:
