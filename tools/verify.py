@@ -38,7 +38,7 @@ def verify(*, cache: bool) -> list[str]:
         problems += [*_stamps_against_lock(lock), *_metrics_against_predictions()]
     if cache:
         problems += _lock_against_cache(lock)
-    return list(dict.fromkeys(problems))  # several stages read a file that is missing
+    return problems
 
 
 def directory_hash(folder: Path) -> str:
@@ -137,19 +137,24 @@ def lock_against_itself(lock: Document) -> Iterator[str]:
 
 
 def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
-    digests: dict[str, str] = {}
+    digests: dict[str, str | None] = {}  # None for what is missing, which is said once
     made = {out["path"] for locked in lock.values() for out in locked.get("outs", [])}
     for stage in definition:
         for item in lock.get(stage, {}).get("deps", []) + lock.get(stage, {}).get("outs", []):
             path = Path(item["path"])
-            if not path.exists():
-                yield f"{path} is missing: run `dvc pull` or `dvc repro`"
-                continue
             if item["path"] not in digests:
-                digests[item["path"]] = directory_hash(path) if path.is_dir() else provenance.md5(path)
-            if digests[item["path"]] != item["md5"]:
+                digests[item["path"]] = _digest(path)
+                if digests[item["path"]] is None:
+                    yield f"{path} is missing: run `dvc pull` or `dvc repro`"
+            if digests[item["path"]] not in {None, item["md5"]}:
                 mend = f"delete it and run `dvc checkout`, or {MEND}" if item["path"] in made else MEND
                 yield f"{path} is not what {stage} had when it ran (dvc.lock): {mend}"
+
+
+def _digest(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    return directory_hash(path) if path.is_dir() else provenance.md5(path)
 
 
 def _stamps_against_lock(lock: Document) -> Iterator[str]:
