@@ -77,7 +77,7 @@ class Torture:
 
     Attributes:
         kills: how many in each stage.
-        counts: resumed trainings, runs refused because another was alive, and rounds that ended with equal bytes.
+        counts: rounds, those that ended with equal bytes, resumed trainings, runs that found another's process alive.
     """
 
     def __init__(self, reference: Path, folder: Path, seed: int) -> None:
@@ -112,6 +112,7 @@ class Torture:
 
     def round(self, kills: int, stages: Sequence[str]) -> None:
         """Kill ``kills`` times at most, in all ``stages``; then let a run come to its end, and look at what it left."""
+        self.counts["rounds"] += 1
         clone, before, runs = unrun(self.reference, self.folder / "clone"), self.kills.total(), []
         due = Counter({stage: self.random.randint(*(3, 6) if stage == "train" else (1, 3)) for stage in stages})
         while due and self.kills.total() - before < kills:
@@ -138,16 +139,19 @@ class Torture:
             missed = [stage for stage in STAGES if not self.kills[stage]]
             # a run that outlives its blow goes through all later stages: some rounds are for these alone
             drawn = self.random.sample(STAGES, self.random.randint(1, len(STAGES)))
-            self.round(max(left, 1), drawn if left > 0 else missed)
-            print(self.report(), flush=True)
+            try:
+                self.round(max(left, 1), drawn if left > 0 else missed)
+            finally:  # also of a round that failed
+                print(self.report(), flush=True)
 
     def report(self) -> str:
         """The counts, in a line each."""
         kills = ", ".join(f"{stage} {self.kills[stage]}" for stage in STAGES)
         return (
-            f"kills: {self.kills.total()} ({kills})\nresumed trainings: {self.counts['resumes']}\n"
-            f"runs that met another: {self.counts['refusals']}\nrounds that ended with equal bytes: "
-            f"{self.counts['equal bytes']} of {self.counts['equal bytes']}"
+            f"kills: {self.kills.total()} ({kills})\n"
+            f"training runs resumed from a checkpoint: {self.counts['resumes']}\n"
+            f"runs that found another run's process alive: {self.counts['refusals']}\n"
+            f"rounds: {self.counts['rounds']}, {self.counts['equal bytes']} of them ended with equal bytes"
         )
 
 
