@@ -111,9 +111,9 @@ def main() -> None:
         print(
             f"{' '.join((name, *arguments.set))}, seed {seed}: "
             f"{', '.join(f'{score.accuracy:.4f}' for score in scores)}; "
-            f"best {max(score.accuracy for score in scores):.4f}; {arguments.target}: "
-            + (f"after {reached.step} steps, {reached.seconds:.0f} s" if reached else "not reached")
-            + f"; {scores[-1].step} steps, {scores[-1].seconds:.0f} s in all",
+            f"best {max(score.accuracy for score in scores):.4f}; target {arguments.target}: "
+            + (f"reached after {reached.step} steps, {reached.seconds:.0f} s" if reached else "not reached")
+            + f"; {scores[-1].step} steps, {scores[-1].seconds:.0f} s in total",
             flush=True,
         )
 

@@ -155,9 +155,9 @@ def predict() -> None:
             return lambda: timed((sys.executable, *command), Path.cwd())[0]
 
         ways = {"tools.predict": way("-m", "tools.predict", file.name)} | {
-            f"pipeline(), {size} at a time": way("-c", PREDICT, file.name, str(size)) for size in (1, 64)
+            f"pipeline(), batch size {size}": way("-c", PREDICT, file.name, str(size)) for size in (1, 64)
         }
-        show("labelling validation's texts from a file, start and imports included", "seconds", alternate(ways))
+        show("labelling the validation texts from a file, start-up and imports included", "seconds", alternate(ways))
 
 
 def repro() -> None:
@@ -181,14 +181,14 @@ def main() -> None:
     subprocess.run(("dvc", "repro", "--quiet"), check=True)
     repro()
     show(
-        "a stage from its start to its first table",
+        "from a stage's start to its first table, including imports and checks",
         "seconds",
         alternate({stage: printed(START, stage) for stage in STAGES}),
     )
-    ways = {"stages/inference.py, behind evaluate and predict": printed(INFER)} | {
-        f"pipeline(), {size} at a time": printed(PIPELINE, str(size)) for size in (1, 64)
+    ways = {"stages/inference.py, used by evaluate and predict": printed(INFER)} | {
+        f"pipeline(), batch size {size}": printed(PIPELINE, str(size)) for size in (1, 64)
     }
-    show("inference on validation, float32", "texts/s", alternate(ways))
+    show("inference on the validation split, float32", "texts/s", alternate(ways))
     predict()
     for rows in (100_000, LONG):
         tokenize(rows)

@@ -33,7 +33,7 @@ def test_every_way_trains_and_counts(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert len({found[name]["useful"] for name in ("settings", "eager", "bare", "ours")}) == 1  # the same rows
     assert found["packed"]["useful"] > found["book"]["useful"] >= found["example"]["useful"]
     lines = training.table([found]).splitlines()
-    assert [line for line in lines if "| 1.00 (1.00 to 1.00) |" in line and line.startswith("| (e) ours")]
+    assert [line for line in lines if "| 1.00 (1.00 to 1.00) |" in line and line.startswith("| (e) this pipeline")]
     assert sum(line.startswith("| (") for line in lines) == len(ways.WAYS)
 
 
@@ -76,7 +76,7 @@ def test_a_training_to_a_target_ends_when_it_is_seen_to_be_there(
     options = ("--set", "epochs=9", "--seeds", "1", "--every", "2", "--target", "0.0")
     monkeypatch.setattr("sys.argv", ["accuracy", "ours", *options])
     accuracy.main()
-    assert "; 0.0: after 2 steps, " in capsys.readouterr().out
+    assert "; target 0.0: reached after 2 steps, " in capsys.readouterr().out
 
 
 def test_bench_asks_for_the_data(tmp_path: Path) -> None:
