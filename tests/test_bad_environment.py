@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from conftest import TREE, run
+from digests import digests
 from own_data import Fail, Workspace, instead, link_to_nowhere, own_dataset
-from test_bytes import digests
 
 from stages import audit, baselines, checkpoints, download, entry, errors, evaluate, tokenize, train
 

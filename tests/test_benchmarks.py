@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from conftest import run
-from test_exactness import TEXTS
+from token_rows import TEXTS
 from torch.nn import Module
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification

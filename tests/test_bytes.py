@@ -5,32 +5,11 @@ from pathlib import Path
 
 import pytest
 from conftest import run
+from digests import OUTPUTS, digests
 
-from stages import provenance
-
-OUTPUTS = {
-    "download": ("data/raw", "models/pretrained"),
-    "audit": ("data/audit", "metrics/data.json"),
-    "tokenize": ("data/tokenized",),
-    "train": ("models/classifier", "metrics/curves"),
-    "evaluate": ("data/predictions", "metrics/metrics.json", "metrics/plots"),
-    "baselines": ("metrics/baselines.json",),
-}
 ELSEWHERE = {"PYTHONHASHSEED": "7", "TZ": "Pacific/Kiritimati", "LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0"}
 ONE_WORKER = ELSEWHERE | {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
 TWO_WORKERS = ELSEWHERE | {"RAYON_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "true"}
-
-
-def digests(folder: Path, stage: str) -> dict[str, str]:
-    """The hash of each file that a stage writes."""
-    files = [
-        file
-        for output in OUTPUTS[stage]
-        for file in ([folder / output] if (folder / output).is_file() else sorted((folder / output).rglob("*")))
-        if file.is_file()
-    ]
-    assert files
-    return {file.relative_to(folder).as_posix(): provenance.md5(file) for file in files}
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from conftest import TREE, run
+from digests import OUTPUTS, digests
 from dvc.repo import Repo
-from test_bytes import OUTPUTS, digests
 
 from stages import classifier, errors, evaluate, tables
 from tools.verify import verify

@@ -17,7 +17,7 @@ import huggingface_hub
 import pytest
 import torture
 from conftest import run
-from test_bytes import digests
+from digests import digests
 
 from stages import documents, entry, paths
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from test_inference import make_rows
+from token_rows import PAD, ROWS, TEXTS, make_rows
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
@@ -18,9 +18,6 @@ from stages import cpu, embeddings, fine_tuning, first_token, machine
 from stages.batching import PadToLongest
 from stages.embeddings import TrimmedEmbedding
 
-PAD = 0
-ROWS = make_rows([3, 40, 7, 90, 12, 1, 64, 5])
-TEXTS = [ROWS[row] for row in range(len(ROWS))]
 BATCH = 3
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 

@@ -3,26 +3,16 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from token_rows import PAD, make_rows
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from stages.batching import PadToLongest, TokenizedRows
+from stages.batching import PadToLongest
 from stages.inference import batches, first_token, infer, mean_over_tokens
-
-PAD = 0
-
-
-def make_rows(lengths: list[int]) -> TokenizedRows:
-    """Rows of random token ids."""
-    draw = np.random.default_rng(0)
-    ids = [draw.integers(5, 60, length).tolist() for length in lengths]
-    labels = pa.array(range(len(ids)), pa.int64())
-    return TokenizedRows(pa.table({"input_ids": pa.array(ids, pa.list_(pa.int32())), "label": labels}))
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from conftest import PIPELINE_PARAMS, run, set_params, stages_run
+from digests import digests
 from repros import Repro, suspended, wait_until
-from test_bytes import digests
 
 EPOCHS = 25  # enough for no signal to come too late
 LONG = PIPELINE_PARAMS | {"train__epochs": EPOCHS}

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_bytes import digests
+from digests import digests
 
 from stages import entry, train
 from stages.sealing import Sealing
