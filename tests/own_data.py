@@ -1,6 +1,5 @@
 """Folders of a user's own data and checkpoint, for what is wrong with them to be put in."""
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -29,17 +28,3 @@ def own_checkpoint(workspace: Workspace, checkpoint: Path, **params: Any) -> Pat
     """A folder with a good data set, and a copy of the checkpoint in ``own-model``, which is given."""
     folder = own_dataset(workspace, {}, model__path="own-model", **params)
     return shutil.copytree(checkpoint, folder / "own-model")
-
-
-def instead(path: Path, make: Callable[[Path], object]) -> None:
-    """Make something else in the place of a file or a folder."""
-    shutil.rmtree(path) if path.is_dir() else path.unlink()
-    make(path)
-
-
-def link_to_nowhere(path: Path) -> None:
-    path.symlink_to("nowhere")
-
-
-def edit_json(file: Path, **changes: Any) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | changes), encoding="utf-8")

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from conftest import make_tiny_random_checkpoint
-from own_data import GOOD, Fail, Workspace, edit_json, instead, link_to_nowhere, own_checkpoint, own_dataset
+from edits import cut, edit_json, instead, link_to_nowhere
+from own_data import GOOD, Fail, Workspace, own_checkpoint, own_dataset
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
@@ -39,11 +40,6 @@ def replace(name: str, content: bytes | None) -> Callable[[Path], None]:
             (checkpoint / name).write_bytes(content)
 
     return change
-
-
-def cut_weights(checkpoint: Path) -> None:
-    weights = checkpoint / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-100])
 
 
 def drop_tokenizer(checkpoint: Path) -> None:
@@ -82,7 +78,10 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         "own-model: its weights are pickled, which is never loaded: save them as safetensors",
     ),
     "no weights": (replace("model.safetensors", None), "own-model: no safetensors weights"),
-    "weights cut short": (cut_weights, "own-model/model.safetensors: not whole safetensors ("),
+    "weights cut short": (
+        lambda checkpoint: cut(checkpoint / "model.safetensors"),
+        "own-model/model.safetensors: not whole safetensors (",
+    ),
     "empty weights": (replace("model.safetensors", b""), "own-model/model.safetensors: not whole safetensors ("),
     "weights that are none": (
         replace("model.safetensors", b"<html>" * 99), "own-model/model.safetensors: not whole safetensors ("

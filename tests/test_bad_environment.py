@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from conftest import TREE, run
 from digests import digests
-from own_data import Fail, Workspace, instead, link_to_nowhere, own_dataset
+from edits import cut, instead, link_to_nowhere
+from own_data import Fail, Workspace, own_dataset
 
 from stages import audit, baselines, checkpoints, download, entry, errors, evaluate, tokenize, train
 
@@ -18,10 +19,6 @@ MEND = "delete it and run `dvc checkout` or `dvc repro`"
 DAMAGE = rf": damaged \([^\n]+\): {MEND}"
 GONE = " does not exist: run `dvc repro`, which makes it first"
 NO_MODEL = r": does not load for sequence classification \([^\n]+`dvc checkout`"
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-20])
 
 
 def emptied(path: Path) -> None:

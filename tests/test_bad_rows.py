@@ -7,7 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from own_data import GOOD, Fail, Workspace, instead, own_dataset
+from edits import instead
+from own_data import GOOD, Fail, Workspace, own_dataset
 
 from stages import download, paths, tables
 

@@ -5,7 +5,6 @@ those of the run again, byte for byte, and the cache too.
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import yaml
 from conftest import TREE, run
 from digests import OUTPUTS, digests
 from dvc.repo import Repo
+from edits import cut, flip
 
 from stages import classifier, errors, evaluate, tables
 from tools.verify import verify
@@ -30,24 +30,6 @@ STATUS, VERIFY, CACHE, STAGE = (
     "`python -m tools.verify --cache`",
     "the stage that reads it",
 )
-
-
-def flip(path: Path, *, silently: bool = False) -> None:
-    """Flip a bit in the middle of a file; silently, as a bad disk does, without a trace in its times."""
-    before = path.stat()
-    path.chmod(0o644)
-    with path.open("r+b") as file:
-        file.seek(before.st_size // 2)
-        byte = file.read(1)[0]
-        file.seek(before.st_size // 2)
-        file.write(bytes([byte ^ 1]))
-    path.chmod(before.st_mode)
-    if silently:
-        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-
-
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-20])
 
 
 def cached(clone: Path) -> Path:

@@ -6,6 +6,7 @@ from subprocess import CompletedProcess
 import pytest
 import yaml
 from conftest import PIPELINE_PARAMS, git, run, set_params
+from edits import append
 
 COMPUTING = ("torch", "transformers", "datasets", "pyarrow", "numpy", "sklearn", "scipy")
 
@@ -23,10 +24,6 @@ def gate(clone: Path) -> CompletedProcess[str]:
 
 def answers(clone: Path) -> dict[str, str]:
     return dict(line.split("=") for line in gate(clone).stdout.splitlines())
-
-
-def append(path: Path, text: str) -> None:
-    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
 def test_it_stays_shut_where_no_stage_is_touched(bare: Path) -> None:

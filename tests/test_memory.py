@@ -1,6 +1,5 @@
 """A batch too large for the device's memory is taken in parts; the memory's end is simulated."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from edits import edit_json
 from trainings import BATCH, EPOCHS, STEPS, Prepare, failing, train_until, trained
 
 from stages import train
@@ -44,9 +44,7 @@ def test_a_batch_too_large_for_memory_is_taken_in_parts_and_stays_the_same_batch
     smoothing: float,
 ) -> None:
     plain = shutil.copytree(tiny_random_checkpoint, tmp_path / "plain")
-    config = json.loads((plain / "config.json").read_text(encoding="utf-8"))
-    dropouts = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (plain / "config.json").write_text(json.dumps(config | dropouts), encoding="utf-8")
+    edit_json(plain / "config.json", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     folder = prepared(model__path=str(plain), train__label_smoothing=smoothing, train__epochs=1)
     monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
     curves = folder / "metrics/curves/training.csv"

@@ -6,7 +6,6 @@ long one runs the pipeline for every row, sees which stages ran, goes back, and 
 
 import csv
 import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ import pytest
 import yaml
 from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, TREE, git, set_params, stages_run
 from dvc.repo import Repo
+from edits import append, edit_json
 from networkx import ancestors
 
 from stages import provenance
@@ -37,10 +37,6 @@ def param(name: str, value: Any) -> Callable[[Path], None]:
 
 def comment(name: str) -> Callable[[Path], None]:
     return lambda clone: append(clone / name, "# changed\n")
-
-
-def append(path: Path, text: str) -> None:
-    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
 def copied(name: str, to: str, param_name: str) -> Callable[[Path], None]:
@@ -77,11 +73,7 @@ def checked(clone: Path) -> None:
 
 
 def edited_json(name: str, **values: Any) -> Callable[[Path], None]:
-    def change(clone: Path) -> None:
-        content = json.loads((clone / name).read_text(encoding="utf-8"))
-        (clone / name).write_text(json.dumps(content | values), encoding="utf-8")
-
-    return change
+    return lambda clone: edit_json(clone / name, **values)
 
 
 def other_weights(clone: Path) -> None:

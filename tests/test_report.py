@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import git, run
+from edits import edit_json
 from matplotlib.image import imread
 
 from tools import pictures
@@ -30,8 +31,7 @@ def test_a_report_says_what_ran_how_long_and_on_what(copy: Path) -> None:
 
 
 def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(copy: Path) -> None:
-    metrics = copy / "metrics/metrics.json"
-    metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"loss": 0.5}))
+    edit_json(copy / "metrics/metrics.json", loss=0.5)
     said = report(copy)
     assert "**within noise**" in said
     assert "| `loss` | 1." in said

@@ -1,6 +1,5 @@
 """`python -m tools.verify` says where the chain from data to metrics is broken, and by what."""
 
-import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from edits import append, edit_json, flip
 
 import tools.verify
 from stages import provenance
@@ -31,13 +31,6 @@ def write_lock(folder: Path, lock: Lock) -> None:
     (folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
 
 
-def flip_a_byte(path: Path) -> None:
-    path.chmod(0o644)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
 def test_a_run_is_verified(pipeline: Path) -> None:
     assert verify(pipeline, "--cache") == (0, "")
 
@@ -49,8 +42,7 @@ def test_a_folders_hash_is_dvcs(pipeline: Path) -> None:
 
 
 def test_edited_metrics_are_named(copy: Path) -> None:
-    path = copy / "metrics/metrics.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"accuracy": 0.99}), encoding="utf-8")
+    edit_json(copy / "metrics/metrics.json", accuracy=0.99)
     code, said = verify(copy)
     assert code == 1
     assert said.startswith("error: metrics/metrics.json is not what evaluate had when it ran (dvc.lock)")
@@ -58,7 +50,7 @@ def test_edited_metrics_are_named(copy: Path) -> None:
 
 def test_edited_metrics_are_named_even_where_the_lock_agrees(copy: Path) -> None:
     path = copy / "metrics/metrics.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"accuracy": 0.99}), encoding="utf-8")
+    edit_json(path, accuracy=0.99)
     lock = read_lock(copy)
     for out in lock["stages"]["evaluate"]["outs"]:
         if out["path"] == "metrics/metrics.json":
@@ -109,14 +101,14 @@ def test_a_lock_of_another_dvc_yaml_is_named(copy: Path) -> None:
 
 
 def test_a_swapped_model_file_is_named(copy: Path) -> None:
-    flip_a_byte(copy / "models/classifier/model.safetensors")
+    flip(copy / "models/classifier/model.safetensors")
     code, said = verify(copy)
     assert code == 1
     assert "error: models/classifier is not what train had when it ran (dvc.lock)" in said
 
 
 def test_a_swapped_model_file_is_named_by_the_predictions_even_where_the_lock_agrees(copy: Path) -> None:
-    flip_a_byte(copy / "models/classifier/model.safetensors")
+    flip(copy / "models/classifier/model.safetensors")
     lock = read_lock(copy)
     digest = directory_hash(copy / "models/classifier")
     for item in lock["stages"]["train"]["outs"] + lock["stages"]["evaluate"]["deps"]:
@@ -131,7 +123,7 @@ def test_a_swapped_model_file_is_named_by_the_predictions_even_where_the_lock_ag
 def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path) -> None:
     outs = {out["path"]: out["md5"] for out in read_lock(copy)["stages"]["tokenize"]["outs"]}
     digest = outs["data/tokenized/train.parquet"]
-    flip_a_byte(copy / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
+    flip(copy / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
     assert verify(copy) == (0, "")
     code, said = verify(copy, "--cache")
     assert code == 1
@@ -152,8 +144,7 @@ def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy
     git("commit", "--quiet", "--all", "--message", "another learning rate", cwd=copy)
     git("checkout", "--quiet", "-", cwd=copy)
     run("dvc", "checkout", cwd=copy)
-    script = copy / "stages/log.py"
-    script.write_text(script.read_text(encoding="utf-8") + "# no change of what it gives\n", encoding="utf-8")
+    append(copy / "stages/log.py", "# no change of what it gives\n")
     run("dvc", "repro", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "a comment", cwd=copy)
 

@@ -1,0 +1,46 @@
+"""What tests do to a file: break it, add to it, put something else in its place."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def append(path: Path, text: str) -> None:
+    path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+def cut(path: Path) -> None:
+    """Leave out the file's end."""
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def flip(path: Path, *, silently: bool = False) -> None:
+    """Flip a bit in the middle of a file; silently, as a bad disk does, without a trace in its times."""
+    before = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as file:
+        file.seek(before.st_size // 2)
+        byte = file.read(1)[0]
+        file.seek(before.st_size // 2)
+        file.write(bytes([byte ^ 1]))
+    path.chmod(before.st_mode)
+    if silently:
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def edit_json(path: Path, **changes: Any) -> None:
+    """Set keys of the object that a JSON file holds."""
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+
+
+def instead(path: Path, make: Callable[[Path], object]) -> None:
+    """Make something else in the place of a file or a folder."""
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    make(path)
+
+
+def link_to_nowhere(path: Path) -> None:
+    path.symlink_to("nowhere")
