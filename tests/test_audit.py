@@ -8,8 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
-from conftest import EMOTION, TREE, needs_emotion, set_params
+from conftest import needs_emotion, set_params
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,13 +55,8 @@ CLEAN = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
 
 
 @needs_emotion
-def test_the_known_blemishes_of_the_emotion_data_are_found(workspace: Callable[..., Path]) -> None:
-    folder = workspace()
-    checkpoint = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["model"]
-    recipe = yaml.safe_load((TREE / "recipes/emotion-files.yaml").read_text(encoding="utf-8"))["dataset"]
-    keys = {f"dataset__{key}": value for key, value in recipe.items()}
-    keys |= {f"model__{key}": value for key, value in checkpoint.items()}
-    set_params(folder, **keys | {"dataset__path": str(EMOTION)})
+@pytest.mark.usefixtures("emotion_files")
+def test_the_known_blemishes_of_the_emotion_data_are_found() -> None:
     download.main()
     audit.main()
     report = json.loads(Path("metrics/data.json").read_text(encoding="utf-8"))

@@ -1,12 +1,11 @@
 """The recipes do what they say, as far as that goes without a hub and without the long training."""
 
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 import yaml
-from conftest import EMOTION, TREE, needs_emotion, set_params
+from conftest import TREE, needs_emotion
 
 from stages import download, paths, tables
 
@@ -14,13 +13,8 @@ LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 
 
 @needs_emotion
-def test_emotion_files_reads_the_data_and_carves_a_test_split(workspace: Callable[..., Path]) -> None:
-    folder = workspace()
-    recipe = yaml.safe_load((TREE / "recipes/emotion-files.yaml").read_text(encoding="utf-8"))
-    checkpoint = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))["model"]
-    keys = {f"dataset__{key}": value for key, value in recipe["dataset"].items()}
-    keys |= {f"model__{key}": value for key, value in checkpoint.items()}
-    set_params(folder, **keys | {"dataset__path": str(EMOTION)})
+@pytest.mark.usefixtures("emotion_files")
+def test_emotion_files_reads_the_data_and_carves_a_test_split() -> None:
     download.main()
     splits = {split: pq.read_table(f"data/raw/{split}.parquet") for split in paths.SPLITS}
     assert {split: len(table) for split, table in splits.items()} == {"train": 14400, "validation": 2000, "test": 1600}
