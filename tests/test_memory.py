@@ -1,5 +1,6 @@
 """A batch too large for the device's memory is taken in parts; the memory's end is simulated."""
 
+import inspect
 import shutil
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
         return forward(self, input_ids, **others)
 
     # the Trainer reads the signature, to see whether the loss may be summed over parts
-    limited.__signature__ = __import__("inspect").signature(forward)  # type: ignore[attr-defined]
+    limited.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
     monkeypatch.setattr(model, "forward", limited)
     return sizes
 
