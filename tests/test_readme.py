@@ -93,19 +93,33 @@ def test_every_param_that_the_readme_names_exists() -> None:
         assert key in params[section]
 
 
-def test_every_file_of_the_readmes_tree_exists() -> None:
+def named_in_the_tree() -> set[str]:
+    """The files and folders that the README's tree names, as paths."""
     tree = README.split("## The tree", 1)[1].split("```", 2)[1]
-    tracked = git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines()
-    for name in re.findall(r"^(?:  )?([\w./-]+)  ", tree, re.MULTILINE):
-        assert any(name in path for path in tracked) or name.rstrip("/").endswith(
-            ("raw", "tokenized", "predictions", "pretrained", "classifier", "curves", "plots")
-        ), name
+    named, folder = set(), ""
+    for line in tree.splitlines()[1:]:
+        said = line.split("->")[0]  # behind it stands what a run writes
+        if head := re.match(r"[\w./-]+", said):
+            folder, said = head[0] if head[0].endswith("/") else "", said[head.end() :]
+            named.add(head[0])
+            if folder == "tools/":  # its commands go by their names alone
+                commands = re.sub(r"\(.*?\)", "", said).partition(":")[2]
+                named |= {f"tools/{name}.py" for name in re.findall(r"\w+", commands)}
+        if folder:
+            named |= {folder + name for name in re.findall(r"[\w-]+(?:\.(?:py|yml|md|json)\b|/)", said)}
+    return named
+
+
+def test_every_file_of_the_readmes_tree_exists() -> None:
+    listed = git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines()
+    files = {path for path in listed if (TREE / path).is_file()}
+    folders = {f"{parent}/" for path in files for parent in Path(path).parents}
+    assert named_in_the_tree() - files - folders == set()
 
 
 def test_every_stage_tool_and_benchmark_is_named_in_the_readmes_tree() -> None:
-    tree = README.split("## The tree", 1)[1].split("```", 2)[1]
     files = [path for folder in ("stages", "tools", "benchmarks") for path in (TREE / folder).glob("[a-z]*.py")]
-    assert [path.name for path in files if not re.search(rf"\b{path.stem}\b", tree)] == []
+    assert {path.relative_to(TREE).as_posix() for path in files} - named_in_the_tree() == set()
 
 
 def test_the_default_model_reaches_0_80_on_the_starter_corpus(readme: object, clone: Path) -> None:  # noqa: ARG001
