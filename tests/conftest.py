@@ -187,15 +187,13 @@ def fail(
     """Run a stage that is to fail, hold what every failure has in common, and give its message."""
     from stages import download, entry
 
-    folder = workspace()
+    workspace()
     monkeypatch.delenv("RETUNE_TRACEBACK", raising=False)
 
     def files() -> set[Path]:
+        """What lies where stages write, in the folder of the moment: a test may have gone to another."""
         return {
-            path
-            for output in ("data", "models", "metrics")
-            for path in (folder / output).rglob("*")
-            if not path.is_dir()
+            path for output in ("data", "models", "metrics") for path in Path(output).rglob("*") if not path.is_dir()
         }
 
     def ends(main: Callable[[], None] = download.main) -> str:
@@ -208,7 +206,7 @@ def fail(
         assert error.startswith("error: ")
         assert "Traceback" not in error
         assert files() == before
-        assert not list(folder.rglob(".*.partial"))
+        assert not list(Path().rglob(".*.partial"))
         return error.removeprefix("error: ").removesuffix("\n")
 
     return ends
