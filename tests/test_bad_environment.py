@@ -157,9 +157,11 @@ PLACES: dict[str, tuple[Callable[[], None], Callable[[Path], Any], str]] = {
     "params.yaml is a folder": (
         train.main, lambda folder: instead(folder / "params.yaml", Path.mkdir), "params.yaml: Is a directory: "
     ),
-    "data is a file": (download.main, lambda folder: instead(folder / "data", Path.touch), "data"),
+    "data is a file": (
+        download.main, lambda folder: instead(folder / "data", Path.touch), "data/raw: Not a directory: "
+    ),
     "models is a link to nowhere": (
-        download.main, lambda folder: instead(folder / "models", link_to_nowhere), "models"
+        download.main, lambda folder: instead(folder / "models", link_to_nowhere), "models: File exists: "
     ),
 }  # fmt: skip
 
@@ -180,9 +182,9 @@ PATHS = ("", "own\0", "n" * 300, "own/" * 2000, "/dev/null", "own\nown", "~/own"
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("key", ["dataset__path", "model__path"])
-def test_a_path_that_is_none_is_an_error(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
+def test_a_path_that_is_none_is_named(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
     own_dataset(workspace, {}, **{key: path})
-    fail()
+    assert fail().startswith((f"{key.replace('__', '.')}: {path} ", f"{Path(path)}: "))
 
 
 def test_an_error_reaches_a_poorer_locale(workspace: Workspace) -> None:
