@@ -279,6 +279,8 @@ def test_the_table_has_every_param_and_every_module() -> None:
     stages = yaml.safe_load((TREE / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
     assert PARAMS.keys() | BY_MORE.keys() | {HUB} == keys
     assert MODULES.keys() == {dep for stage in stages.values() for dep in stage["deps"] if dep.endswith(".py")}
+    assert OWN.keys() <= MODULES.keys()
+    assert TABLE.keys() >= OTHER_WEIGHTS
 
 
 def test_the_readme_shows_the_table() -> None:

@@ -29,7 +29,9 @@ def test_a_matplotlibrc_changes_no_picture(tmp_path: Path) -> None:
     draw(tmp_path / "plain", ["a", "b"])
     with mpl.rc_context({"figure.facecolor": "red", "savefig.dpi": 30}):
         draw(tmp_path / "odd", ["a", "b"])
-    for picture in sorted((tmp_path / "plain").glob("*.png")):
+    pictures = sorted((tmp_path / "plain").glob("*.png"))
+    assert pictures
+    for picture in pictures:
         assert (tmp_path / "odd" / picture.name).read_bytes() == picture.read_bytes()
 
 
