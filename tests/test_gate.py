@@ -97,7 +97,8 @@ def test_a_clone_without_its_history_is_told_to_fetch_it(bare: Path, tmp_path: P
     done = run("python", "-m", "tools.gate", "HEAD~1", cwd=tmp_path / "shallow", check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: HEAD~1: git finds no commit that HEAD has in common with it: fetch the whole history\n"
+        "error: `git merge-base HEAD~1 HEAD`: fatal: Not a valid object name HEAD~1: "
+        "name a commit that shares its history with HEAD, and fetch all of that history\n"
     )
 
 

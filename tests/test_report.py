@@ -66,12 +66,17 @@ def test_a_base_without_results_is_no_error(copy: Path) -> None:
 def test_a_base_that_git_does_not_know_is_named(copy: Path) -> None:
     done = run("python", "-m", "tools.report", "nowhere", cwd=copy, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("error: nowhere: git finds no such commit")
+    assert done.stderr == (
+        "error: `git rev-parse --short --verify nowhere^{commit}`: fatal: Needed a single revision: "
+        "name a branch, tag or commit that git has, or run `git fetch`\n"
+    )
 
 
 def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copy)
-    assert tracked("nowhere").startswith("metrics.json: **not compared**: ERROR: ")
+    assert tracked("nowhere").startswith(
+        "metrics.json: **not compared**: `dvc metrics diff --json nowhere`: ERROR: unknown Git revision 'nowhere': "
+    )
 
 
 def test_both_sides_are_drawn_side_by_side(copy: Path) -> None:

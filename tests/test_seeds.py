@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import PIPELINE_PARAMS, git, run, set_params
+from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
 
+from stages.errors import InputError
 from tools import seeds
 
 
@@ -84,6 +85,21 @@ def test_what_git_does_not_have_is_found(
         (tmp_path / name).touch()
     git("add", "data/sample", "models/own/README.md", cwd=tmp_path)
     assert seeds.untracked([Path(path)]) == untracked
+
+
+def test_a_folder_without_git_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^`git status .*`: fatal: not a git repository .*: run this at the top of"):
+        seeds.experiments(1)
+
+
+def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((TREE / "params.yaml").read_bytes())
+    git("init", "--quiet", cwd=tmp_path)
+    git("commit", "--quiet", "--allow-empty", "--message", "no DVC", cwd=tmp_path)
+    with pytest.raises(InputError, match=r"^`dvc exp list .*`: ERROR: you are not inside of a DVC repository"):
+        seeds.experiments(1)
 
 
 def test_uncommitted_changes_are_refused(copy: Path) -> None:

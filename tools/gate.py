@@ -20,6 +20,7 @@ from typing import Any
 
 from stages.errors import InputError, reason
 from tools import params
+from tools.commands import output
 
 
 def reasons() -> list[str]:
@@ -67,11 +68,10 @@ def _keys(changed: dict[str, str]) -> str:
 
 def commits(revision: str) -> tuple[str, str]:
     """The commit where this branch left ``revision``, and the one it is at."""
-    found = subprocess.run(["git", "merge-base", revision, "HEAD"], capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise InputError(f"{revision}: git finds no commit that HEAD has in common with it: fetch the whole history")
-    base = subprocess.check_output(["git", "rev-parse", "--short=12", found.stdout.strip()], text=True)  # to be read
-    return base.strip(), subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip()
+    advice = "name a commit that shares its history with HEAD, and fetch all of that history"
+    left = output("git", "merge-base", revision, "HEAD", advice=advice).strip()
+    base = output("git", "rev-parse", "--short=12", left)  # short, since people read it
+    return base.strip(), output("git", "rev-parse", "HEAD").strip()
 
 
 def main() -> None:

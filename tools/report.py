@@ -8,16 +8,17 @@ BASE is a revision; its results and those in the workspace are read through DVC.
 
 import argparse
 import json
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 from stages import entry, errors
 from tools import comparison, ladder, rendering, revisions
+from tools.commands import output
 
 RUN = Path("report/run.json")
 VERIFIED = Path("report/verified.txt")
 PROVENANCE = Path("models/classifier/provenance.json")
+NAME_ANOTHER = "name a branch, tag or commit that git has, or run `git fetch`"
 
 
 def title(base: str) -> str:
@@ -27,11 +28,8 @@ def title(base: str) -> str:
 
 
 def _commit(revision: str) -> str:
-    command = ("git", "rev-parse", "--short", f"{revision}^{{commit}}")
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    if found.returncode:
-        raise errors.InputError(f"{revision}: git finds no such commit: name a branch, tag or commit, or `git fetch`")
-    return found.stdout.strip()
+    command = ("git", "rev-parse", "--short", "--verify", f"{revision}^{{commit}}")
+    return output(*command, advice=NAME_ANOTHER).strip()
 
 
 def compared(base: str) -> str:
@@ -45,10 +43,10 @@ def compared(base: str) -> str:
 
 def tracked(base: str) -> str:
     """What changed in metrics.json, from `dvc metrics diff`."""
-    found = subprocess.run(["dvc", "metrics", "diff", "--json", base], capture_output=True, text=True, check=False)
-    if found.returncode:
-        return f"metrics.json: **not compared**: {' '.join(found.stderr.split())}"
-    files = json.loads(found.stdout or "{}")
+    try:
+        files = json.loads(output("dvc", "metrics", "diff", "--json", base, advice=NAME_ANOTHER) or "{}")
+    except errors.InputError as error:
+        return f"metrics.json: **not compared**: {error}"
     rows = [
         (comparison.code(name), _number(values.get("old")), _number(values.get("new")))
         for file in files.values()

@@ -19,6 +19,7 @@ from rich.table import Table
 from stages import documents, entry, errors, paths
 from stages.params import PARAMS
 from tools import gate, params
+from tools.commands import output
 
 
 def experiments(seeds: int) -> list[str]:
@@ -27,7 +28,7 @@ def experiments(seeds: int) -> list[str]:
     Raises:
         InputError: there are uncommitted changes, also of data that git does not have, or an experiment failed.
     """
-    if _git("status", "--porcelain", "--untracked-files=no"):
+    if output("git", "status", "--porcelain", "--untracked-files=no"):
         raise errors.InputError("there are uncommitted changes: commit them, since the experiments are named by commit")
     sources = _sources()
     own = untracked(sources)
@@ -35,7 +36,7 @@ def experiments(seeds: int) -> list[str]:
         for why in gate.reasons():
             if why.endswith(tuple(f": {path.as_posix()}: modified" for path in sources)):
                 raise errors.InputError(f"dvc.lock has other data ({why}): run `dvc repro` and commit it")
-    commit = _git("rev-parse", "--short", "HEAD")
+    commit = output("git", "rev-parse", "--short", "HEAD").strip()
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
     for seed, name in enumerate(names, 1):
@@ -78,7 +79,7 @@ def _sources() -> list[Path]:
 
 def untracked(sources: list[Path]) -> list[str]:
     """What git does not have of ``sources``, the folders that it has nothing of as a whole."""
-    names = _git("ls-files", "-z", "--others", "--directory").split("\0")
+    names = output("git", "ls-files", "-z", "--others", "--directory").split("\0")
     return [
         name
         for name in names
@@ -87,13 +88,8 @@ def untracked(sources: list[Path]) -> list[str]:
 
 
 def _known(commit: str) -> list[str]:
-    return subprocess.run(
-        ["dvc", "exp", "list", "--name-only", "--rev", commit], check=True, capture_output=True, text=True
-    ).stdout.split()
-
-
-def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], check=True, capture_output=True, text=True).stdout.strip()
+    """The names of the experiments that start from ``commit``."""
+    return output("dvc", "exp", "list", "--name-only", "--rev", commit).split()
 
 
 def _dvc(*arguments: str) -> None:
