@@ -39,11 +39,13 @@ def experiments(seeds: int) -> list[str]:
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
+    known = _known(commit)
     for seed, name in enumerate(names, 1):
-        if name not in _known(commit):
+        if name not in known:
             _dvc("exp", "run", "--quiet", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
     _dvc("exp", "run", "--run-all", "--jobs", "1")
-    if missing := [name for name in names if name not in _known(commit)]:
+    known = _known(commit)
+    if missing := [name for name in names if name not in known]:
         raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`")
     return names
 
