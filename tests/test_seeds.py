@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from rich.console import Console
 
 from stages.errors import InputError
 from tools import seeds
+
+FIGURE = re.compile(r"\d+(\.\d{4})?")
 
 
 def dataset_path(clone: Path) -> str:
@@ -21,9 +24,8 @@ def dataset_path(clone: Path) -> str:
 def test_two_seeds_run_once_and_their_mean_is_given(copy: Path) -> None:
     first = run("python", "-m", "tools.seeds", "2", cwd=copy).stdout
     commit = git("rev-parse", "--short", "HEAD", cwd=copy).strip()
-    rows = {
-        line.split("  ")[0]: [float(figure) for figure in re.findall(r"\d\.\d{4}", line)] for line in first.splitlines()
-    }
+    cells = [re.split(r" {2,}", line.rstrip()) for line in first.splitlines()]
+    rows = {name: list(map(float, row)) for name, *row in cells if all(map(FIGURE.fullmatch, row))}
     one, two = rows[f"{commit}-seed1"], rows[f"{commit}-seed2"]
     assert one != two
     assert rows["mean"] == pytest.approx([statistics.mean(pair) for pair in zip(one, two, strict=True)], abs=1e-4)
@@ -36,6 +38,21 @@ def test_two_seeds_run_once_and_their_mean_is_given(copy: Path) -> None:
     again = run("python", "-m", "tools.seeds", "2", cwd=copy).stdout
     assert "Running stage" not in again
     assert again.splitlines()[-1] == f"as one side of a comparison: {commit}-seed1,{commit}-seed2"
+
+
+def test_integers_are_integers_but_for_their_mean() -> None:
+    metrics = {"a-seed1": {"accuracy": 1.0, "leaked_rows": 3}, "a-seed2": {"accuracy": 0.5, "leaked_rows": 4}}
+    console = Console(width=80)
+    with console.capture() as printed:
+        console.print(seeds.table(metrics))
+    assert [line.rstrip() for line in printed.get().splitlines()] == [
+        "                              leaked",
+        "                    accuracy  rows",
+        "a-seed1             1.0000    3",
+        "a-seed2             0.5000    4",
+        "mean                0.7500    3.5000",
+        "standard deviation  0.3536    0.7071",
+    ]
 
 
 def test_no_seed_at_all_is_refused(pipeline: Path) -> None:

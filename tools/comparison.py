@@ -12,6 +12,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from stages import metrics
 from tools import paired
+from tools.formatting import code, signed
 from tools.revisions import TEST_FILE, Run
 
 BETTER, WORSE, WITHIN_NOISE, NOT_COMPARABLE = "better", "worse", "within noise", "not comparable"
@@ -89,16 +90,6 @@ def compare(base: list[Run], head: list[Run]) -> Comparison:
         labels=_labels(labels, names, old, new),
         **common,
     )
-
-
-def code(name: str) -> str:
-    """A name as Markdown's code, whatever stands in it."""
-    return "`" + " ".join(name.split()).replace("`", "'") + "`"
-
-
-def signed(number: float) -> str:
-    """A difference to four digits, and no minus before a zero."""
-    return f"{round(number, 4) + 0.0:+.4f}"
 
 
 def _why_not_comparable(runs: list[Run]) -> str:

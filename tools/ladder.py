@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stages import entry, errors, paths
+from tools.formatting import number
 
 NAMES = {
     "majority": "majority class",
@@ -71,7 +72,7 @@ def table(ladder: list[Rung]) -> Table:
     for name in COLUMNS:
         result.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
     for rung in ladder:
-        result.add_row(rung.model, *(f"{figure:.4f}" for figure in rung[1:]))
+        result.add_row(rung.model, *map(number, rung[1:]))
     return result
 
 

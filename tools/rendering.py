@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from tools.comparison import Comparison, code, signed
+from tools.comparison import Comparison
+from tools.formatting import NONE, code, number, signed
 
-NONE = "-"
 LONG = 12  # rows: a longer table is folded in Markdown
 
 
@@ -24,11 +24,11 @@ class Section(NamedTuple):
 def sections(comparison: Comparison) -> Iterator[Section]:
     """The tables of a comparison, those without a row left out."""
     metrics = [
-        (name, f"{one.base:.4f}", f"{one.head:.4f}", _change(one.difference, one.interval))
+        (name, number(one.base), number(one.head), _change(one.difference, one.interval))
         for name, one in comparison.metrics.items()
     ]
     labels = [
-        (one.label, str(one.rows), f"{one.base:.4f} to {one.head:.4f}", _change(one.difference))
+        (one.label, str(one.rows), f"{number(one.base)} to {number(one.head)}", _change(one.difference))
         for one in comparison.labels
     ]
     params = [(key, _values(sides["base"]), _values(sides["head"])) for key, sides in comparison.params.items()]

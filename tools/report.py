@@ -14,6 +14,7 @@ from pathlib import Path
 from stages import entry, errors
 from tools import comparison, ladder, rendering, revisions
 from tools.commands import output
+from tools.formatting import code, number
 
 RUN = Path("report/run.json")
 VERIFIED = Path("report/verified.txt")
@@ -23,7 +24,7 @@ NAME_ANOTHER = "name a branch, tag or commit that git has, or run `git fetch`"
 
 def title(base: str) -> str:
     """Which commits it is about."""
-    head, left = (comparison.code(_commit(revision)) for revision in ("HEAD", base))
+    head, left = (code(_commit(revision)) for revision in ("HEAD", base))
     return f"### Results at {head}, against {left}"
 
 
@@ -48,7 +49,7 @@ def tracked(base: str) -> str:
     except errors.InputError as error:
         return f"metrics.json: **not compared**: {error}"
     rows = [
-        (comparison.code(name), _number(values.get("old")), _number(values.get("new")))
+        (code(name), number(values.get("old")), number(values.get("new")))
         for file in files.values()
         for name, values in file.items()
     ]
@@ -58,7 +59,7 @@ def tracked(base: str) -> str:
 def climbed(_: str) -> str:
     """The ladder of baselines below the model, and a warning where it does not stand above them."""
     steps = ladder.rungs()
-    rows = [(rung.model, f"{rung.validation_f1:.4f}", f"{rung.accuracy:.4f}", f"{rung.f1:.4f}") for rung in steps]
+    rows = [(rung.model, *map(number, (rung.validation_f1, rung.accuracy, rung.f1))) for rung in steps]
     table = _table(("model", "validation F1", "test accuracy", "test F1"), rows)
     return "\n\n".join([table, *(f"**Warning**: {finding}." for finding in ladder.findings(steps))])
 
@@ -68,7 +69,7 @@ def ran(_: str) -> str:
     if not RUN.exists():
         return "No stage had to run: dvc.lock has every result."
     run = json.loads(RUN.read_text(encoding="utf-8"))
-    rows = [(comparison.code(stage), outcome) for stage, outcome in run["stages"].items()]
+    rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
     return f"{_table(('stage', ''), rows)}\n\nThe run took {run['seconds'] / 60:.1f} minutes."
 
 
@@ -78,7 +79,7 @@ def machine(_: str) -> str:
         made = json.loads(PROVENANCE.read_text(encoding="utf-8"))["machine"]
     except FileNotFoundError:
         return ""
-    device, precision = comparison.code(made["device"]), made["precision"]
+    device, precision = code(made["device"]), made["precision"]
     return f"The classifier was trained on {device}, in {precision}."
 
 
@@ -98,10 +99,6 @@ def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 def _folded(title: str, body: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from rich.table import Table
 from stages import entry, errors, paths
 from stages.params import PARAMS
 from tools import ladder, mending, params
+from tools.formatting import number
 
 RECIPES = Path("recipes")
 
@@ -83,7 +84,7 @@ def summary(stages: dict[str, str], seconds: float) -> Table:
     """A table of the metrics and of what became of each stage."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, value in json.loads(Path(paths.METRICS).read_text(encoding="utf-8")).items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+        table.add_row(name, number(value))
     for outcome in dict.fromkeys(stages.values()):
         table.add_row(outcome, ", ".join(stage for stage, became in stages.items() if became == outcome))
     table.add_row("seconds", f"{seconds:.0f}")

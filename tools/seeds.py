@@ -1,9 +1,9 @@
-"""The luck of the seed: run the committed pipeline with several seeds, through the cache; mean and standard deviation.
+"""Seed variance: run the committed pipeline with several training seeds; print their mean and standard deviation.
 
 Run: python -m tools.seeds N
 
-Each seed from 1 to N is a DVC experiment named COMMIT-seedK, put into DVC's queue first, so that later edits stay out,
-and run in a folder of its own; whatever else waits in that queue runs as well. Seeds that ran before are not run again.
+Each seed K from 1 to N is a DVC experiment named COMMIT-seedK. All are queued first, so that later edits stay out, and
+each runs in a folder of its own; anything else in DVC's queue runs too. Seeds that have run before are not run again.
 `python -m tools.compare` takes the experiments, joined by commas, as one side.
 """
 
@@ -20,6 +20,7 @@ from stages import documents, entry, errors, paths
 from stages.params import PARAMS
 from tools import gate, params
 from tools.commands import output
+from tools.formatting import number
 
 
 def experiments(seeds: int) -> list[str]:
@@ -50,17 +51,22 @@ def experiments(seeds: int) -> list[str]:
     return names
 
 
-def table(names: list[str]) -> Table:
-    """The metrics of each experiment, and below them their mean and standard deviation."""
+def read_metrics(names: list[str]) -> dict[str, dict[str, float]]:
+    """The metrics of each experiment."""
     with Repo() as repo:
         shown = repo.metrics.show(revs=names)
-    figures = [shown[name]["data"][paths.METRICS]["data"] for name in names]
-    result = Table("", *(name.replace("_", "\n") for name in figures[0]), box=None, pad_edge=False)
-    for name, row in zip(names, figures, strict=True):
-        result.add_row(name, *(f"{value:.4f}" for value in row.values()))
-    columns = list(zip(*(row.values() for row in figures), strict=True))
+    return {name: shown[name]["data"][paths.METRICS]["data"] for name in names}
+
+
+def table(metrics: dict[str, dict[str, float]]) -> Table:
+    """The metrics of each experiment, and below them their mean and standard deviation."""
+    rows = list(metrics.values())
+    result = Table("", *(name.replace("_", "\n") for name in rows[0]), box=None, pad_edge=False)
+    for name, row in metrics.items():
+        result.add_row(name, *map(number, row.values()))
+    columns = list(zip(*(row.values() for row in rows), strict=True))
     result.add_row("mean", *(f"{statistics.mean(column):.4f}" for column in columns))
-    if len(names) > 1:
+    if len(rows) > 1:
         result.add_row("standard deviation", *(f"{statistics.stdev(column):.4f}" for column in columns))
     return result
 
@@ -108,7 +114,7 @@ def main() -> None:
         parser.error("N: at least 1 seed is needed")
     params.check()
     names = experiments(seeds)
-    Console().print(table(names))
+    Console().print(table(read_metrics(names)))
     print(f"as one side of a comparison: {','.join(names)}")
 
 

@@ -1,0 +1,20 @@
+"""How numbers and names are written in tables and messages."""
+
+NONE = "-"
+
+
+def number(value: float | None) -> str:
+    """An integer as it is, any other number to four digits, a dash for None."""
+    if value is None:
+        return NONE
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def signed(difference: float) -> str:
+    """A difference to four digits, without a minus before zero."""
+    return f"{round(difference, 4) + 0.0:+.4f}"
+
+
+def code(name: str) -> str:
+    """A name as Markdown code, whatever it contains."""
+    return "`" + " ".join(name.split()).replace("`", "'") + "`"
