@@ -9,7 +9,7 @@ from edits import edit_json
 from matplotlib.image import imread
 
 from tools import pictures
-from tools.report import tracked
+from tools.report import metrics_section
 
 
 def report(clone: Path) -> str:
@@ -34,7 +34,7 @@ def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(cop
     edit_json(copy / "metrics/metrics.json", loss=0.5)
     said = report(copy)
     assert "**within noise**" in said
-    assert "| `loss` | 1." in said
+    assert "| metrics.json | base | head |\n| --- | --: | --: |\n| `loss` | 1." in said
     assert "| 0.5000 |" in said
 
 
@@ -74,7 +74,7 @@ def test_a_base_that_git_does_not_know_is_named(copy: Path) -> None:
 
 def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copy)
-    assert tracked("nowhere").startswith(
+    assert metrics_section("nowhere").startswith(
         "metrics.json: **not compared**: `dvc metrics diff --json nowhere`: ERROR: unknown Git revision 'nowhere': "
     )
 

@@ -1,7 +1,7 @@
 """A comparison as tables: for a terminal of 80 columns, and in GitHub's Markdown, to be read on a phone."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -59,14 +59,14 @@ def show(comparison: Comparison) -> None:
     console.print(f"{comparison.verdict}: {comparison.reason}")
     console.print(f"base: {','.join(comparison.base)}\nhead: {','.join(comparison.head)}")
     for section in sections(comparison):
-        table = Table(box=None, pad_edge=False)
+        shown = Table(box=None, pad_edge=False)
         for place, column in enumerate(section.columns):
             justify: Any = "left" if place < section.names else "right"
-            table.add_column(column.replace("\n", ", "), overflow="fold", justify=justify)
+            shown.add_column(column.replace("\n", ", "), overflow="fold", justify=justify)
         for row in section.rows:
-            table.add_row(*(cell.replace("\n", "  ") for cell in row))
+            shown.add_row(*(cell.replace("\n", "  ") for cell in row))
         console.print()
-        console.print(table)
+        console.print(shown)
     console.print()
     for note in notes(comparison):
         console.print(note)
@@ -79,20 +79,26 @@ def markdown(comparison: Comparison) -> str:
     )
     parts = [f"**{comparison.verdict}**: {comparison.reason}", "<br>".join(sides)]
     for section in sections(comparison):
-        rules = ["---" if place < section.names else "--:" for place in range(len(section.columns))]
-        rows = [
-            _row(code(cell) if place < section.names else cell for place, cell in enumerate(row))
-            for row in section.rows
-        ]
-        table = "\n".join([_row(section.columns), _row(rules), *rows])
-        if len(rows) > LONG:
-            table = f"<details><summary>{len(rows)} rows</summary>\n\n{table}\n\n</details>"
-        parts.append(table)
+        rows = [(*map(code, row[: section.names]), *row[section.names :]) for row in section.rows]
+        parts.append(table(section.columns, rows, section.names))
     return "\n\n".join([*parts, *notes(comparison)])
 
 
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells) + " |"
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:
+    """A table in GitHub's Markdown, folded if it is long.
+
+    Args:
+        columns: their titles.
+        rows: of cells; a cell may have several lines.
+        names: how many of the columns, from the left, are aligned to the left; the others hold figures.
+    """
+    rules = ["---" if place < names else "--:" for place in range(len(columns))]
+    lines = [
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in row) + " |"
+        for row in (columns, rules, *rows)
+    ]
+    whole = "\n".join(lines)
+    return f"<details><summary>{len(rows)} rows</summary>\n\n{whole}\n\n</details>" if len(rows) > LONG else whole
 
 
 def _change(difference: float | None, interval: tuple[float, float] | None = None) -> str:

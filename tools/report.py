@@ -8,7 +8,6 @@ BASE is a revision; its results and those in the workspace are read through DVC.
 
 import argparse
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 from stages import entry, errors
@@ -33,7 +32,7 @@ def _commit(revision: str) -> str:
     return output(*command, advice=NAME_ANOTHER).strip()
 
 
-def compared(base: str) -> str:
+def comparison_section(base: str) -> str:
     """The verdict, metrics with intervals, per-class F1, params and inputs that differ."""
     try:
         result = comparison.compare(revisions.read_side(base), revisions.read_side(revisions.WORKSPACE))
@@ -42,7 +41,7 @@ def compared(base: str) -> str:
     return rendering.markdown(result)
 
 
-def tracked(base: str) -> str:
+def metrics_section(base: str) -> str:
     """What changed in metrics.json, from `dvc metrics diff`."""
     try:
         files = json.loads(output("dvc", "metrics", "diff", "--json", base, advice=NAME_ANOTHER) or "{}")
@@ -53,27 +52,28 @@ def tracked(base: str) -> str:
         for file in files.values()
         for name, values in file.items()
     ]
-    return _folded("metrics.json", _table(("metric", "base", "head"), rows)) if rows else "metrics.json: no change."
+    return rendering.table(("metrics.json", "base", "head"), rows) if rows else "metrics.json: no change."
 
 
-def climbed(_: str) -> str:
+def ladder_section(_: str) -> str:
     """The ladder of baselines below the model, and a warning where it does not stand above them."""
     steps = ladder.rungs()
     rows = [(rung.model, *map(number, (rung.validation_f1, rung.accuracy, rung.f1))) for rung in steps]
-    table = _table(("model", "validation F1", "test accuracy", "test F1"), rows)
+    table = rendering.table(("model", "validation F1", "test accuracy", "test F1"), rows)
     return "\n\n".join([table, *(f"**Warning**: {finding}." for finding in ladder.findings(steps))])
 
 
-def ran(_: str) -> str:
+def run_section(_: str) -> str:
     """What ran, what came from the cache, and the minutes it took."""
     if not RUN.exists():
         return "No stage had to run: dvc.lock has every result."
     run = json.loads(RUN.read_text(encoding="utf-8"))
     rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
-    return f"{_table(('stage', ''), rows)}\n\nThe run took {run['seconds'] / 60:.1f} minutes."
+    table = rendering.table(("stage", ""), rows, names=2)
+    return f"{table}\n\nThe run took {run['seconds'] / 60:.1f} minutes."
 
 
-def machine(_: str) -> str:
+def machine_section(_: str) -> str:
     """Where the classifier was trained."""
     try:
         made = json.loads(PROVENANCE.read_text(encoding="utf-8"))["machine"]
@@ -83,22 +83,21 @@ def machine(_: str) -> str:
     return f"The classifier was trained on {device}, in {precision}."
 
 
-def verified(_: str) -> str:
+def verification_section(_: str) -> str:
     """What tools.verify said."""
     said = VERIFIED.read_text(encoding="utf-8").strip() if VERIFIED.exists() else "error: tools.verify was not run"
     return said if not said.startswith("error") else f"**Not verified**\n\n```text\n{said}\n```"
 
 
-SECTIONS = (title, compared, climbed, tracked, ran, machine, verified)
-
-
-def _table(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    rules = tuple("---" for _ in columns)
-    return "\n".join("| " + " | ".join(row) + " |" for row in (columns, rules, *rows))
-
-
-def _folded(title: str, body: str) -> str:
-    return f"<details><summary>{title}</summary>\n\n{body}\n\n</details>"
+SECTIONS = (
+    title,
+    comparison_section,
+    ladder_section,
+    metrics_section,
+    run_section,
+    machine_section,
+    verification_section,
+)
 
 
 def main() -> None:
