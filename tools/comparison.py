@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import f1_score
 
 from stages import metrics
 from tools import paired
@@ -135,9 +135,7 @@ def _labels(
     known = list(range(len(names)))
     support = np.bincount(labels, minlength=len(names))
     f1 = [
-        np.mean(
-            [precision_recall_fscore_support(labels, run, labels=known, zero_division=0)[2] for run in side], axis=0
-        )
+        np.mean([f1_score(labels, run, labels=known, average=None, zero_division=0) for run in side], axis=0)
         for side in (base, head)
     ]
     rows = zip(names, support.tolist(), *(side.tolist() for side in f1), strict=True)
