@@ -5,6 +5,7 @@ import functools
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +337,17 @@ def test_params_and_inputs_that_stand_on_one_side_only_are_named() -> None:
     }
     assert "| `train.epochs` | `2` | `-` |" in rendering.markdown(result)
     assert "| `train.warmup` | `-` | `null` |" in rendering.markdown(result)
+
+
+def test_another_order_of_the_labels_is_not_comparable_and_is_told_from_another_set() -> None:
+    base = stand_in_run("old", 3, {}, {})
+    head = replace(base, revision="new", names=["label 0", "label 2", "label 1"])
+    result = comparison.compare([base], [head])
+    assert result.verdict == "not comparable"
+    assert result.reason == (
+        "the labels are ordered differently: `old` has `label 0`, `label 1`, `label 2`; "
+        "`new` has `label 0`, `label 2`, `label 1`"
+    )
 
 
 def test_many_labels_are_folded_in_markdown() -> None:

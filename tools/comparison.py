@@ -97,7 +97,10 @@ def _why_not_comparable(runs: list[Run]) -> str:
     for run in runs:
         if run.names != first.names:
             one, other = (", ".join(map(code, names)) for names in (first.names, run.names))
-            return f"the label sets differ: {code(first.revision)} has {one}; {code(run.revision)} has {other}"
+            what = (
+                "the labels are ordered differently" if set(run.names) == set(first.names) else "the label sets differ"
+            )
+            return f"{what}: {code(first.revision)} has {one}; {code(run.revision)} has {other}"
     for run in runs:
         if run.test_file is None:
             return f"{code(run.revision)} does not say which `{TEST_FILE}` it judged: run `dvc repro` there"
