@@ -61,8 +61,9 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
     from stages.first_token import narrow
     from tools import verify
 
-    for problem in verify.not_run("tokenize") if Path("dvc.lock").exists() else ():
-        raise errors.InputError(problem)
+    problems = verify.not_run("tokenize") if Path("dvc.lock").exists() else []
+    if problems:
+        raise errors.InputError(problems[0])
     with errors.reading(paths.CLASSIFIER):
         tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
         model = AutoModelForSequenceClassification.from_pretrained(

@@ -127,8 +127,11 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
             f"{revision}: dvc.lock: cannot be read (not as DVC writes it): undo its last edit, or `dvc repro`"
         )
     lock = dict(content.get("stages", {}))
-    for problem in [*verify.lock_against_itself(lock), *(verify.not_run() if revision == WORKSPACE else ())]:
-        raise errors.InputError(f"{revision}: {problem}")
+    problems = list(verify.lock_against_itself(lock))
+    if revision == WORKSPACE:
+        problems += verify.not_run()
+    if problems:
+        raise errors.InputError(f"{revision}: {problems[0]}")
     return lock
 
 
