@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import git, run
@@ -97,9 +98,25 @@ def test_revisions_that_git_does_not_know_are_named(copy: Path) -> None:
 
 
 def test_a_confusion_matrix_has_labels_down_and_predictions_across() -> None:
-    pairs = [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b")]
+    figure = pictures.confusion([side("one", ["a", "b"], [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b")])])
+    assert shares(figure.axes[0]) == [[0.5, 0.5], [0.0, 1.0]]
+    assert "accuracy 0.7500" in figure.axes[0].get_title()
+
+
+def test_a_confusion_matrix_has_the_labels_of_both_sides_in_the_order_of_their_numbers() -> None:
+    base = side("base", ["z", "a"], [("a", "a"), ("z", "a")])
+    head = side("head", ["new", "a", "z"], [("new", "new"), ("z", "z"), ("a", "z"), ("a", "z")])
+    figure = pictures.confusion([base, head])
+    for axes in figure.axes:
+        assert [text.get_text() for text in axes.get_xticklabels()] == ["z", "a", "new"]
+    assert shares(figure.axes[0]) == [[0.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
+    assert shares(figure.axes[1]) == [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+def side(title: str, names: list[str], pairs: list[tuple[str, str]]) -> pictures.Side:
     rows = [{"label": label, "prediction": prediction} for label, prediction in pairs]
-    figure = pictures.confusion([pictures.Side("one", {pictures.CONFUSION: rows})])
-    shown = figure.axes[0].images[0].get_array()
-    assert shown is not None
-    assert shown.tolist() == [[0.5, 0.5], [0.0, 1.0]]
+    return pictures.Side(title, {pictures.CONFUSION: rows, pictures.PER_CLASS: [{"label": name} for name in names]})
+
+
+def shares(axes: Any) -> Any:
+    return axes.images[0].get_array().tolist()

@@ -1,9 +1,9 @@
 """Draw the results of two revisions side by side: the confusion matrices, and the curves of both trainings.
 
-Run: python -m tools.pictures BASE [HEAD] [--to FOLDER]
+Run: python -m tools.pictures BASE [HEAD]
 
-HEAD is the workspace unless it is named. Both are read through DVC, from its cache or remote. A side that has no
-results is left out.
+The pictures are saved to report/. HEAD is the workspace unless it is named. Both revisions are read through DVC, from
+its cache or remote; one without results is left out.
 """
 
 import argparse
@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score, confusion_matrix
 
 from stages import entry, errors
 from tools.revisions import WORKSPACE, files_at
 
+REPORT = Path("report")
 CONFUSION = "metrics/plots/confusion_matrix.csv"
+PER_CLASS = "metrics/plots/per_class.csv"  # a row for each label, in the order of their numbers
 TRAINING = "metrics/curves/training.csv"
 VALIDATION = "metrics/curves/validation.csv"
 WRITTEN = 15  # labels at most, for the confusion matrices to have figures in their cells
@@ -43,7 +46,7 @@ def read(revision: str, title: str) -> Side | None:
     tables: dict[str, Rows] = {}
     with files_at(revision) as files:
         try:
-            for name in (CONFUSION, TRAINING, VALIDATION):
+            for name in (CONFUSION, PER_CLASS, TRAINING, VALIDATION):
                 tables[name] = list(csv.DictReader(io.StringIO(files.read_text(name, encoding="utf-8"))))
         except FileNotFoundError:
             return None
@@ -53,24 +56,29 @@ def read(revision: str, title: str) -> Side | None:
 
 
 def confusion(sides: list[Side]) -> Figure:
-    """The confusion matrices, each row in shares of its label."""
-    names = list(dict.fromkeys(row[key] for key in ("label", "prediction") for side in sides for row in _pairs(side)))
+    """The confusion matrices, each row in shares of its label, the labels in the order of their numbers."""
+    names = list(dict.fromkeys(row["label"] for side in sides for row in side.tables[PER_CLASS]))
     size = min(max(4.0, 0.6 * len(names) + 1.5), 12.0)
     figure = Figure(figsize=(size * len(sides), size), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(sides), sharex=True, sharey=True, squeeze=False)[0]
+    # left to itself, scikit-learn writes in white on pale cells where all shares are small
+    outline = withStroke(linewidth=2, foreground="white")
     for axes, side in zip(panels, sides, strict=True):
-        counts = np.zeros((len(names), len(names)))
-        for row in _pairs(side):
-            counts[names.index(row["label"]), names.index(row["prediction"])] += 1
-        shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        axes.set(title=f"{side.title}, accuracy {np.trace(counts) / counts.sum():.4f}", xlabel="prediction")
-        axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-        axes.set_yticks(range(len(names)), names)
-        for (label, prediction), share in np.ndenumerate(shares) if len(names) <= WRITTEN else ():
-            colour = "white" if share > 0.5 else "black"
-            axes.text(prediction, label, f"{share:.2f}", ha="center", va="center", fontsize=8, color=colour)
-    panels[0].set_ylabel("label")
+        labels, predictions = ([row[key] for row in side.tables[CONFUSION]] for key in ("label", "prediction"))
+        shares = confusion_matrix(labels, predictions, labels=names, normalize="true")
+        ConfusionMatrixDisplay(shares, display_labels=names).plot(
+            ax=axes,
+            include_values=len(names) <= WRITTEN,
+            cmap="Blues",
+            values_format=".2f",
+            xticks_rotation="vertical",
+            colorbar=False,
+            im_kw={"vmin": 0, "vmax": 1},  # the same shade means the same share on both sides
+            text_kw={"fontsize": 8, "color": "black", "path_effects": [outline]},
+        )
+        title = f"{side.title}, accuracy {accuracy_score(labels, predictions):.4f}"
+        axes.set(title=title, xlabel="prediction", ylabel="label")
+        axes.label_outer()
     return figure
 
 
@@ -91,10 +99,6 @@ def curves(sides: list[Side]) -> Figure:
     return figure
 
 
-def _pairs(side: Side) -> Rows:
-    return side.tables[CONFUSION]
-
-
 def _plot(axes: Any, table: Rows, column: str, label: str, **style: Any) -> None:
     axes.plot([float(row["epoch"]) for row in table], [float(row[column]) for row in table], label=label, **style)
 
@@ -104,17 +108,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.pictures", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("base", help="a revision")
     parser.add_argument("head", nargs="?", default=WORKSPACE, help="another, by default the workspace")
-    parser.add_argument("--to", type=Path, default=Path("report"), metavar="FOLDER", help="by default report")
     given = parser.parse_args()
     mpl.rcParams["text.parse_math"] = False  # label names are no formulas
     found = [read(given.base, f"base: {given.base[:12]}"), read(given.head, f"head: {given.head[:12]}")]
     sides = [side for side in found if side]
     if not sides:
         raise errors.InputError(f"{given.base}, {given.head}: neither has results to draw: run `dvc repro`")
-    given.to.mkdir(parents=True, exist_ok=True)
+    REPORT.mkdir(exist_ok=True)
     for name, draw in (("confusion_matrices.png", confusion), ("curves.png", curves)):
-        draw(sides).savefig(given.to / name)
-        print(given.to / name)
+        draw(sides).savefig(REPORT / name)
+        print(REPORT / name)
 
 
 if __name__ == "__main__":
