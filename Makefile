@@ -45,5 +45,5 @@ bench: $(INSTALLED)  ## time training, inference and the stages (DATA=folder wit
 lint: $(INSTALLED)  ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy
 
-format: $(INSTALLED)  ## let ruff mend what it can
+format: $(INSTALLED)  ## let ruff fix what it can
 	@ruff check --fix . ; ruff format .

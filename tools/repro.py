@@ -22,7 +22,7 @@ from rich.table import Table
 
 from stages import entry, errors, paths
 from stages.params import PARAMS
-from tools import ladder, mending, params
+from tools import ladder, params, repair
 from tools.formatting import number
 
 RECIPES = Path("recipes")
@@ -101,7 +101,7 @@ def main() -> None:
     if arguments.recipe:
         use_recipe(arguments.recipe)
     params.check()
-    for line in mending.mend():
+    for line in repair.repair():
         print(line)
     start = time.monotonic()
     code, stages = reproduce(*(["--pull"] if arguments.pull else []))

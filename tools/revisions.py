@@ -112,7 +112,7 @@ def files_at(revision: str) -> Iterator[Any]:
 
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
-    from tools.mending import whole
+    from tools.repair import whole
 
     try:
         content = documents.parse(files.read_text("dvc.lock", encoding="utf-8"))

@@ -54,7 +54,7 @@ def _listing_hash(files: dict[str, str]) -> str:
 
 def _pipeline() -> tuple[Document, Document, Document]:
     """The stages of dvc.yaml, params.yaml, and the stages of dvc.lock."""
-    from tools.mending import whole
+    from tools.repair import whole
 
     definition, values, lock = (_document(Path(name)) for name in ("dvc.yaml", "params.yaml", "dvc.lock"))
     if not isinstance(definition.get("stages"), dict):

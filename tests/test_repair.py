@@ -1,4 +1,4 @@
-"""What a killed DVC leaves half-written, `make repro` puts right."""
+"""`make repro` repairs what a killed DVC leaves half-written."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import pytest
 from conftest import TREE, git
 from dvc.lock import make_lock
 
-from tools import mending
+from tools import repair
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def used_by(folder: Path, pid: int, *kinds: str) -> Path:
 def test_what_is_whole_is_left_alone(folder: Path) -> None:
     (folder / ".dvc/tmp/rwlock").write_text("{}", encoding="utf-8")
     before = (folder / "dvc.lock").read_bytes()
-    assert mending.mend() == []
+    assert repair.repair() == []
     assert (folder / "dvc.lock").read_bytes() == before
     assert (folder / ".dvc/tmp/rwlock").exists()
 
@@ -46,7 +46,7 @@ def test_what_is_whole_is_left_alone(folder: Path) -> None:
 def test_a_lock_file_cut_short_becomes_the_committed_one(folder: Path, length: int) -> None:
     committed = (folder / "dvc.lock").read_bytes()
     (folder / "dvc.lock").write_bytes(committed[:length].rpartition(b"5:")[0])
-    (line,) = mending.mend()
+    (line,) = repair.repair()
     assert line.startswith("dvc.lock was cut short")
     assert (folder / "dvc.lock").read_bytes() == committed
 
@@ -54,8 +54,8 @@ def test_a_lock_file_cut_short_becomes_the_committed_one(folder: Path, length: i
 def test_a_lock_file_with_the_conflicts_of_a_merge_is_left_to_a_person(folder: Path) -> None:
     conflict = f"<<<<<<< HEAD\n=======\n>>>>>>> other\n{(folder / 'dvc.lock').read_text(encoding='utf-8')}"
     (folder / "dvc.lock").write_text(conflict, encoding="utf-8")
-    (line,) = mending.mend()
-    assert line.startswith("dvc.lock has a merge's conflicts: take one side")
+    (line,) = repair.repair()
+    assert line.startswith("dvc.lock has merge conflicts: take one side")
     assert (folder / "dvc.lock").read_text(encoding="utf-8") == conflict
 
 
@@ -63,7 +63,7 @@ def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:
     git("rm", "--quiet", "--cached", "dvc.lock", cwd=folder)
     git("commit", "--quiet", "--message", "gone", cwd=folder)
     (folder / "dvc.lock").write_bytes(b"")
-    (line,) = mending.mend()
+    (line,) = repair.repair()
     assert "removed, since none is committed" in line
     assert not (folder / "dvc.lock").exists()
 
@@ -72,7 +72,7 @@ def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:
 def test_users_of_which_one_lives_stay(folder: Path, kind: str) -> None:
     users = used_by(folder, os.getpid(), kind)
     (folder / "dvc.lock").write_bytes(b"")  # which they may be about to write
-    assert mending.mend() == []
+    assert repair.repair() == []
     assert users.exists()
     assert (folder / "dvc.lock").read_bytes() == b""
 
@@ -80,7 +80,7 @@ def test_users_of_which_one_lives_stay(folder: Path, kind: str) -> None:
 def test_users_whose_number_is_another_process_since_are_removed(folder: Path) -> None:
     users = used_by(folder, os.getpid())
     os.utime(users, (1e9, 1e9))
-    assert len(mending.mend()) == 1
+    assert len(repair.repair()) == 1
     assert not users.exists()
 
 
@@ -88,14 +88,14 @@ def test_users_that_have_ended_but_are_not_waited_for_are_removed(folder: Path) 
     with subprocess.Popen(("true",)) as ended:
         os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
         users = used_by(folder, ended.pid)
-        assert len(mending.mend()) == 1
+        assert len(repair.repair()) == 1
     assert not users.exists()
 
 
 def test_a_list_of_users_cut_short_is_removed(folder: Path) -> None:
     users = used_by(folder, os.getpid())
     users.write_bytes(users.read_bytes()[:20])
-    assert len(mending.mend()) == 1
+    assert len(repair.repair()) == 1
     assert not users.exists()
 
 
@@ -104,8 +104,8 @@ def test_copies_that_dvc_had_begun_are_removed(folder: Path) -> None:
     begun.parent.mkdir(parents=True)
     begun.touch()
     other.touch()
-    (line,) = mending.mend()
-    assert line.startswith("data/raw/.bPmmzEHaWl1H-PnTHCQFVA.tmp was left by")
+    (line,) = repair.repair()
+    assert line.startswith("data/raw/.bPmmzEHaWl1H-PnTHCQFVA.tmp was left behind by")
     assert not begun.exists()
     assert other.exists()
 
@@ -113,8 +113,8 @@ def test_copies_that_dvc_had_begun_are_removed(folder: Path) -> None:
 def test_nothing_is_touched_while_dvc_is_at_work(folder: Path) -> None:
     (folder / "dvc.lock").write_bytes(b"")
     with make_lock(str(folder / ".dvc/tmp/lock")):
-        assert mending.mend() == []
+        assert repair.repair() == []
     assert (folder / "dvc.lock").read_bytes() == b""
     used_by(folder, os.getpid())  # and while a stage of it runs, when it holds no lock
-    assert mending.mend() == []
+    assert repair.repair() == []
     assert (folder / "dvc.lock").read_bytes() == b""

@@ -1,8 +1,8 @@
-"""What DVC leaves half-written when it is killed or the disk is full, put right: `dvc repro` itself would ask a person.
+"""Repair what DVC leaves half-written when it is killed or the disk is full; `dvc repro` would stop there.
 
-DVC writes dvc.lock and its list of who uses which file (.dvc/tmp/rwlock) in place. Ended in that moment, it leaves
-a file that no later run can read. That list names processes by number, which after a restart are others. And copies
-that it had begun lie under names of their own beside the outputs.
+DVC writes dvc.lock and .dvc/tmp/rwlock, its list of the processes that use each file, in place: interrupted while it
+does, it leaves a file that no later run can read. The list names processes by their ids, which belong to others after
+a restart. Copies that were under way stay beside the outputs as temporary files.
 """
 
 import json
@@ -23,40 +23,40 @@ OUTPUTS = ("data", "models", "metrics")
 COPY = re.compile(r"\.[\w-]{22}\.tmp")  # dvc_objects.fs.utils.tmp_fname
 
 
-def mend() -> list[str]:
-    """Put right what needs it, unless a DVC is at work here; give a line on each thing that did."""
+def repair() -> list[str]:
+    """Repair what needs it, unless DVC is running here; give a line for each repair."""
     RUNNING.parent.mkdir(parents=True, exist_ok=True)
     try:
         with make_lock(str(RUNNING), tmp_dir=str(RUNNING.parent)):
-            return _mend()
+            return _repair()
     except LockError:
         return []
 
 
-def _mend() -> list[str]:
+def _repair() -> list[str]:
     said = []
     if USERS.exists():
         users = _users()
-        if users and any(map(_lives, users)):  # DVC lets go of its lock while a stage runs
+        if users and any(map(_lives, users)):  # DVC releases its lock while a stage runs
             return []
         if users != set():
             USERS.unlink()
-            said.append(f"{USERS} was left by a DVC that was killed: removed")
+            said.append(f"{USERS} was left behind when DVC was killed: removed")
     text = LOCK.read_text(encoding="utf-8", errors="surrogateescape") if LOCK.exists() else ""
     if re.search("^<<<<<<< ", text, re.MULTILINE):
-        said.append(f"{LOCK} has a merge's conflicts: take one side (`git checkout --ours {LOCK}`) and run again")
+        said.append(f"{LOCK} has merge conflicts: take one side (`git checkout --ours {LOCK}`) and run again")
     elif LOCK.exists() and not _readable(text):
         committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
         if committed.returncode == 0:
             LOCK.write_bytes(committed.stdout)
         else:
             LOCK.unlink()
-        what = "it is the committed one again" if committed.returncode == 0 else "removed, since none is committed"
-        said.append(f"{LOCK} was cut short by a kill: {what}; the cache has the rest")
+        what = "restored the committed one" if committed.returncode == 0 else "removed, since none is committed"
+        said.append(f"{LOCK} was cut short when DVC was killed: {what}; later results come from the cache")
     for path in (path for folder in OUTPUTS for path in Path(folder).rglob(".*.tmp")):
         if COPY.fullmatch(path.name):
             path.unlink()
-            said.append(f"{path} was left by a DVC that did not come to its end: removed")
+            said.append(f"{path} was left behind by an interrupted DVC: removed")
     return said
 
 
@@ -68,7 +68,7 @@ def _readable(text: str) -> bool:
 
 
 def whole(lock: object) -> bool:
-    """Whether this is what DVC writes into dvc.lock: cut short, that may be YAML still."""
+    """Whether this is a complete dvc.lock: one that was cut short may still be valid YAML."""
     try:
         stages = COMPILED_LOCKFILE_SCHEMA(lock).get("stages", {})
     except Invalid:
@@ -77,7 +77,7 @@ def whole(lock: object) -> bool:
 
 
 def _users() -> set[int] | None:
-    """The numbers of the processes in DVC's list; None where it cannot be read."""
+    """The ids of the processes in DVC's list; None if it cannot be read."""
     try:
         users = json.loads(USERS.read_text(encoding="utf-8"))
     except ValueError:
@@ -89,7 +89,7 @@ def _users() -> set[int] | None:
 
 
 def _lives(pid: int) -> bool:
-    """Whether the process of that number still is the one that is in DVC's list: it began before that was written."""
+    """Whether that id still belongs to the process in DVC's list, one that started before the list was written."""
     try:
         process = psutil.Process(pid)
         return bool(process.create_time() <= USERS.stat().st_mtime and process.status() != psutil.STATUS_ZOMBIE)
