@@ -131,9 +131,9 @@ def test_an_experiment_goes_by_its_name(repository: Path, compared: Compare) -> 
 
 def test_one_run_against_one_says_what_the_interval_leaves_out(repository: Path, compared: Compare) -> None:
     printed = compared(repository, "main", "right")[1]
-    assert "The intervals cover the luck of the test sample, not of the training seed." in printed
+    assert "The intervals account for sampling of the test rows, not the training seed." in printed
     assert "McNemar's exact test: p = " in printed
-    assert "(0 rows only base has right, 60 only head)" in printed
+    assert "(0 rows right only in base, 60 only in head)" in printed
 
 
 def test_several_seeds_are_compared_by_their_means(repository: Path, compared: Compare) -> None:
@@ -142,13 +142,13 @@ def test_several_seeds_are_compared_by_their_means(repository: Path, compared: C
     for name, figure in result["metrics"].items():
         assert figure["base"] == np.mean([one["metrics"][name]["base"] for one in alone])
     assert result["mcnemar"] is None
-    assert result["interval_covers"] == "the luck of the test sample, not of the training seed"
+    assert result["interval_covers"] == "sampling of the test rows, not the training seed"
     assert result["params"] == {"train.seed": {"base": [42, 43], "head": [42]}}
 
 
 def test_several_seeds_on_both_sides_are_resampled_too(repository: Path, compared: Compare) -> None:
     result = document(compared(repository, "main,another-seed", "right,nearly-right", "--json"))
-    covers = "the luck of the test sample and of the training seed (2 seeds against 2, resampled too)"
+    covers = "sampling of the test rows and the training seed (2 seeds against 2, also resampled)"
     assert result["interval_covers"] == covers
     assert result["base"] == ["main", "another-seed"]
     assert result["verdict"] == "better"
@@ -191,7 +191,7 @@ def test_a_margin_that_is_none_is_refused(repository: Path, compared: Compare, m
 def test_a_margin_without_fail_if_is_refused(repository: Path, compared: Compare) -> None:
     code, _, said = compared(repository, "main", "--margin", "0.01")
     assert code == 2
-    assert "name both" in said
+    assert "--margin only works with --fail-if worse" in said
 
 
 def test_another_test_file_is_not_comparable(copy: Path, compared: Compare) -> None:

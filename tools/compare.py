@@ -1,17 +1,16 @@
-"""Better, or luck? Compare the predictions of two revisions.
+"""Compare the test predictions of two revisions: is one better, or could it be chance?
 
 Run: python -m tools.compare BASE [HEAD] [--json | --md] [--fail-if worse [--margin M]]
 
-A side is a branch, tag, commit or DVC experiment, or several of them joined by commas that are one recipe with several
-training seeds; HEAD is the workspace unless it is named. What dvc.lock names there is read through DVC, from its cache
-or remote, and nothing is checked out.
+Each side is a branch, tag, commit or DVC experiment, or several of them joined by commas: runs of one recipe with
+different training seeds. HEAD is by default the workspace. The predictions are read through DVC, from its cache or
+remote; nothing is checked out.
 
-The verdict goes by the 95% paired bootstrap interval of head's accuracy less base's: better where it lies above 0,
-worse where it lies below, else within noise; not comparable where the test files or the label sets differ.
+The verdict follows from the 95% paired bootstrap interval of head's accuracy minus base's: better if it is above 0,
+worse if it is below 0, otherwise within noise; not comparable if the test files or the labels differ.
 
-Exits with 0 whatever the verdict, with 1 on an error, with 2 where the command line is wrong. With `--fail-if worse` it
-exits with 1 as well where the whole interval lies below -M (0 unless named), and where the sides are not comparable,
-since then nothing says that head is not worse.
+The exit code is 0 whatever the verdict, 1 on an error, 2 for a wrong command line. With `--fail-if worse` it is also 1
+if the whole interval is below -M (by default 0), or if the sides are not comparable, since head may then be worse.
 """
 
 import argparse
@@ -26,30 +25,30 @@ from tools import comparison, rendering, revisions
 def _margin(text: str) -> float:
     margin = float(text)
     if not 0 <= margin < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a share of the rows, from 0 to 1, such as 0.01")
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1: give a fraction of the rows, such as 0.01")
     return margin
 
 
 def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tools.compare", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("base", metavar="BASE", help="a revision, or several that differ in their seed: one,two,three")
-    parser.add_argument("head", metavar="HEAD", nargs="?", default=revisions.WORKSPACE, help="by default the workspace")
+    parser.add_argument("base", metavar="BASE", help="a revision, or several with different seeds: one,two,three")
+    parser.add_argument(
+        "head", metavar="HEAD", nargs="?", default=revisions.WORKSPACE, help="likewise; default: the workspace"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
-    form.add_argument("--md", action="store_true", help="print GitHub's Markdown")
-    parser.add_argument(
-        "--fail-if", choices=[comparison.WORSE], help="exit with 1 where head is worse, or not comparable"
-    )
-    parser.add_argument("--margin", type=_margin, metavar="M", help="worse by more than this accuracy, by default 0")
+    form.add_argument("--md", action="store_true", help="print GitHub Markdown")
+    parser.add_argument("--fail-if", choices=[comparison.WORSE], help="exit with 1 if head is worse, or not comparable")
+    parser.add_argument("--margin", type=_margin, metavar="M", help="worse by more than this accuracy; default: 0")
     given = parser.parse_args()
     if given.margin is not None and not given.fail_if:
-        parser.error("--margin says when --fail-if worse fails: name both")
+        parser.error("--margin only works with --fail-if worse: give both")
     return given
 
 
 def main() -> None:
-    """Print the comparison, and fail where that is asked for."""
+    """Print the comparison, and fail if asked to."""
     given = arguments()
     result = comparison.compare(revisions.read_side(given.base), revisions.read_side(given.head))
     if given.json:
@@ -59,7 +58,7 @@ def main() -> None:
     else:
         rendering.show(result)
     if given.fail_if and result.verdict == comparison.NOT_COMPARABLE:
-        raise errors.InputError("--fail-if worse: the sides are not comparable, so that nothing says it is not worse")
+        raise errors.InputError("--fail-if worse: the sides are not comparable, so head may be worse")
     if given.fail_if and result.worse_by_more_than(given.margin or 0.0):
         sys.exit(1)
 

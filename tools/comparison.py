@@ -1,6 +1,6 @@
-"""Two sides' runs compared: how their figures differ, what made them differ, and whether it is luck.
+"""Compare the runs of two sides: how their figures differ, what may have caused it, and whether it may be chance.
 
-A side is one run, or several of one recipe that differ in their training seed; its figures are its runs' means.
+A side is one run, or several of one recipe that differ only in their training seed; its figures are its runs' means.
 """
 
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ BETTER, WORSE, WITHIN_NOISE, NOT_COMPARABLE = "better", "worse", "within noise",
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of both sides; where they are comparable, head's less base's and its 95% interval."""
+    """A figure of both sides; if they are comparable, head's minus base's and the 95% interval of that."""
 
     base: float
     head: float
@@ -30,7 +30,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class LabelF1:
-    """The F1 of a label on both sides, and how many test rows bear it."""
+    """The F1 of a label on both sides, and how many test rows have that label."""
 
     label: str
     rows: int
@@ -41,7 +41,7 @@ class LabelF1:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What `--json` prints; where the sides are not comparable, much of it is null or empty."""
+    """What `--json` prints; if the sides are not comparable, much of it is null or empty."""
 
     verdict: str
     reason: str
@@ -103,7 +103,7 @@ def _why_not_comparable(runs: list[Run]) -> str:
             return f"{what}: {code(first.revision)} has {one}; {code(run.revision)} has {other}"
     for run in runs:
         if run.test_file is None:
-            return f"{code(run.revision)} does not say which `{TEST_FILE}` it judged: run `dvc repro` there"
+            return f"{code(run.revision)} does not say which `{TEST_FILE}` it was evaluated on: run `dvc repro` there"
         if run.test_file != first.test_file:
             return (
                 f"the test files differ: the MD5 of `{TEST_FILE}` is {str(first.test_file)[:8]} at "
@@ -120,16 +120,16 @@ def _scores(side: list[Run]) -> dict[str, float]:
 def _verdict(difference: float, low: float, high: float) -> tuple[str, str]:
     interval = f"accuracy {signed(difference)}; its 95% interval, {signed(low)} to {signed(high)},"
     if low > 0:
-        return BETTER, f"{interval} lies above 0"
+        return BETTER, f"{interval} is above 0"
     if high < 0:
-        return WORSE, f"{interval} lies below 0"
+        return WORSE, f"{interval} is below 0"
     return WITHIN_NOISE, f"{interval} includes 0"
 
 
 def _interval_covers(base: int, head: int) -> str:
     if min(base, head) > 1:
-        return f"the luck of the test sample and of the training seed ({base} seeds against {head}, resampled too)"
-    return "the luck of the test sample, not of the training seed"
+        return f"sampling of the test rows and the training seed ({base} seeds against {head}, also resampled)"
+    return "sampling of the test rows, not the training seed"
 
 
 def _labels(

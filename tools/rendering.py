@@ -1,4 +1,4 @@
-"""A comparison as tables: for a terminal of 80 columns, and in GitHub's Markdown, to be read on a phone."""
+"""A comparison as tables: for a terminal of 80 columns, and in GitHub's Markdown, narrow enough for a phone."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ class Section(NamedTuple):
 
 
 def sections(comparison: Comparison) -> Iterator[Section]:
-    """The tables of a comparison, those without a row left out."""
+    """The tables of a comparison, except those without a row."""
     metrics = [
         (name, number(one.base), number(one.head), _change(one.difference, one.interval))
         for name, one in comparison.metrics.items()
@@ -43,14 +43,14 @@ def sections(comparison: Comparison) -> Iterator[Section]:
 
 
 def notes(comparison: Comparison) -> Iterator[str]:
-    """What has to be said beside the tables, in sentences."""
+    """What to add to the tables, in sentences."""
     if test := comparison.mcnemar:
         yield (
-            f"McNemar's exact test: p = {test.p:.2g} ({test.only_base} rows only base has right, "
-            f"{test.only_head} only head)."
+            f"McNemar's exact test: p = {test.p:.2g} ({test.only_base} rows right only in base, "
+            f"{test.only_head} only in head)."
         )
     if comparison.interval_covers:
-        yield f"The intervals cover {comparison.interval_covers}."
+        yield f"The intervals account for {comparison.interval_covers}."
 
 
 def show(comparison: Comparison) -> None:
@@ -73,7 +73,7 @@ def show(comparison: Comparison) -> None:
 
 
 def markdown(comparison: Comparison) -> str:
-    """A comparison in GitHub's Markdown; names, which anyone may have chosen, stand as code and do nothing."""
+    """A comparison in GitHub's Markdown; names are code, since anyone may have chosen them."""
     sides = (
         f"{name}: {' '.join(map(code, side))}" for name, side in (("base", comparison.base), ("head", comparison.head))
     )
