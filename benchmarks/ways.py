@@ -125,7 +125,7 @@ def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int
         arguments.max_steps = steps
         fine_tuning.speed_up(model, tokenizer.pad_token_id, rows)
         trainer = fine_tuning.build_trainer(given, arguments, model, tokenizer, rows, rows)
-        checkpoints.follow(trainer, {}, None)
+        checkpoints.attach(trainer, {}, None)
         trainer.add_callback(Interruption())
         trainer.add_callback(FiniteLoss(trainer))
         return by_trainer(trainer, steps)

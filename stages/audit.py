@@ -1,4 +1,4 @@
-"""Know the data: what the splits hold as they were delivered, what stands twice, what leaks, what looks broken.
+"""Audit the data: what the splits hold as delivered, which texts are repeated, which leak, which look broken.
 
 In:  data/raw/*.parquet, the `audit` params
 Out: metrics/data.json (figures), data/audit/findings.csv (the rows behind them)
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from stages import entry, errors, paths
+from stages import entry, errors, paths, provenance
 from stages.outputs import staged
 from stages.params import Section, load
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class AuditParams(Section):
-    """What the data may have before the pipeline stops."""
+    """How many bad rows the data may have before the pipeline stops."""
 
     max_leaked_rows: Annotated[int, Field(ge=0)] | None = Field(
-        description="the most validation and test rows that may stand in train as well, nearly or exactly; null: any"
+        description="the most validation and test rows allowed an exact or near duplicate in train; null: no limit"
     )
     max_conflicting_rows: Annotated[int, Field(ge=0)] | None = Field(
-        description="the most rows whose text stands in the same split before, with another label; null: any"
+        description="the most rows allowed whose text first occurs in their split with another label; null: no limit"
     )
 
 
@@ -44,6 +44,7 @@ def figures(rows: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, Any]:
             for split in paths.SPLITS
             if split in set(rows["delivered"])
         },
+        "skipped_rows": findings.skipped_rows(),
         "shared_texts": findings.shared_texts(rows),
         "leaked_rows": {
             split: {"rows": len(part), "equal": int((part["similarity"] == 1).sum())} for split, part in leaked.items()
@@ -84,23 +85,27 @@ def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
             raise errors.InputError(
                 f"params.yaml: audit.{key} is {limit}, the data have {len(rows)}; the first is row {one['row']} of "
                 f"{one['split']}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} of "
-                f"{one['other_split']}, {one['other_label']}: mend the data, or raise the limit"
+                f"{one['other_split']}, {one['other_label']}: fix the data, or raise the limit"
             )
 
 
 def main() -> None:
     """Examine, say what is found, and stop where it is too much."""
     params = load("audit", AuditParams)
+    stamp = provenance.inputs("audit")
 
     from rich.console import Console
 
     from stages import findings, tables
 
-    with staged(paths.DATA, paths.FINDINGS) as (data, listing):
+    with staged(stamp, paths.DATA, paths.FINDINGS) as (data, listing):
         rows = findings.read_rows()
         found = findings.find(rows)
         report = figures(rows, found)
         Console(markup=False, emoji=False, highlight=False).print(table(report))
+        for split, reasons in report["skipped_rows"].items():
+            for reason, count in reasons.items():
+                print(f"{split}: {count} rows left out: {reason}")
         for splits, shared in report["shared_texts"].items():
             print(f"{splits}: {shared['texts']} texts in both, {shared['other_label']} of them with another label")
         for split, leaked in report["leaked_rows"].items():

@@ -12,7 +12,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from stages import entry, errors, paths
+from stages import entry, errors, paths, provenance
 from stages.outputs import staged
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 Report = dict[str, Any]
 DIGITS = 4
-TFIDF_C = (3, 10, 30, 100, 300)
+TFIDF_C = (1, 10, 100, 1000, 10_000)  # the last is next to no regularization
 HIDDEN_STATES_C = (0.001, 0.01, 0.1, 1)
+UNSPACED = r"\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 TOLERANCE, MOST_ITERATIONS = 1e-6, 1000
 
 
@@ -73,12 +74,15 @@ def regression(
 
 
 def tfidf() -> dict[str, Any]:
-    """TF-IDF of words, signs and pairs of them, as train has them, ``[rows, features]``, sparse."""
+    """TF-IDF of words, signs and pairs of them, as train has them, ``[rows, features]``, sparse.
+
+    Of scripts that write no spaces between words (Thai, Chinese, Japanese), each character counts as a word.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     from stages import tables
 
-    words = r"\w+|[^\w\s]"
+    words = rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]"
     vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=words)
     texts = {split: tables.read(paths.raw(split))["text"].to_pylist() for split in paths.SPLITS}
     vectorizer.fit(texts["train"])
@@ -90,13 +94,11 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
     import numpy as np
     import torch
     from sklearn.preprocessing import StandardScaler
-    from transformers import AutoTokenizer
 
     from stages import classifier, inference, machine
     from stages.batching import PadToLongest
 
-    with errors.reading(paths.TOKENIZER):
-        tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
+    tokenizer = classifier.load_tokenizer(paths.TOKENIZER)
     model = classifier.load_classifier(names)
     classifier.check_fit(model, tokenizer, *rows.values())
     body = model.base_model.to(machine.device())
@@ -121,6 +123,8 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
 
 def main() -> None:
     """Judge each baseline on validation and test."""
+    stamp = provenance.inputs("baselines")
+
     from stages import tables
     from stages.batching import TokenizedRows
 
@@ -128,7 +132,7 @@ def main() -> None:
     rows = {split: TokenizedRows(table) for split, table in read.items()}
     labels = {split: rows[split].labels for split in paths.SPLITS}
     names = tables.label_names(read["train"].schema)
-    with staged(paths.BASELINES) as (output,):
+    with staged(stamp, paths.BASELINES) as (output,):
         report = {"majority": majority(labels, len(names))}
         _say("majority", report["majority"])
         report["tfidf"] = regression(tfidf(), labels, len(names), TFIDF_C)

@@ -1,9 +1,10 @@
-"""A split that was not delivered is carved from train: stratified, by seed, rows of one text kept together."""
+"""A split that was not delivered is carved from train: stratified, by seed, rows of equal text kept together."""
 
 import hashlib
 from collections import defaultdict
 
 from stages.dataset import Split
+from stages.duplicates import normalize
 from stages.errors import InputError
 
 
@@ -11,15 +12,16 @@ def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, S
     """Part ``train`` into what stays and a new split ``name`` of about ``fraction`` of its rows, both in train's order.
 
     Rows are drawn by a hash of seed and text, so that where texts differ, a row added to train moves at most one other
-    row of each label across: the rounding's. A label's only text stays in train. Of a text with several labels, the
-    first row's counts.
+    row of each label across: the rounding's. Rows whose texts are equal but for case, punctuation and spacing, as the
+    audit counts them, stay together; of several labels among them the first row's counts. A label's only text stays in
+    train.
 
     Raises:
         InputError: train is too small for the new split to hold two classes.
     """
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(train.texts):
-        groups[" ".join(text.lower().split())].append(row)
+        groups[normalize(text)].append(row)
     strata: defaultdict[int, list[tuple[bytes, list[int]]]] = defaultdict(list)
     for text, rows in groups.items():
         digest = hashlib.blake2b(f"{name} {seed} {text}".encode(), digest_size=16).digest()
@@ -41,7 +43,7 @@ def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, S
         side.labels.append(label)
     if len(set(carved.labels)) < 2:
         raise InputError(
-            f"the train split's {len(train.texts)} rows are too few to carve {fraction:.0%} of them as {name} with two "
-            f"classes: raise dataset.{name}_fraction, or give a {name} file"
+            f"the train split's {len(train.texts)} rows are too few, or too much of one label, to carve {fraction:.0%} "
+            f"of them as {name} with two classes: raise dataset.{name}_fraction, or give a {name} file"
         )
     return stays, carved

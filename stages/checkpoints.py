@@ -1,6 +1,6 @@
 """Checkpoints of a training under way: where they lie, which are whole, and going on from one to the very same bytes.
 
-They are the Trainer's own. What it leaves out stands in a seal, which is written last and holds the hash of every file.
+They are the Trainer's own. What it leaves out is in a seal, which is written last and holds the hash of every file.
 """
 
 import os
@@ -20,11 +20,11 @@ from stages.outputs import alone, remove
 from stages.sealing import Sealing, seal_of
 
 ABANDONED_DAYS = 14
-Begun = tuple[Path, dict[str, Any]]  # a checkpoint to go on from, and its seal
+Sealed = tuple[Path, dict[str, Any]]  # a whole checkpoint, and its seal
 
 
 @contextmanager
-def held(fingerprint: str) -> Iterator[Path]:
+def locked_folder(fingerprint: str) -> Iterator[Path]:
     """The folder for the checkpoints of one set of inputs, outside the pipeline's outputs and held by a lock.
 
     Its root is ``$RETUNE_CHECKPOINTS``, or retune/checkpoints in the user's cache folder. The folder is gone after
@@ -42,7 +42,7 @@ def held(fingerprint: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def newest(folder: Path) -> Begun | None:
+def newest(folder: Path) -> Sealed | None:
     """The newest whole checkpoint in ``folder`` and its seal; all but it and the best one by then are removed."""
     sealed = {path: seal for path in folder.glob("checkpoint-*") if (seal := seal_of(path))}
     for path in sorted(sealed, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
@@ -55,13 +55,13 @@ def newest(folder: Path) -> Begun | None:
     return None
 
 
-def follow(trainer: Trainer, machine: dict[str, Any], begun: Begun | None) -> Path | None:
+def attach(trainer: Trainer, machine: dict[str, Any], newest: Sealed | None) -> Path | None:
     """Have the checkpoints of ``trainer`` sealed; give the one to go on from.
 
-    That is ``begun`` where it took the batch in as many parts; else None, and what lies in the folder is removed.
+    That is ``newest`` where it took the batch in as many parts; else None, and what lies in the folder is removed.
     """
     notes = {"parts": trainer.args.gradient_accumulation_steps, "machine": machine}
-    path, seal = begun or (None, None)
+    path, seal = newest or (None, None)
     if seal is None or seal["parts"] != notes["parts"]:
         shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
         path = seal = None

@@ -1,10 +1,12 @@
-"""The pretrained checkpoint as a classifier: loaded whole, and checked against the tokens it is to read."""
+"""Loading: the pretrained checkpoint as a classifier, the fine-tuned one, tokenizers; and whether they fit the data."""
 
-from transformers import AutoModelForSequenceClassification, PreTrainedModel, PreTrainedTokenizerBase
+from typing import Any
 
-from stages import paths
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from stages import machine, paths
 from stages.batching import TokenizedRows
-from stages.errors import InputError, reason, require
+from stages.errors import InputError, reading, reason, require
 
 
 def load_classifier(names: list[str]) -> PreTrainedModel:
@@ -24,6 +26,7 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
             output_hidden_states=False,
             output_attentions=False,
             return_dict=True,
+            chunk_size_feed_forward=0,  # whatever the config says: same result, and no text length is refused
             dtype="float32",
             use_safetensors=True,
             trust_remote_code=False,
@@ -46,6 +49,29 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
             f"config.json are not of one {type(model).__name__}"
         )
     return model
+
+
+def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
+    """Load the tokenizer that an earlier stage left at ``path``.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    with reading(path):
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+
+
+def load_fine_tuned(**config: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Load the fine-tuned classifier, in float32 and on this machine's device, and its tokenizer.
+
+    Raises:
+        InputError: one of them is missing or damaged.
+    """
+    with reading(paths.CLASSIFIER):
+        model = AutoModelForSequenceClassification.from_pretrained(
+            paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False, **config
+        )
+    return model.to(machine.device()), load_tokenizer(paths.CLASSIFIER)
 
 
 def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *splits: TokenizedRows) -> None:

@@ -1,4 +1,4 @@
-"""From rows as they were found to splits with numbered labels; what is wrong with a row is said with its place."""
+"""Turn rows as they were read into splits with numbered labels; an error names the row's place."""
 
 import re
 from collections import Counter
@@ -24,7 +24,7 @@ def build_splits(
     """Check the rows of each delivered split and number their labels alike.
 
     The known labels are ``names`` in their order, or, where it is None, those of the train rows, sorted. Integer labels
-    are positions in ``names``, unless a name is itself an integer.
+    are positions in given ``names``, unless one of these is itself an integer.
 
     Args:
         found: the rows of each split, train first.
@@ -38,10 +38,11 @@ def build_splits(
         InputError: a row is bad and ``skip`` is off, or a split is empty or has a single class.
     """
     rows = {split: list(split_rows) for split, split_rows in found.items()}
+    positions = names is not None and not any(map(_is_integer, names))
     if names is None:
         names = _sorted({str(_label(row.label)) for row in rows["train"] if not _problem(row)})
     number = {name: position for position, name in enumerate(names)}
-    if not any(map(_is_integer, names)):
+    if positions:
         number |= {str(position): position for position in range(len(names))}
     splits = {}
     for split, split_rows in rows.items():
@@ -60,14 +61,18 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
             split.labels.append(number[label])
             continue
         if not skip:
-            detail = f" {label[:50]!r}, known are: {listed(names)}" if label and problem == "an unknown label" else ""
-            raise InputError(f"{row.where}: {problem}{detail}: mend the row, or set dataset.on_bad_rows to skip")
+            detail, fix = "", "fix the row, or set dataset.on_bad_rows to skip"
+            if label and problem == "an unknown label":
+                detail = f" {label[:50]!r}, known are: {listed(names)}"
+                fix = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
+            raise InputError(f"{row.where}: {problem}{detail}: {fix}")
         split.skipped[problem] += 1
     return split
 
 
 def _check(name: str, split: Split, names: Sequence[str]) -> None:
-    left_out = f" ({split.skipped.total()} bad rows left out)" if split.skipped else ""
+    reasons = ", ".join(f"{count} with {reason}" for reason, count in split.skipped.items())
+    left_out = f" ({split.skipped.total()} bad rows left out: {reasons})" if split.skipped else ""
     if not split.texts:
         carve = "" if name == "train" else ", or remove its file to have it carved from train"
         raise InputError(f"the {name} split has no rows{left_out}: give it some{carve}")
@@ -92,9 +97,11 @@ def _problem(row: Row) -> str:
 
 
 def _label(value: object) -> str | None:
-    """A label as a name: integers, also as floats (a parquet column with gaps), by their digits."""
+    """A label as a name: integers by their digits, also as floats (a column with gaps, 1.0); booleans by name."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if isinstance(value, str) and (digits := re.fullmatch(r"\s*(-?[0-9]+)\.0+\s*", value)):
+        value = digits[1]
     if isinstance(value, int) or _is_text(value):
         return str(value).strip()
     return None

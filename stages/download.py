@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from stages import entry, errors, paths
+from stages import entry, errors, paths, provenance
 from stages.outputs import staged
 from stages.params import Section, load
 
@@ -54,7 +54,7 @@ class DatasetParams(Section):
     delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]')] | None = Field(
         description="what separates the columns; null: by the file's ending, a comma in csv and a tab in tsv"
     )
-    quoting: bool = Field(description="whether fields may stand in double quotes; false: a quote is just a character")
+    quoting: bool = Field(description="whether fields may be in double quotes; false: a quote is just a character")
     labels: LabelNames | None = Field(
         description="the label names in their order, which integers count from 0; null: those of train, sorted"
     )
@@ -124,17 +124,17 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
 
 def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> None:
     """Copy the checkpoint's files, checked."""
-    from stages import checkpoint, hub
+    from stages import hub, pretrained
 
     if params.source == "package":
         if params.weights_sha256 is None:
             raise errors.InputError("params.yaml: model.weights_sha256: a package is trusted by its hash: set it")
-        source = checkpoint.package_files(params.package)
+        source = pretrained.package_files(params.package)
     elif params.source == "hub":
-        source = hub.snapshot(params.hub_name, params.hub_revision, checkpoint.FILES)
+        source = hub.snapshot(params.hub_name, params.hub_revision, pretrained.FILES)
     else:
         source = Path(params.path)
-    checkpoint.copy_checkpoint(source, model, tokenizer, params.weights_sha256)
+    pretrained.copy_checkpoint(source, model, tokenizer, params.weights_sha256)
     size = sum(file.stat().st_size for file in model.iterdir()) / 1e6
     print(f"checkpoint: {source.name if params.source != 'hub' else params.hub_name}, {size:.0f} MB")
 
@@ -142,7 +142,9 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
 def main() -> None:
     """Fetch both, or neither."""
     dataset, model = load("dataset", DatasetParams), load("model", ModelParams)
-    with staged(*map(paths.raw, paths.SPLITS), paths.PRETRAINED, paths.TOKENIZER) as (*tables, pretrained, tokenizer):
+    stamp = provenance.inputs("download")
+    outputs = (*map(paths.raw, paths.SPLITS), paths.PRETRAINED, paths.TOKENIZER)
+    with staged(stamp, *outputs) as (*tables, pretrained, tokenizer):
         download_dataset(dataset, tables)
         download_checkpoint(model, pretrained, tokenizer)
 

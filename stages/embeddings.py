@@ -1,6 +1,6 @@
 """The input embeddings while they are trained: only the rows of tokens that the texts have.
 
-Most of a small model's weights are embeddings, and most tokens stand in no text. Their rows never get a gradient, yet
+Most of a small model's weights are embeddings, and most tokens occur in no text. Their rows never get a gradient, yet
 AdamW would read and write them, and their two moments, at every step.
 """
 

@@ -1,5 +1,6 @@
 """How every stage and tool starts and ends: pinned versions only, errors in one line, exit code 1."""
 
+import argparse
 import errno
 import io
 import os
@@ -57,14 +58,19 @@ def check_versions() -> None:
 
 
 def run(main: Callable[[], None], *, offline: bool = True) -> None:
-    """Call ``main``; turn what a person can mend into one line on stderr and exit code 1.
+    """Call ``main``; turn what a person can fix into one line on stderr and exit code 1.
 
     ``RETUNE_TRACEBACK=1`` shows the traceback as well. With ``offline`` no Hugging Face library reaches for the hub.
     """
     _prepare(offline=offline)
+    stage = sys.modules["__main__"]
+    name = getattr(stage.__spec__, "name", "")
+    if name.startswith("stages."):  # tools have arguments of their own
+        argparse.ArgumentParser(f"python -m {name}", description=stage.__doc__).parse_args()  # only --help
     if "DVC_STAGE" in os.environ:
         threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
     try:
+        _check_alone()
         check_versions()
         main()
     except Exception as error:
@@ -95,13 +101,19 @@ def _in_this_session(parent: int) -> bool:
     return False
 
 
+def _check_alone() -> None:
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise InputError("WORLD_SIZE is set, as torchrun does: run this with python, as one process on one GPU")
+
+
 def _prepare(*, offline: bool) -> None:
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ.pop("MPLBACKEND", None)  # figures are drawn to files
+    os.environ.pop("LOCAL_RANK", None)  # without torchrun's other variables it would stop the Trainer
     for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:
-        del os.environ[name]  # they would change what is computed, and stand in no params
+        del os.environ[name]  # they would change what is computed, and are not in params.yaml
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # whatever a library asks of torch.load, nothing pickled is run
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
     for name in ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE"):
@@ -116,7 +128,7 @@ def _prepare(*, offline: bool) -> None:
 
 
 def _message(error: Exception) -> str | None:
-    """What to tell the person, None where the error is not theirs to mend."""
+    """What to tell the person, None where it is not theirs to fix."""
     if isinstance(error, InputError):
         return str(error)
     if said := no_room(error):

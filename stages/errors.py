@@ -10,10 +10,16 @@ from pathlib import Path
 
 NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 MAKE_ROOM = "make room, or raise the limit, and run again"
+MOST = 8  # problems to name at once
 
 
 class InputError(Exception):
-    """Something the person at the keyboard can mend; its text says what is wrong, where, and what to do."""
+    """Something the person at the keyboard can fix: each problem says what is wrong, where, and what to do."""
+
+    def __init__(self, *problems: str) -> None:
+        more = [f"and {len(problems) - MOST} more"] if len(problems) > MOST else []
+        super().__init__("\n       ".join([*problems[:MOST], *more]))  # below one another, after "error: "
+        self.problems = problems
 
 
 class Stopped(BaseException):

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stages import entry, errors, paths
+from stages import entry, errors, paths, provenance
 from stages.outputs import staged
 
 if TYPE_CHECKING:
@@ -26,6 +26,13 @@ class Judged(NamedTuple):
     labels: "npt.NDArray[np.int64]"  # [rows]
     probabilities: "npt.NDArray[np.float32]"  # [rows, labels]
     leaked: "npt.NDArray[np.bool_]"  # [rows]: train has a near-duplicate of the text
+
+    def scores(self, rows: "npt.NDArray[np.bool_] | slice" = slice(None)) -> dict[str, float]:
+        """Accuracy, weighted F1 and macro F1 of the most probable labels, over all or some of the rows."""
+        from stages import metrics
+
+        predictions = self.probabilities[rows].argmax(axis=1)
+        return metrics.scores(self.labels[rows], predictions, self.probabilities.shape[1])
 
 
 def predict_split(
@@ -85,47 +92,41 @@ def summarize(judged: dict[str, Judged]) -> dict[str, float]:
     """
     from stages import metrics
 
-    labels, probabilities, leaked = judged["test"]
-    figures = metrics.scores(labels, probabilities.argmax(axis=1), probabilities.shape[1])
-    figures["loss"] = metrics.cross_entropy(labels, probabilities)
+    validation, test = (judged[split] for split in paths.JUDGED)
     kept = ("accuracy", "f1")
-    if leaked.any():
-        figures["leaked_rows"] = int(leaked.sum())
-    if leaked.any() and not leaked.all():
-        rest = metrics.scores(labels[~leaked], probabilities[~leaked].argmax(axis=1), probabilities.shape[1])
-        figures |= {f"{name}_without_leaked": rest[name] for name in kept}
-    labels, probabilities, _ = judged["validation"]
-    scores = metrics.scores(labels, probabilities.argmax(axis=1), probabilities.shape[1])
+    figures = test.scores() | {"loss": metrics.cross_entropy(test.labels, test.probabilities)}
+    if test.leaked.any():
+        figures["leaked_rows"] = int(test.leaked.sum())
+        if not test.leaked.all():
+            rest = test.scores(~test.leaked)
+            figures |= {f"{name}_without_leaked": rest[name] for name in kept}
+    scores = validation.scores()
     figures |= {f"validation_{name}": scores[name] for name in kept}
     return {name: round(value, DIGITS) for name, value in figures.items()}
 
 
 def main() -> None:
     """Write predictions, metrics, the hardest rows and plots."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    stamp = provenance.inputs("evaluate")
 
-    from stages import hardest, machine, plots, provenance, tables
+    from stages import classifier, hardest, machine, plots, tables
 
-    stamp = provenance.inputs("evaluate") | {"machine": machine.description(bf16=False)}
-    with errors.reading(paths.CLASSIFIER):
-        tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False, output_hidden_states=True
-        ).to(machine.device())
+    made = stamp | {"machine": machine.description(bf16=False)}
+    model, tokenizer = classifier.load_fine_tuned(output_hidden_states=True)
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
     outputs = (*map(paths.predictions, paths.JUDGED), paths.METRICS, paths.HARDEST, "metrics/plots")
-    with staged(*outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):
-        judged, hidden = {}, {}
+    with staged(stamp, *outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):
+        judged = {}
         for split, path in zip(paths.JUDGED, predictions, strict=True):
-            judged[split], hidden[split] = predict_split(model, tokenizer, split)
-            write_predictions(path, judged[split], names, stamp)
+            judged[split], hidden = predict_split(model, tokenizer, split)
+            write_predictions(path, judged[split], names, made)
         figures = summarize(judged)
         metrics_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         labels, probabilities, _ = judged["test"]
         texts = tables.read(paths.raw("test"))["text"].to_pylist()
         tables.write_csv(hardest_rows, hardest.table(texts, labels, probabilities, names))
         plots_folder.mkdir()
-        plots.draw(labels, probabilities, hidden["test"], names, plots_folder)
+        plots.draw(labels, probabilities, hidden, names, plots_folder)  # test comes last
     print(", ".join(f"{name} {value}" for name, value in figures.items()))
 
 

@@ -26,6 +26,11 @@ def read_rows() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def skipped_rows() -> dict[str, dict[str, int]]:
+    """How many rows of each split download left out, by what was wrong with them."""
+    return {split: tables.metadata(tables.read(paths.raw(split)).schema)["skipped"] for split in paths.SPLITS}
+
+
 def describe(rows: pd.DataFrame) -> dict[str, Any]:
     """The figures of one delivered split; texts are told apart word for word, lengths are in words."""
     labels_of = rows.groupby("text", sort=False)["label"].agg(["size", "nunique"])
@@ -42,7 +47,7 @@ def describe(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def shared_texts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """The texts that stand in two delivered splits word for word, and how many of them with no label in common."""
+    """The texts that occur in two delivered splits word for word, and how many of them with no label in common."""
     distinct = {split: part[["text", "label"]].drop_duplicates() for split, part in rows.groupby("delivered")}
     counts = {}
     for one, other in combinations([split for split in paths.SPLITS if split in distinct], 2):
@@ -53,10 +58,10 @@ def shared_texts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def find(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that there is something to say of, a row for each, under ``COLUMNS``.
+    """Everything that is found, a finding a row (so that one row of the data may have several), under ``COLUMNS``.
 
-    What is found: ``conflicting`` and ``repeated`` (an earlier row of the split has the text, with another label or
-    with the same), ``leaked`` (a validation or test row of which train has a near-duplicate), ``long``, ``broken``.
+    A finding is ``conflicting`` or ``repeated`` (the text's first row in the split has another label or the same),
+    ``leaked`` (a validation or test row of which train has a near-duplicate), ``long`` or ``broken``.
     """
     long = rows[rows["text"].str.count(r"\S+") > LONG].assign(finding="long")
     broken = rows[rows["text"].map(_is_broken)].assign(finding="broken")

@@ -1,13 +1,11 @@
 """Fine-tuning with the Trainer: how it is set, what it is fed, and what it leaves behind."""
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from transformers import (
-    AutoTokenizer,
     EarlyStoppingCallback,
     EvalPrediction,
     PreTrainedModel,
@@ -18,9 +16,9 @@ from transformers import (
     set_seed,
 )
 
-from stages import checkpoints, cpu, errors, machine, memory, metrics, paths, tables
+from stages import checkpoints, cpu, machine, memory, metrics, paths, provenance, tables
 from stages.batching import PadToLongest, TokenizedRows
-from stages.classifier import check_fit, load_classifier
+from stages.classifier import check_fit, load_classifier, load_tokenizer
 from stages.embeddings import trim
 from stages.first_token import narrow
 from stages.interruption import FiniteLoss, Interruption
@@ -47,10 +45,9 @@ def fine_tune(
         Stopped: a signal came; a checkpoint is in ``folder``.
     """
     train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
-    with errors.reading(paths.TOKENIZER):
-        tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
+    tokenizer = load_tokenizer(paths.TOKENIZER)
     rows, held_out = TokenizedRows(train), TokenizedRows(validation)
-    begun = checkpoints.newest(folder)
+    newest = checkpoints.newest(folder)
 
     def attempt(parts: int) -> Trainer:
         set_seed(params.seed)
@@ -59,18 +56,17 @@ def fine_tune(
         speed_up(model, tokenizer.pad_token_id, rows, held_out)
         arguments = training_arguments(params, folder, len(rows), parts)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
-        checkpoint = checkpoints.follow(trainer, machine.description(bf16=arguments.bf16), begun)
+        checkpoint = checkpoints.attach(trainer, machine.description(bf16=arguments.bf16), newest)
         trainer.add_callback(interruption)
         trainer.add_callback(FiniteLoss(trainer))
         trainer.train(resume_from_checkpoint=checkpoint)
         return trainer
 
-    trainer = memory.fitting(attempt, params.batch_size, begun[1]["parts"] if begun else 1)
+    trainer = memory.in_parts_that_fit(attempt, params.batch_size, newest[1]["parts"] if newest else 1)
     trainer.model.save_pretrained(classifier)
     tokenizer.save_pretrained(classifier)
-    stamp["machine"] = machine.description(bf16=trainer.args.bf16)
-    text = json.dumps(stamp, indent=2, sort_keys=True, ensure_ascii=False)
-    (classifier / "provenance.json").write_text(text + "\n", encoding="utf-8")
+    made = {"machine": machine.description(bf16=trainer.args.bf16), "parts": trainer.args.gradient_accumulation_steps}
+    (classifier / "provenance.json").write_text(provenance.text(stamp | made), encoding="utf-8")
     return list(trainer.state.log_history)
 
 

@@ -21,8 +21,7 @@ PARTS = {
 def narrow(model: PreTrainedModel) -> None:
     """Have the last layer computed for the first token only; decoders and other architectures are left alone."""
     config = model.config
-    unlike = any(getattr(config, name, 0) for name in ("is_decoder", "chunk_size_feed_forward"))
-    if config.model_type not in PARTS or unlike:
+    if config.model_type not in PARTS or getattr(config, "is_decoder", False) or not config.num_hidden_layers:
         return
     path, name, projections, mix = PARTS[config.model_type]
     layer = model.base_model.get_submodule(path.format(config.num_hidden_layers - 1))
@@ -46,15 +45,15 @@ def attend(
     the sum over the tokens are projected instead.
     """
     size = attention.attention_head_size  # r: rows, h: heads, s: size of a head, t: tokens, w: width
-    asked = query(states[:, 0]).unflatten(1, (-1, size))
-    asked = torch.einsum("rhs,hsw->rhw", asked, key.weight.unflatten(0, (-1, size)))
-    scores = torch.einsum("rhw,rtw->rht", asked, states) * attention.scaling  # key.bias would shift all alike
+    queries = query(states[:, 0]).unflatten(1, (-1, size))
+    queries = torch.einsum("rhs,hsw->rhw", queries, key.weight.unflatten(0, (-1, size)))
+    scores = torch.einsum("rhw,rtw->rht", queries, states) * attention.scaling  # key.bias would shift all alike
     if attention_mask is not None:  # [rows, 1, 1 or tokens, tokens]: what is added to scores, or which are kept
         mask = attention_mask[:, 0, :1]
         scores = scores.masked_fill(~mask, float("-inf")) if mask.dtype == torch.bool else scores + mask
     weights = attention.dropout(scores.softmax(-1))
-    heard = torch.einsum("rht,rtw->rhw", weights, states)
-    heard = torch.einsum("rhw,hsw->rhs", heard, value.weight.unflatten(0, (-1, size)))
-    heard = heard + weights.sum(-1, keepdim=True) * value.bias.unflatten(0, (-1, size))
+    context = torch.einsum("rht,rtw->rhw", weights, states)
+    context = torch.einsum("rhw,hsw->rhs", context, value.weight.unflatten(0, (-1, size)))
+    context = context + weights.sum(-1, keepdim=True) * value.bias.unflatten(0, (-1, size))
     finish = getattr(attention, "out_lin", nn.Identity())
-    return finish(heard.flatten(1)).unsqueeze(1), None
+    return finish(context.flatten(1)).unsqueeze(1), None

@@ -46,12 +46,12 @@ def _cause(error: Exception, key: str) -> str:
     status = next((e.response.status_code for e in causes if isinstance(e, errors.HfHubHTTPError)), None)
     host = httpx2.URL(os.environ.get("HF_ENDPOINT", "https://huggingface.co")).netloc.decode()  # without a password
     if any(isinstance(e, errors.RevisionNotFoundError) for e in causes):
-        return f"no such revision: mend {key}_revision, a commit hash of that repository"
+        return f"no such revision: fix {key}_revision, a commit hash of that repository"
     # load_dataset drops the hub's own error where access is denied: what is left of it is the message.
     if any(isinstance(e, errors.GatedRepoError) or "is a gated dataset" in str(e) for e in causes):
-        return f"gated: accept its terms on its page of the hub and set HF_TOKEN, or mend {key}_name"
+        return f"gated: accept its terms on its page of the hub and set HF_TOKEN, or fix {key}_name"
     if status in {401, 403, 404} or isinstance(error, DatasetNotFoundError):
-        return f"no such repository, or no access: mend {key}_name, or set HF_TOKEN to a valid token that may read it"
+        return f"no such repository, or no access: fix {key}_name, or set HF_TOKEN to a valid token that may read it"
     if configs := re.search(r"vailable(?: configs)?: \[(.*?)\]", str(error)):
         return f"its configurations are {configs[1]}: set {key}_config to one of them"
     if any(isinstance(e, httpx2.HTTPError | ConnectionError | errors.LocalEntryNotFoundError) for e in causes):
@@ -122,5 +122,5 @@ def snapshot(name: str, revision: str, patterns: tuple[str, ...]) -> Path:
     with _explained("checkpoint", name, revision, "model.hub"):
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     if not folder.is_dir():
-        raise InputError(f"checkpoint {name}: it has none of the files of a checkpoint: mend model.hub_name")
+        raise InputError(f"checkpoint {name}: it has none of a checkpoint's files: fix model.hub_name")
     return folder

@@ -12,6 +12,7 @@ from stages.batching import PadToLongest, TokenizedRows
 from stages.progress import Progress
 
 TOKENS = 8192  # in a batch, padding counted
+TOKENS_ON_CPU = 1024  # so that a layer's activations stay in its cache
 
 Read = Callable[[Any, torch.Tensor], torch.Tensor]
 
@@ -30,9 +31,9 @@ def infer(
         title: names the work in progress.
         read: from a batch's output and attention mask ``[batch, tokens]`` to ``[batch, width]``.
     """
-    parts = batches(rows.lengths)
-    result: npt.NDArray[np.float32] | None = None
     device = next(model.parameters()).device
+    parts = batches(rows.lengths, TOKENS_ON_CPU if device.type == "cpu" else TOKENS)
+    result: npt.NDArray[np.float32] | None = None
     model.eval()
     with torch.inference_mode(), Progress(title, len(rows), "rows") as progress:
         for batch in parts:
@@ -59,7 +60,7 @@ def mean_over_tokens(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1)
 
 
-def batches(lengths: npt.NDArray[np.int64], tokens: int = TOKENS) -> list[npt.NDArray[np.int64]]:
+def batches(lengths: npt.NDArray[np.int64], tokens: int) -> list[npt.NDArray[np.int64]]:
     """Split the rows into batches of similar length that padded hold at most ``tokens`` each, the longest first."""
     order = np.argsort(-lengths, kind="stable")
     parts, start = [], 0

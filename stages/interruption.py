@@ -14,7 +14,7 @@ from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState,
 from stages.errors import InputError, Stopped
 from stages.sealing import ends_epoch
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NOTHING = "nothing was under way: `dvc repro` begins here again"
 EVALUATION_SECONDS = 5  # that an evaluation under way may still take: the checkpoint of its epoch comes after it
 
@@ -33,7 +33,9 @@ class Interruption(TrainerCallback):
         self.before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self.before = {number: signal.signal(number, self.receive) for number in SIGNALS}
+        under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        signals = [number for number in SIGNALS if number is not signal.SIGHUP or not under_nohup]
+        self.before = {number: signal.signal(number, self.receive) for number in signals}
         return self
 
     def __exit__(self, *_: object) -> None:

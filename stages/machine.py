@@ -10,7 +10,7 @@ from stages import entry
 
 
 def device() -> torch.device:
-    """The device to compute on: CUDA, else MPS, else the CPU."""
+    """The device to compute on: the accelerator that PyTorch finds (CUDA, MPS ...), else the CPU."""
     return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
 
 

@@ -11,7 +11,7 @@ from stages.errors import InputError
 Result = TypeVar("Result")
 
 
-def fitting(train: Callable[[int], Result], rows: int, parts: int) -> Result:
+def in_parts_that_fit(train: Callable[[int], Result], rows: int, parts: int) -> Result:
     """Call ``train`` with the number of parts to take a batch of ``rows`` in, and with more of them if memory runs out.
 
     Each time there are at least twice as many, all of one size.

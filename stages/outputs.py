@@ -7,6 +7,7 @@ from pathlib import Path
 
 import filelock
 
+from stages import paths, provenance
 from stages.errors import MAKE_ROOM, InputError, no_room
 
 PATIENCE = 20  # seconds that a process gets to stop: when its DVC is gone, it notices and does
@@ -26,19 +27,22 @@ def scratch(*paths: Path) -> Iterator[None]:
 
 
 @contextmanager
-def staged(*outputs: str) -> Iterator[list[Path]]:
+def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
     """Give a hidden name beside each output (a file or a folder) to write to; rename them all on success.
 
-    On any error the partial outputs are removed and the outputs themselves stay as they were.
+    With them goes ``stamp``, the stage's inputs when it began. On any error the partial outputs are removed and the
+    outputs themselves stay as they were.
 
     Raises:
-        InputError: another process writes the same outputs, or there is no room for one.
+        InputError: another process writes the same outputs, there is no room for one, or an input has changed.
     """
-    targets = [Path(output) for output in outputs]
+    targets = [Path(output) for output in (*outputs, paths.provenance(stamp["stage"]))]
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
     with alone(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
-            yield partials
+            yield partials[:-1]
+            partials[-1].write_text(provenance.text(stamp), encoding="utf-8")
+            provenance.check_unchanged(stamp)
             for partial, target in zip(partials, targets, strict=True):
                 remove(target)
                 partial.rename(target)
@@ -51,10 +55,10 @@ def staged(*outputs: str) -> Iterator[list[Path]]:
 
 @contextmanager
 def alone(lock: Path, does: str) -> Iterator[None]:
-    """Hold a lock file, which dies with the process and is gone at the end.
+    """Hold a lock, which the system releases if the process dies; its file is removed at the end.
 
     Raises:
-        InputError: another process holds it, and went on to for `PATIENCE` seconds.
+        InputError: another process holds it, and still does after `PATIENCE` seconds.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = filelock.FileLock(lock)

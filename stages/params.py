@@ -13,7 +13,6 @@ from stages import documents
 from stages.errors import InputError, reason
 
 PARAMS = Path("params.yaml")
-MOST = 8  # problems to name at once
 SECTIONS = ("dataset", "model", "audit", "tokenize", "train")
 
 
@@ -48,8 +47,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
         except ValidationError as error:
             problems += [_problem(path, lines, name, section, detail) for detail in error.errors()]
     if problems or params is None:
-        more = [f"and {len(problems) - MOST} more"] if len(problems) > MOST else []
-        raise InputError("\n       ".join(problems[:MOST] + more))
+        raise InputError(*problems)
     return params
 
 
@@ -73,7 +71,7 @@ def _parse(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
 
 
 def _lines(path: Path, document: yaml.Node) -> dict[tuple[str, ...], int]:
-    """The line of each section and key, of which YAML's parser would take the last where one stands twice."""
+    """The line of each section and key; of one that is set twice, YAML's parser would take the last."""
     lines: dict[tuple[str, ...], int] = {}
     assert isinstance(document, yaml.MappingNode)  # noqa: S101 - _parse has seen to it
     for section, body in document.value:
@@ -82,7 +80,7 @@ def _lines(path: Path, document: yaml.Node) -> dict[tuple[str, ...], int]:
             name = (section.value,) if node is section else (section.value, str(node.value))
             line = node.start_mark.line + 1
             if name in lines:
-                raise InputError(f"{path}, line {line}: {_name(name)} stands on line {lines[name]} already: leave one")
+                raise InputError(f"{path}, line {line}: {_name(name)} already set on line {lines[name]}: remove one")
             lines[name] = line
     return lines
 

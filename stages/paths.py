@@ -13,6 +13,11 @@ HARDEST = "data/predictions/hardest.csv"
 METRICS = "metrics/metrics.json"
 
 
+def provenance(stage: str) -> str:
+    """What a stage's outputs were made from."""
+    return f"data/provenance/{stage}.json"
+
+
 def raw(split: str) -> str:
     """The texts and labels of a split."""
     return f"data/raw/{split}.parquet"

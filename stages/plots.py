@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from sklearn.calibration import calibration_curve
 from sklearn.decomposition import PCA
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix, precision_recall_fscore_support
 
 from stages import tables
 
@@ -62,23 +62,19 @@ def _confusion(
     size = max(4.0, 0.55 * len(names) + 2.0) if len(names) <= WRITTEN else 14.0
     figure = Figure(figsize=(size + 0.8, size), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    ConfusionMatrixDisplay(shares, display_labels=names).plot(
+        ax=axes,
+        cmap="Blues",
+        im_kw={"vmin": 0, "vmax": 1},
+        include_values=len(names) <= WRITTEN,
+        values_format=".2f",
+        text_kw={"fontsize": 8},
+        xticks_rotation=45,
+        colorbar=False,
+    )
+    figure.colorbar(axes.images[0], ax=axes, shrink=0.8)
     axes.set(xlabel="prediction", ylabel="label", title=f"Confusion on test, {len(labels)} rows, each row sums to 1")
-    small = 9 if len(names) <= WRITTEN else 5
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", fontsize=small)
-    axes.set_yticks(range(len(names)), names, fontsize=small)
-    if len(names) <= WRITTEN:
-        for (row, column), share in np.ndenumerate(shares):
-            axes.text(
-                column,
-                row,
-                f"{share:.2f}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if share > 0.5 else "black",
-            )
-    figure.colorbar(image, ax=axes, shrink=0.8)
+    axes.tick_params(labelsize=9 if len(names) <= WRITTEN else 5)
     _save(figure, folder / "confusion_matrix.png")
 
 

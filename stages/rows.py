@@ -21,6 +21,7 @@ SPLIT_NAMES = {
     "val": "validation",
     "dev": "validation",
     "test": "test",
+    "testing": "test",
 }
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": None}
 ENDINGS = (*DELIMITERS, ".jsonl", ".parquet")
@@ -46,7 +47,7 @@ class Layout(NamedTuple):
 
 
 def split_files(path: Path) -> dict[str, Path]:
-    """Find the file of each split: one file is train, and of a folder the files named for a split.
+    """Find the file of each split: one file is train, and of a folder the files named for a split; others are named.
 
     Raises:
         InputError: there is no such path, no train file, or two files for one split.
@@ -67,6 +68,9 @@ def split_files(path: Path) -> dict[str, Path]:
         if split in files:
             raise InputError(f"{path}: both {files[split].name} and {file.name} are {split}: leave one of them")
         files[split] = file
+    unread = [file.name for file in sorted(path.iterdir()) if file.suffix in ENDINGS and file not in files.values()]
+    if unread:
+        print(f"{path}: not read, since not named for a split: {listed(unread)}")
     if "train" not in files:
         raise InputError(f"{path}: no train file: name it train with one of the endings {', '.join(ENDINGS)} (or .gz)")
     return files
@@ -128,7 +132,18 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
         start = reader.line_num + 1
         columns = len(header or ())
         for fields in reader:
-            columns = columns or len(fields)
+            if fields and not columns:
+                columns = len(fields)
+                if (last := max(text, label)) >= columns:
+                    raise InputError(
+                        f"{path}, line {start}: {columns} columns, and none at position {last}: set dataset.delimiter, "
+                        "dataset.text_column and dataset.label_column"
+                    )
+            if delimiter == "\t" and any("\n" in field and "\t" in field for field in fields):
+                raise InputError(
+                    f"{path}, the row that begins on line {start}: a quoted field with tabs and line ends: set "
+                    "dataset.quoting to false if a quote is just a character here, else take its tabs out"
+                )
             problem = "more columns than the first line has" if len(fields) > columns else ""
             if fields:
                 yield Row(f"{path}, line {start}", _field(fields, text), _field(fields, label), problem)
@@ -136,7 +151,7 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
     except csv.Error as error:
         reason = str(error).split(" - ")[0]  # what follows is for programmers
         quotes = layout.quoting and "new-line" not in reason
-        advice = "mend its quotes, or set dataset.quoting to false" if quotes else "mend its line ends"
+        advice = "fix its quotes, or set dataset.quoting to false" if quotes else "fix its line ends"
         raise InputError(f"{path}, the row that begins on line {start}: {reason}: {advice}") from None
 
 
@@ -184,7 +199,7 @@ def column_name(where: str, names: list[str], column: str | int) -> str:
         number = "more than one" if name in names else "no"
         raise InputError(
             f"{where}: {number} column {name!r}, there are: {listed(names) or 'none'}: "
-            "set dataset.text_column and dataset.label_column"
+            "set dataset.text_column and dataset.label_column, or dataset.header or dataset.delimiter"
         )
     return str(name)
 

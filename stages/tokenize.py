@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from stages import entry, errors, paths
+from stages import entry, errors, paths, provenance
 from stages.outputs import staged
 from stages.params import Section, load
 
@@ -66,12 +66,13 @@ def tokenize_texts(
 def main() -> None:
     """Tokenize the three splits."""
     params = load("tokenize", TokenizeParams)
+    stamp = provenance.inputs("tokenize")
 
     from stages import tables
     from stages.progress import Progress
 
     tokenizer = load_tokenizer(params.max_length)
-    with staged(*map(paths.tokenized, paths.SPLITS)) as partials:
+    with staged(stamp, *map(paths.tokenized, paths.SPLITS)) as partials:
         for split, partial in zip(paths.SPLITS, partials, strict=True):
             raw = tables.read(paths.raw(split))
             schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
@@ -86,7 +87,7 @@ def main() -> None:
                         text = batch["text"][ids.index([])].as_py()
                         raise errors.InputError(
                             f"{paths.raw(split)}: the checkpoint's tokenizer makes no token of {text[:50]!r}: "
-                            "mend or remove that row"
+                            "fix or remove that row"
                         )
                     file.write_batch(tables.batch(schema, input_ids=ids, label=batch["label"]))
                     tokens, rows_cut, tokens_lost = tokens + sum(map(len, ids)), rows_cut + cut, tokens_lost + lost

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from stages import entry, paths
+from stages import entry, paths, provenance
 from stages.outputs import staged
 from stages.params import Section, load
 
@@ -19,18 +19,18 @@ class TrainParams(Section):
 
     epochs: Annotated[int, Field(ge=1, lt=2**31)] = Field(description="passes over the train split")
     batch_size: Annotated[int, Field(ge=1, lt=2**31)] = Field(
-        description="texts per optimizer step, whatever part of them the memory takes at once"
+        description="texts per optimizer step; gradients are accumulated if they do not fit in memory at once"
     )
     learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(description="AdamW's learning rate at its peak")
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="the share of the steps over which the learning rate rises linearly; then it falls linearly to 0"
     )
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="AdamW's decoupled weight decay, but for biases, layer norms and embeddings of tokens in no text"
+        description="AdamW's decoupled weight decay; not of biases, layer norms and embeddings of tokens in no text"
     )
     max_grad_norm: Annotated[float, Field(gt=0)] = Field(description="gradients are clipped to this norm")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="the share of a label's probability that the loss spreads evenly over all labels"
+        description="the share of a label's probability that the loss, also on validation, spreads over all labels"
     )
     best_metric: Literal["accuracy", "f1", "f1_macro", "loss"] = Field(
         description="the validation metric by which the epoch to keep is chosen; f1 is weighted by support"
@@ -47,15 +47,16 @@ def main() -> None:
     """Train, and write the classifier and the curves."""
     params = load("train", TrainParams)
 
-    from stages import checkpoints, curves, fine_tuning, provenance
+    stamp = provenance.inputs("train")
+
+    from stages import checkpoints, curves, fine_tuning
     from stages.interruption import Interruption
 
-    stamp = provenance.inputs("train")
     outputs = (paths.CLASSIFIER, "metrics/curves/training.csv", "metrics/curves/validation.csv")
     with (
         Interruption() as interruption,
-        checkpoints.held(provenance.fingerprint(stamp)) as folder,
-        staged(*outputs) as (classifier, training, validation),
+        checkpoints.locked_folder(provenance.fingerprint(stamp)) as folder,
+        staged(stamp, *outputs) as (classifier, training, validation),
     ):
         history = fine_tuning.fine_tune(params, stamp, folder, classifier, interruption)
         curves.write(history, training, validation)

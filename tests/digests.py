@@ -18,7 +18,7 @@ def digests(folder: Path, stage: str) -> dict[str, str]:
     """The hash of each file that a stage writes."""
     files = [
         file
-        for output in OUTPUTS[stage]
+        for output in (*OUTPUTS[stage], f"data/provenance/{stage}.json")
         for file in ([folder / output] if (folder / output).is_file() else sorted((folder / output).rglob("*")))
         if file.is_file()
     ]

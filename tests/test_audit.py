@@ -12,7 +12,7 @@ from conftest import needs_emotion, set_params
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages import audit, download, evaluate
+from stages import audit, download, duplicates, evaluate
 from stages.duplicates import SIMILARITY, near_duplicates, normalize
 from stages.errors import InputError
 from stages.findings import describe
@@ -197,6 +197,29 @@ def test_how_many_texts_are_taken_at_a_time_changes_nothing(monkeypatch: pytest.
     assert [other for other, _ in whole.values()] == [3, 2, 1, 0]
     monkeypatch.setattr("stages.duplicates.CHUNK", 1)
     assert near_duplicates(changed, texts) == whole
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("nice \U0001f60d", "nice \U0001f621"), ("लड़का गया", "लड़की गयी"), ("كَتَبَ", "كُتِبَ"), ("i like C++", "i like C#")],
+)
+def test_marks_and_symbols_tell_texts_apart(one: str, other: str) -> None:
+    assert near_duplicates([one], [other]).get(0, (0, 0.0))[1] < 1
+    assert near_duplicates([one], [f"  {one.upper()}!"]) == {0: (0, 1.0)}
+
+
+def test_pairs_below_the_threshold_that_share_boilerplate_are_hardly_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = []
+
+    def check(one: set[str], other: set[str]) -> float:
+        checked.append(one)
+        return len(one & other) / len(one | other)
+
+    monkeypatch.setattr(duplicates, "_jaccard", check)
+    footer = " ".join(f"word{number}" for number in range(20))
+    texts = [f"{' '.join(str(number * 7919 % 99991 + word) for word in range(12))} {footer}" for number in range(200)]
+    assert near_duplicates(texts[:100], texts[100:]) == {}
+    assert len(checked) < 100
 
 
 def test_of_several_texts_that_are_similar_the_first_is_given() -> None:

@@ -124,7 +124,7 @@ def test_weights_with_another_sha256_are_refused(workspace: Workspace, fail: Fai
     own_dataset(workspace, {}, model__weights_sha256="0" * 64)
     error = fail()
     assert "model.safetensors: sha256 is " in error
-    assert error.endswith(f"model.weights_sha256 is {'0' * 64}: not the weights asked for")
+    assert f"model.weights_sha256 is {'0' * 64}: not the weights asked for; if they are right, set " in error
 
 
 def test_the_hash_of_weights_in_several_files_is_refused(
@@ -253,7 +253,7 @@ def test_a_text_that_is_no_token_is_named(workspace: Workspace, fail: Fail, tiny
     edit_json(checkpoint / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
     (checkpoint.parent / "own/train.csv").write_text(GOOD + "\u200b,a\n", encoding="utf-8")
     download.main()
-    said = r"data/raw/train.parquet: the checkpoint's tokenizer makes no token of '\u200b': mend or remove that row"
+    said = r"data/raw/train.parquet: the checkpoint's tokenizer makes no token of '\u200b': fix or remove that row"
     assert fail(tokenize.main) == said
 
 

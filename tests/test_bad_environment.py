@@ -129,7 +129,7 @@ def test_a_home_is_needed_only_where_no_place_for_checkpoints_is_named(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path) if named else "")
     refused = pytest.raises(errors.InputError, match=r"home directory\.: set RETUNE_CHECKPOINTS")
-    with nullcontext() if named else refused, checkpoints.held("0" * 32) as folder:
+    with nullcontext() if named else refused, checkpoints.locked_folder("0" * 32) as folder:
         assert folder.parent == tmp_path
 
 
@@ -209,6 +209,16 @@ def test_settings_of_accelerate_change_nothing(pipeline: Path, copy: Path) -> No
     odd = {"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "3"}
     run("python", "-m", "stages.train", cwd=copy, env=odd)
     assert digests(copy, "train") == digests(pipeline, "train")
+
+
+def test_a_rank_without_torchrun_changes_nothing(copy: Path) -> None:
+    run("python", "-m", "stages.train", cwd=copy, env={"LOCAL_RANK": "0"})
+
+
+def test_several_processes_are_refused(copy: Path) -> None:
+    done = run("python", "-m", "stages.train", cwd=copy, check=False, env={"WORLD_SIZE": "2", "RANK": "0"})
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: WORLD_SIZE is set, as torchrun does: ")
 
 
 def test_float32_is_not_made_less_by_the_environment() -> None:

@@ -188,7 +188,7 @@ def test_numbers_that_yaml_takes_for_strings_are_read(workspace: Workspace, valu
 
 
 @pytest.mark.parametrize(("line", "name"), [("  epochs: 5\n", "train.epochs"), ("train: {}\n", "train")])
-def test_a_key_that_stands_twice_is_named_with_both_lines(
+def test_a_key_that_is_set_twice_is_named_with_both_lines(
     workspace: Workspace, fail: Fail, line: str, name: str
 ) -> None:
     file = workspace(train__epochs=5) / "params.yaml"
@@ -196,5 +196,5 @@ def test_a_key_that_stands_twice_is_named_with_both_lines(
     file.write_text(text, encoding="utf-8")
     first = line_of(name) if "." in name else text.splitlines().index("train:") + 1
     assert fail(train.main) == (
-        f"params.yaml, line {len(text.splitlines())}: {name} stands on line {first} already: leave one"
+        f"params.yaml, line {len(text.splitlines())}: {name} already set on line {first}: remove one"
     )

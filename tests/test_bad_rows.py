@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import json
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -10,11 +12,12 @@ import pytest
 from edits import instead
 from own_data import GOOD, Fail, Workspace, own_dataset
 
-from stages import download, paths, tables
+from stages import audit, download, paths, tables
 
-SKIP = "mend the row, or set dataset.on_bad_rows to skip"
+SKIP = "fix the row, or set dataset.on_bad_rows to skip"
+UNKNOWN = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
 UNREADABLE = "own/train.parquet: not a readable parquet file ("
-COLUMNS = "set dataset.text_column and dataset.label_column"
+COLUMNS = "set dataset.text_column and dataset.label_column, or dataset.header or dataset.delimiter"
 ENDINGS = ".csv, .tsv, .txt, .jsonl, .parquet"
 
 
@@ -56,7 +59,7 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "csv without header, label position past the end": (
         {"train.csv": "x,a\ny,b\n"}, {"dataset__header": False, "dataset__text_column": 0, "dataset__label_column": 2},
-        f"own/train.csv, line 1: no label: {SKIP}",
+        "own/train.csv, line 1: 2 columns, and none at position 2: set dataset.delimiter, dataset.text_column",
     ),
     "tsv row without label, gzipped": (
         {"train.tsv.gz": gzip.compress(b"text\tlabel\nx\ta\ny\t\n")}, {},
@@ -116,11 +119,11 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "unknown label in train": (
         {"train.csv": "text,label\nx,a\ny,b\nz,c\n"}, {"dataset__labels": ["a", "b"]},
-        f"own/train.csv, line 4: an unknown label 'c', known are: a, b: {SKIP}",
+        f"own/train.csv, line 4: an unknown label 'c', known are: a, b: {UNKNOWN}",
     ),
     "unknown label in validation": (
         {"validation.csv": "text,label\nx,a\ny,c\n"}, {},
-        f"own/validation.csv, line 3: an unknown label 'c', known are: a, b: {SKIP}",
+        f"own/validation.csv, line 3: an unknown label 'c', known are: a, b: {UNKNOWN}",
     ),
     "unknown label in test, of many known": (
         {
@@ -128,19 +131,20 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
             "test.csv": "text,label\nx,a\ny,z\n",
         },
         {},
-        f"own/test.csv, line 3: an unknown label 'z', known are: a, b, c, d, e, f, g, h, i, j, k, l and 3 more: {SKIP}",
+        ("own/test.csv, line 3: an unknown label 'z', known are: a, b, c, d, e, f, g, h, i, j, k, l and 3 more: "
+        f"{UNKNOWN}"),
     ),
     "label in another case": (
         {"test.csv": "text,label\nx,a\ny,B\n"}, {},
-        f"own/test.csv, line 3: an unknown label 'B', known are: a, b: {SKIP}",
+        f"own/test.csv, line 3: an unknown label 'B', known are: a, b: {UNKNOWN}",
     ),
     "integer label out of range": (
         {"validation.csv": "text,label\nx,0\ny,2\n"}, {"dataset__labels": ["a", "b"]},
-        f"own/validation.csv, line 3: an unknown label '2', known are: a, b: {SKIP}",
+        f"own/validation.csv, line 3: an unknown label '2', known are: a, b: {UNKNOWN}",
     ),
     "negative integer label": (
         {"test.jsonl": '{"text": "x", "label": -1}\n'}, {"dataset__labels": ["a", "b"]},
-        f"own/test.jsonl, line 1: an unknown label '-1', known are: a, b: {SKIP}",
+        f"own/test.jsonl, line 1: an unknown label '-1', known are: a, b: {UNKNOWN}",
     ),
     "integer label that train lacks": (
         {
@@ -148,7 +152,7 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
             for split in ("train.csv", "validation.csv", "test.csv")
         },
         {},
-        f"own/test.csv, line 4: an unknown label '2', known are: 0, 1: {SKIP}",
+        f"own/test.csv, line 4: an unknown label '2', known are: 0, 1: {UNKNOWN}",
     ),
 }  # fmt: skip
 
@@ -168,7 +172,7 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "no row left": (
         {"train.csv": "text,label\n,a\ny,\n"}, {"dataset__on_bad_rows": "skip"},
-        "the train split has no rows (2 bad rows left out): give it some",
+        "the train split has no rows (2 bad rows left out: 1 with no text, 1 with no label): give it some",
     ),
     "train with one class": (
         {"train.csv": "text,label\nx,a\ny,a\n"}, {},
@@ -180,7 +184,8 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "one class left": (
         {"test.csv": "text,label\nx,b\ny,c\n"}, {"dataset__on_bad_rows": "skip"},
-        "the test split has a single class, 'b' (1 bad rows left out): at least two are needed to tell them apart",
+        ("the test split has a single class, 'b' (1 bad rows left out: 1 with an unknown label): "
+        "at least two are needed to tell them apart"),
     ),
 }  # fmt: skip
 
@@ -254,10 +259,15 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.jsonl": '{"text": "x", "label": "a"}\n'}, {"dataset__text_column": 0},
         "own/train.jsonl: set dataset.text_column and dataset.label_column to names: .jsonl has no positions",
     ),
+    "quotes in a tsv that are just characters": (
+        {"train.tsv": 'text\tlabel\n"so he said\ta\nand went\tb\nand that was the end"\ta\n'}, {},
+        ("own/train.tsv, the row that begins on line 2: a quoted field with tabs and line ends: "
+        "set dataset.quoting to false"),
+    ),
     "unclosed quote": (
         {"train.csv": 'text,label\nx,a\n"y,b\nz,a\n'}, {},
         ("own/train.csv, the row that begins on line 3: unexpected end of data: "
-        "mend its quotes, or set dataset.quoting to false"),
+        "fix its quotes, or set dataset.quoting to false"),
     ),
     "unclosed quote in the header": (
         {"train.csv": '"text,label\nx,a\n'}, {}, "own/train.csv, the row that begins on line 1: unexpected end of data:"
@@ -265,15 +275,15 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "quote that ends within a field": (
         {"train.csv": 'text,label\nx,a\n"y" and z,b\n'}, {},
         ("own/train.csv, the row that begins on line 3: ',' expected after '\"': "
-        "mend its quotes, or set dataset.quoting to false"),
+        "fix its quotes, or set dataset.quoting to false"),
     ),
     "lines that end in CR": (
         {"train.csv": GOOD.replace("\n", "\r")}, {"dataset__quoting": False},
-        "own/train.csv, the row that begins on line 1: new-line character seen in unquoted field: mend its line ends",
+        "own/train.csv, the row that begins on line 1: new-line character seen in unquoted field: fix its line ends",
     ),
     "lines that end in CR, quotes allowed": (
         {"train.csv": GOOD.replace("\n", "\r")}, {},
-        "own/train.csv, the row that begins on line 1: new-line character seen in unquoted field: mend its line ends",
+        "own/train.csv, the row that begins on line 1: new-line character seen in unquoted field: fix its line ends",
     ),
     "no such position in csv": (
         {"train.csv": GOOD}, {"dataset__label_column": 2},
@@ -341,8 +351,8 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "too few rows to carve from": (
         {"train.csv": "text,label\nw,a\nx,b\ny,a\nz,b\n"}, {"dataset__path": "own/train.csv"},
-        ("the train split's 4 rows are too few to carve 10% of them as test with two classes: "
-        "raise dataset.test_fraction, or give a test file"),
+        ("the train split's 4 rows are too few, or too much of one label, to carve 10% of them as test with two "
+        "classes: raise dataset.test_fraction, or give a test file"),
     ),
 }  # fmt: skip
 
@@ -390,6 +400,10 @@ def test_bad_rows_that_are_skipped_are_counted(workspace: Workspace, capsys: pyt
     said = ", ".join(f"{count} rows left out: {reason}" for reason, count in counts.items())
     assert f"test: 2 rows, {said}\n" in capsys.readouterr().out
     assert tables.read("data/raw/test.parquet")["text"].to_pylist() == ["x", "z"]
+    audit.main()
+    skipped = json.loads(Path("metrics/data.json").read_text(encoding="utf-8"))["skipped_rows"]
+    assert skipped == {"train": {}, "validation": {}, "test": counts}
+    assert "test: 2 rows left out: no text\n" in capsys.readouterr().out
 
 
 def test_a_row_that_is_skipped_gives_no_label_its_name(workspace: Workspace) -> None:

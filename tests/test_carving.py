@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from stages import download, paths, tables
 from stages.carving import carve
 from stages.dataset import Split
+from stages.duplicates import near_duplicates, normalize
 from stages.errors import InputError
 
 Rows = list[tuple[str, int]]
@@ -31,11 +32,6 @@ def balanced(labels: int, rows: int) -> Rows:
 
 def carved(rows: Rows, fraction: float = 0.1, seed: int = 0, name: str = "test") -> Rows:
     return rows_of(carve(split_of(rows), fraction, seed, name)[1])
-
-
-def same(text: str) -> str:
-    """What texts that count as one have in common."""
-    return " ".join(text.lower().split())
 
 
 @pytest.mark.parametrize("labels", [2, 6, 80])
@@ -91,8 +87,14 @@ def test_rows_of_one_text_stay_together_whatever_their_case_and_space() -> None:
         for variant in (text, text.upper(), f"  {text.replace(' ', '   ')}\n")
     ]
     stays, taken = carve(split_of(rows), 0.2, 0, "test")
-    assert {same(text) for text in taken.texts}.isdisjoint(same(text) for text in stays.texts)
-    assert set(Counter(same(text) for text in taken.texts).values()) == {3}
+    assert {normalize(text) for text in taken.texts}.isdisjoint(normalize(text) for text in stays.texts)
+    assert set(Counter(normalize(text) for text in taken.texts).values()) == {3}
+
+
+def test_no_carved_row_equals_one_that_stays_as_the_audit_sees_it() -> None:
+    rows = [(variant, label) for text, label in balanced(2, 60) for variant in (text, f"{text}!", f"“{text}” …")]
+    stays, taken = carve(split_of(rows), 0.2, 0, "test")
+    assert all(similarity < 1 for _, similarity in near_duplicates(taken.texts, stays.texts).values())
 
 
 def test_rows_of_one_text_with_two_labels_stay_together() -> None:
@@ -132,8 +134,9 @@ def test_both_sides_keep_the_order_of_train() -> None:
 @pytest.mark.parametrize("rows", [balanced(2, 4), [("only", 0), ("two", 1)], [("one text", 0), ("one text", 1)]])
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_train_too_small_to_carve_from_is_an_error_that_says_what_to_do(rows: Rows, name: str) -> None:
-    advice = f"too few to carve 10% of them as {name} with two classes: raise dataset.{name}_fraction, or give a {name}"
-    with pytest.raises(InputError, match=f"the train split's {len(rows)} rows are {advice} file"):
+    advice = f"raise dataset.{name}_fraction, or give a {name} file"
+    few = f"the train split's {len(rows)} rows are too few, or too much of one label, to carve 10% of them as {name} "
+    with pytest.raises(InputError, match=f"{few}with two classes: {advice}"):
         carve(split_of(rows), 0.1, 0, name)
 
 
@@ -151,14 +154,14 @@ def test_nothing_is_lost_nothing_doubled_and_no_text_on_both_sides(
     except InputError:
         return
     assert Counter(rows_of(stays)) + Counter(rows_of(taken)) == Counter(rows)
-    assert {same(text) for text in stays.texts}.isdisjoint(same(text) for text in taken.texts)
+    assert {normalize(text) for text in stays.texts}.isdisjoint(normalize(text) for text in taken.texts)
 
 
 @settings(max_examples=300, deadline=None)
 @given(rows=TRAINS, fraction=st.floats(0.01, 0.5), seed=st.integers(0, 99))
 def test_where_texts_have_one_label_every_label_stays_in_train(rows: Rows, fraction: float, seed: int) -> None:
-    first = {same(text): label for text, label in reversed(rows)}
-    rows = [(text, first[same(text)]) for text, _ in rows]
+    first = {normalize(text): label for text, label in reversed(rows)}
+    rows = [(text, first[normalize(text)]) for text, _ in rows]
     try:
         stays, _ = carve(split_of(rows), fraction, seed, "test")
     except InputError:

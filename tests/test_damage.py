@@ -1,6 +1,6 @@
-"""What is damaged is noticed by what the README's table says, and mended by the commands that stand there.
+"""Damage is noticed by what the README's table says, and repaired by the commands it gives.
 
-Every row does its damage to a copy of a run, asks each of those that might notice, and mends it: then the files are
+Every row does its damage to a copy of a run, asks each of those that might notice, and repairs it: then the files are
 those of the run again, byte for byte, and the cache too.
 """
 
@@ -53,12 +53,12 @@ def read_weights() -> None:
 
 
 class Damage(NamedTuple):
-    """What is done to a clone, who notices, and what mends it: what is deleted, and what is run after that."""
+    """What is done to a clone, who notices, and what repairs it: what is deleted, and what is run after that."""
 
     do: Callable[[Path], Any]
     noticed_by: tuple[str, ...]
     delete: tuple[Callable[[Path], Path], ...]
-    mend: str
+    repair: str
     read: Callable[[], Any] = lambda: tables.read(TABLE)  # what a stage reads of it
 
 
@@ -105,8 +105,8 @@ DAMAGES = {
 
 
 def as_markdown() -> str:
-    rows = [f"| {name} | {', '.join(one.noticed_by)} | {one.mend} |" for name, one in DAMAGES.items()]
-    return "\n".join(("| damage | who notices | what mends it |", "|---|---|---|", *rows))
+    rows = [f"| {name} | {', '.join(one.noticed_by)} | {one.repair} |" for name, one in DAMAGES.items()]
+    return "\n".join(("| damage | who notices | what repairs it |", "|---|---|---|", *rows))
 
 
 def test_the_readme_shows_the_table() -> None:
@@ -141,7 +141,7 @@ def test_damage_is_noticed_and_mended_as_the_table_says(
     assert noticing(copy, damage.read) == set(damage.noticed_by)
     for path in damage.delete:
         shutil.rmtree(path(copy)) if path(copy).is_dir() else path(copy).unlink()
-    command = re.findall(r"`(dvc \w+)`", damage.mend)[-1]
+    command = re.findall(r"`(dvc \w+)`", damage.repair)[-1]
     run(*command.split(), cwd=copy)
     assert {stage: digests(copy, stage) for stage in OUTPUTS} == {stage: digests(pipeline, stage) for stage in OUTPUTS}
     assert verify(cache=True) == []

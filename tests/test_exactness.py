@@ -118,12 +118,14 @@ def test_what_dropout_takes_from_the_first_token_it_takes_with_the_bias(architec
     "config",
     [
         {"model_type": "albert"},
-        {"model_type": "bert", "chunk_size_feed_forward": 8},
+        {"model_type": "bert", "num_hidden_layers": 0},
         {"model_type": "bert", "is_decoder": True},
     ],
 )
 def test_other_architectures_are_computed_as_they_are(config: dict[str, Any]) -> None:
-    model = AutoModelForSequenceClassification.from_config(AutoConfig.for_model(**config, vocab_size=1000, **SIZES))
+    model = AutoModelForSequenceClassification.from_config(
+        AutoConfig.for_model(**{"vocab_size": 1000} | SIZES | config)
+    )
     first_token.narrow(model)
     assert not any(module._forward_pre_hooks or "forward" in vars(module) for module in model.modules())  # noqa: SLF001
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from stages import tables
 from stages.dataset import build_splits
-from stages.errors import InputError
-from stages.params import MOST, load
+from stages.errors import MOST, InputError
+from stages.params import load
 from stages.rows import Layout, read_rows
 from tools.params import CLASSES
 

@@ -108,7 +108,8 @@ def hub(tiny_random_checkpoint: Path) -> Iterator[HubServer]:
 
 
 def download(folder: Path, hub: HubServer, params: dict[str, Any], **env: str) -> Run:
-    (folder / "requirements.txt").write_bytes((TREE / "requirements.txt").read_bytes())
+    for name in ("dvc.yaml", "requirements.txt"):
+        (folder / name).write_bytes((TREE / name).read_bytes())
     (folder / "stages").symlink_to(TREE / "stages")
     (folder / "home").mkdir()
     changes = {

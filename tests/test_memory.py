@@ -13,7 +13,7 @@ from trainings import BATCH, EPOCHS, STEPS, Prepare, failing, train_until, train
 
 from stages import train
 from stages.errors import InputError
-from stages.memory import fitting
+from stages.memory import in_parts_that_fit
 
 
 def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
@@ -102,5 +102,5 @@ def test_parts_are_all_of_one_size() -> None:
         raise torch.OutOfMemoryError
 
     with pytest.raises(InputError):
-        fitting(attempt, 6, 1)
+        in_parts_that_fit(attempt, 6, 1)
     assert tried == [1, 2, 6]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from conftest import run
+from edits import edit_json
 
 from stages import errors
 from tools import predict
@@ -93,6 +94,13 @@ def test_texts_are_not_cut_elsewhere_than_where_the_classifier_was_trained(refus
     (copy / "params.yaml").write_text(params.replace("max_length: 128", "max_length: 6"), encoding="utf-8")
     said = refused(copy, "README.md")
     assert said == "error: params.yaml: tokenize.max_length is 6, tokenize ran with 128: run `dvc repro`\n"
+
+
+def test_a_classifier_of_another_run_labels_nothing(refused: Refused, copy: Path) -> None:
+    stamp = json.loads((copy / "models/classifier/provenance.json").read_text(encoding="utf-8"))
+    edit_json(copy / "models/classifier/provenance.json", params=stamp["params"] | {"train.seed": 5})
+    said = refused(copy, "README.md")
+    assert said.startswith("error: models/classifier/provenance.json was made with train.seed 5, dvc.lock says 42: ")
 
 
 def test_a_pipeline_that_has_not_run_is_named(refused: Refused, pipeline: Path, tmp_path: Path) -> None:

@@ -164,7 +164,7 @@ def test_a_single_file_gives_the_same_bytes_as_a_folder_with_train_alone(
 NUMBERS = [2, 0, 1, 10, 2, 0]
 
 
-@pytest.mark.parametrize("kind", ["csv", "jsonl", "jsonl of strings", "int8", "int64", "double"])
+@pytest.mark.parametrize("kind", ["csv", "csv of floats", "jsonl", "jsonl of strings", "int8", "int64", "double"])
 def test_integer_labels_give_the_same_bytes_however_they_are_stored(
     workspace: Callable[..., Path], kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -176,6 +176,9 @@ def test_integer_labels_give_the_same_bytes_however_they_are_stored(
         file = folder / f"own/{split}"
         if kind == "csv":
             file.with_suffix(".csv").write_bytes(separated()(rows))
+        elif kind == "csv of floats":  # as pandas writes integers with a gap
+            floats = [(text, f"{label:.1f}") for text, label in rows]
+            file.with_suffix(".csv").write_bytes(separated()(floats if split != "test" else rows))
         elif kind.startswith("jsonl"):
             strings = [(text, str(label)) for text, label in rows]
             file.with_suffix(".jsonl").write_bytes(jsonl()(strings if "strings" in kind else rows))
@@ -207,6 +210,12 @@ def test_integers_among_label_names_are_names(workspace: Callable[..., Path]) ->
         (folder / f"own/{split}.csv").write_text("text,label\na,0\nb,1\nc,5\n", encoding="utf-8")
     download.main()
     assert tables.read("data/raw/train.parquet")["label"].to_pylist() == [2, 1, 0]
+
+
+def test_no_integer_is_a_position_among_names_that_are_those_of_train() -> None:
+    found = {"train": [Row("", "x", "no"), Row("", "y", "yes")], "test": [Row("here", "z", "1")]}
+    with pytest.raises(InputError, match="here: an unknown label '1', known are: no, yes"):
+        build_splits(found, None, skip=False)
 
 
 def test_where_one_label_name_is_an_integer_none_is_a_position() -> None:
@@ -288,7 +297,9 @@ def test_a_field_may_be_long(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", [*SPLIT_NAMES, "TRAIN", "Dev"])
 @pytest.mark.parametrize("ending", ["csv", "CSV", "jsonl.gz", "jsonl.GZ", "2024.parquet"])
-def test_files_are_found_by_the_names_of_splits(tmp_path: Path, name: str, ending: str) -> None:
+def test_files_are_found_by_the_names_of_splits_and_others_are_named(
+    tmp_path: Path, name: str, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "train.tsv").touch()
     for other in ("README.md", "labels.csv", ".gitignore", "trainer.csv", "test.csv.dvc"):
         (tmp_path / other).touch()
@@ -299,6 +310,7 @@ def test_files_are_found_by_the_names_of_splits(tmp_path: Path, name: str, endin
     file = tmp_path / f"{name}.{ending}"
     file.touch()
     assert split_files(tmp_path) == {"train": tmp_path / "train.tsv"} | {split: file}
+    assert capsys.readouterr().out == f"{tmp_path}: not read, since not named for a split: labels.csv, trainer.csv\n"
 
 
 def test_a_single_file_is_train_whatever_its_name(tmp_path: Path) -> None:

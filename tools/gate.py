@@ -18,8 +18,9 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from stages import documents
 from stages.errors import InputError, reason
-from tools import params
+from tools import lockfile, params
 from tools.commands import output
 
 
@@ -38,14 +39,9 @@ def reasons() -> list[str]:
             status = repo.status()
     except DvcException as error:
         raise InputError(f"dvc.yaml or dvc.lock cannot be read ({reason(error)}): undo the last edit") from None
-    made = {str(out): out.hash_info for stage in stages for out in stage.outs}
-    mixed = [
-        f"{stage.addressing}: read another {dep} than dvc.lock says was made"
-        for stage in stages
-        for dep in stage.deps
-        if dep.hash_info != made.get(str(dep), dep.hash_info)
-    ]
-    return [*mixed, *_changes(status, set(made))]
+    made = {str(out) for stage in stages for out in stage.outs}
+    lock = documents.parse(lockfile.PATH.read_text(encoding="utf-8")) if lockfile.PATH.exists() else {}
+    return [*lockfile.against_itself(lock.get("stages", {})), *_changes(status, made)]
 
 
 def _changes(status: dict[str, Any], made: set[str]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 Run: python -m tools.params
 """
 
+import argparse
 import json
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def check(*, paths: bool = True) -> dict[str, Section]:
         try:
             sections[name] = load(name, section, PARAMS)
         except errors.InputError as error:
-            problems.append(str(error))
+            problems += error.problems
     for name in ("dataset", "model") if paths else ():
         path = getattr(sections.get(name), "path", ".")
         if not Path(path).exists():
@@ -45,15 +46,16 @@ def check(*, paths: bool = True) -> dict[str, Section]:
                 f"{PARAMS}: {name}.path: {path} does not exist: put it there, or set the path to where it is"
             )
     if problems:
-        raise errors.InputError("\n       ".join(dict.fromkeys("\n       ".join(problems).split("\n       "))))
+        raise errors.InputError(*dict.fromkeys(problems))  # an unknown section is a problem of each
     return sections
 
 
 def main() -> None:
     """Print the table."""
+    argparse.ArgumentParser(prog="python -m tools.params", description=(__doc__ or "").splitlines()[0]).parse_args()
     table = Table(box=None, pad_edge=False)
     table.add_column("key", no_wrap=True)
-    table.add_column("value")
+    table.add_column("value", overflow="fold")
     table.add_column("what it is")
     for name, section in check().items():
         for key, field in type(section).model_fields.items():

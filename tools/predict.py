@@ -13,7 +13,7 @@ from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from stages import entry, errors, paths
+from stages import entry, errors
 from stages.params import load
 from stages.tokenize import TokenizeParams, tokenize_texts
 
@@ -53,22 +53,18 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
 
     import pyarrow as pa
     from scipy.special import softmax
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    from stages import inference, machine
+    from stages import inference
     from stages.batching import PadToLongest, TokenizedRows
-    from stages.classifier import check_fit
+    from stages.classifier import check_fit, load_fine_tuned
     from stages.first_token import narrow
     from tools import verify
 
-    problems = verify.not_run("tokenize") if Path("dvc.lock").exists() else []
+    ran = Path("dvc.lock").exists()
+    problems = [*verify.not_run("tokenize"), *verify.other_classifier()] if ran else []
     if problems:
         raise errors.InputError(problems[0])
-    with errors.reading(paths.CLASSIFIER):
-        tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER, trust_remote_code=False)
-        model = AutoModelForSequenceClassification.from_pretrained(
-            paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False
-        ).to(machine.device())
+    model, tokenizer = load_fine_tuned()
     narrow(model)
     collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import yaml
 from dvc.lock import LockError, make_lock
-from dvc.schema import COMPILED_LOCKFILE_SCHEMA
-from voluptuous import Invalid
+from dvc.utils.serialize import modify_yaml
 
 from stages import documents
+from tools import lockfile
 
-LOCK, USERS, RUNNING = Path("dvc.lock"), Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/lock")
+LOCK, USERS, RUNNING = lockfile.PATH, Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/lock")
 OUTPUTS = ("data", "models", "metrics")
 COPY = re.compile(r"\.[\w-]{22}\.tmp")  # dvc_objects.fs.utils.tmp_fname
 
@@ -42,17 +42,7 @@ def _repair() -> list[str]:
         if users != set():
             USERS.unlink()
             said.append(f"{USERS} was left behind when DVC was killed: removed")
-    text = LOCK.read_text(encoding="utf-8", errors="surrogateescape") if LOCK.exists() else ""
-    if re.search("^<<<<<<< ", text, re.MULTILINE):
-        said.append(f"{LOCK} has merge conflicts: take one side (`git checkout --ours {LOCK}`) and run again")
-    elif LOCK.exists() and not _readable(text):
-        committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
-        if committed.returncode == 0:
-            LOCK.write_bytes(committed.stdout)
-        else:
-            LOCK.unlink()
-        what = "restored the committed one" if committed.returncode == 0 else "removed, since none is committed"
-        said.append(f"{LOCK} was cut short when DVC was killed: {what}; later results come from the cache")
+    said += _repair_lock() if LOCK.exists() else []
     for path in (path for folder in OUTPUTS for path in Path(folder).rglob(".*.tmp")):
         if COPY.fullmatch(path.name):
             path.unlink()
@@ -60,20 +50,34 @@ def _repair() -> list[str]:
     return said
 
 
-def _readable(text: str) -> bool:
+def _repair_lock() -> list[str]:
+    text = LOCK.read_text(encoding="utf-8", errors="surrogateescape")
+    if re.search("^<<<<<<< ", text, re.MULTILINE):
+        return [f"{LOCK} has merge conflicts: take one side (`git checkout --ours {LOCK}`) and run again"]
+    stages = _stages(text)
+    if stages is None:
+        committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
+        if committed.returncode == 0:
+            LOCK.write_bytes(committed.stdout)
+        else:
+            LOCK.unlink()
+        what = "restored the committed one" if committed.returncode == 0 else "removed, since none is committed"
+        return [f"{LOCK} was cut short when DVC was killed: {what}; later results come from the cache"]
+    mixed = lockfile.mixed(stages)
+    if mixed:
+        with modify_yaml(str(LOCK)) as lock:
+            for stage in mixed:
+                del lock["stages"][stage]
+    return [f"{LOCK}: {stage}: its outputs are of other inputs, as after a merge: runs again" for stage in mixed]
+
+
+def _stages(text: str) -> lockfile.Stages | None:
+    """The stages of dvc.lock's text; None if DVC cannot have written it."""
     try:
-        return whole(documents.parse(text))
+        lock = documents.parse(text)
     except (yaml.YAMLError, ValueError):
-        return False
-
-
-def whole(lock: object) -> bool:
-    """Whether this is a complete dvc.lock: one that was cut short may still be valid YAML."""
-    try:
-        stages = COMPILED_LOCKFILE_SCHEMA(lock).get("stages", {})
-    except Invalid:
-        return False
-    return all("md5" in file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, []))
+        return None
+    return dict(lock.get("stages", {})) if lockfile.whole(lock) else None
 
 
 def _users() -> set[int] | None:

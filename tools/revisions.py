@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from stages import documents, errors, paths, provenance, tables
-from tools import verify
+from tools import lockfile, verify
 
 WORKSPACE = "workspace"  # as DVC calls the files as they lie there
 TEST_FILE = paths.raw("test")
@@ -66,20 +66,15 @@ def read(revision: str) -> Run:
     with files_at(revision) as files:
         lock = _lock(files, revision)
         table = _predictions(files, revision, lock)
-    made = {out["path"] for stage in lock.values() for out in stage.get("outs", [])}
-    deps = {dep["path"]: dep["md5"] for stage in lock.values() for dep in stage.get("deps", [])}
+    made = {path for stage in lock.values() for path in lockfile.files(stage, "outs")}
+    deps = {path: digest for stage in lock.values() for path, digest in lockfile.files(stage, "deps").items()}
     return Run(
         revision=revision,
         names=tables.label_names(table.schema),
         labels=table["label"].to_numpy(),
         predictions=table["prediction"].to_numpy(),
         test_file=tables.metadata(table.schema)["deps"].get(TEST_FILE),
-        params={
-            key: value
-            for stage in lock.values()
-            for keys in stage.get("params", {}).values()
-            for key, value in keys.items()
-        },
+        params={key: value for stage in lock.values() for key, value in lockfile.params(stage).items()},
         inputs={path: digest for path, digest in deps.items() if path not in made},
     )
 
@@ -112,8 +107,6 @@ def files_at(revision: str) -> Iterator[Any]:
 
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
-    from tools.repair import whole
-
     try:
         content = documents.parse(files.read_text("dvc.lock", encoding="utf-8"))
     except FileNotFoundError:
@@ -122,12 +115,12 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(
             f"{revision}: dvc.lock: cannot be read ({errors.reason(error)}): undo its last edit, or `dvc repro`"
         ) from None
-    if not whole(content):
+    if not lockfile.whole(content):
         raise errors.InputError(
             f"{revision}: dvc.lock: cannot be read (not as DVC writes it): undo its last edit, or `dvc repro`"
         )
     lock = dict(content.get("stages", {}))
-    problems = list(verify.lock_against_itself(lock))
+    problems = list(lockfile.against_itself(lock))
     if revision == WORKSPACE:
         problems += verify.not_run()
     if problems:
@@ -136,8 +129,8 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
 
 
 def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
-    named = [out["md5"] for stage in lock.values() for out in stage.get("outs", []) if out["path"] == PREDICTIONS]
-    if not named:
+    digest = lockfile.files(lock.get("evaluate", {}), "outs").get(PREDICTIONS)
+    if digest is None:
         raise errors.InputError(f"{revision}: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock")
     mend = "run `dvc pull` or `dvc repro`"
     if revision != WORKSPACE:
@@ -152,7 +145,7 @@ def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
         raise errors.InputError(
             f"{revision}: {PREDICTIONS} cannot be fetched ({errors.reason(error)}): {mend}"
         ) from None
-    if provenance.md5_of(content) != named[0]:
+    if provenance.md5_of(content) != digest:
         raise errors.InputError(
             f"{revision}: {PREDICTIONS} is not what dvc.lock says: `python -m tools.verify --cache` finds out why"
         )

@@ -10,7 +10,6 @@ does not hold, a line for each.
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +19,10 @@ import numpy as np
 import yaml
 
 from stages import documents, entry, errors, evaluate, paths, provenance, tables
+from tools import lockfile
 
 Document = dict[str, Any]
-MEND = "run `dvc repro`"
+REPRO = "run `dvc repro`"
 
 
 def verify(*, cache: bool) -> list[str]:
@@ -33,7 +33,7 @@ def verify(*, cache: bool) -> list[str]:
     """
     definition, values, lock = _pipeline()
     problems = [*_lock_against_definition(definition, values, lock), *_params_against_lock(definition, values, lock)]
-    problems += [*lock_against_itself(lock), *_lock_against_files(definition, lock)]
+    problems += [*lockfile.against_itself(lock), *_lock_against_files(definition, lock)]
     if not problems:
         problems += [*_stamps_against_lock(lock), *_metrics_against_predictions()]
     if cache:
@@ -41,25 +41,12 @@ def verify(*, cache: bool) -> list[str]:
     return problems
 
 
-def directory_hash(folder: Path) -> str:
-    """The hash that DVC gives a folder: the MD5 of the sorted list of its files' names and MD5s."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    return _listing_hash({file.relative_to(folder).as_posix(): provenance.md5(file) for file in files})
-
-
-def _listing_hash(files: dict[str, str]) -> str:
-    listing = [{"md5": files[name], "relpath": name} for name in sorted(files, key=lambda name: name.split("/"))]
-    return f"{provenance.md5_of(json.dumps(listing, sort_keys=True).encode())}.dir"
-
-
 def _pipeline() -> tuple[Document, Document, Document]:
     """The stages of dvc.yaml, params.yaml, and the stages of dvc.lock."""
-    from tools.repair import whole
-
     definition, values, lock = (_document(Path(name)) for name in ("dvc.yaml", "params.yaml", "dvc.lock"))
     if not isinstance(definition.get("stages"), dict):
         raise errors.InputError("dvc.yaml: it has no stages: undo its last edit")
-    if not whole(lock):
+    if not lockfile.whole(lock):
         raise errors.InputError("dvc.lock: cut short, or not as DVC writes it: undo its last edit, or run `make repro`")
     return definition["stages"], values, lock.get("stages", {})
 
@@ -68,24 +55,10 @@ def _document(path: Path) -> Document:
     try:
         return dict(documents.parse(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise errors.InputError(f"{path} does not exist: {MEND}") from None
+        raise errors.InputError(f"{path} does not exist: {REPRO}") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError) as error:
         reason = str(error).replace("\n", " ")
         raise errors.InputError(f"{path}: cannot be read ({reason}): undo its last edit") from None
-
-
-def _resolved(path: str, values: Document) -> str:
-    """A path of dvc.yaml as dvc.lock has it."""
-    filled = Path(re.sub(r"\$\{(\w+\.\w+)\}", lambda key: str(_value(values, key[1])), path))
-    return (filled.relative_to(Path.cwd()) if filled.is_relative_to(Path.cwd()) else filled).as_posix()
-
-
-def _value(values: Document, key: str) -> Any:
-    section, name = key.split(".")
-    try:
-        return values[section][name]
-    except (KeyError, TypeError):
-        raise errors.InputError(f"params.yaml: {key} is missing: undo its last edit") from None
 
 
 def _paths(entries: list[Any]) -> list[str]:
@@ -95,15 +68,16 @@ def _paths(entries: list[Any]) -> list[str]:
 def _lock_against_definition(definition: Document, values: Document, lock: Document) -> Iterator[str]:
     for stage, wanted in definition.items():
         if stage not in lock:
-            yield f"dvc.lock: {stage} is missing: it never ran: {MEND}"
+            yield f"dvc.lock: {stage} is missing: it never ran: {REPRO}"
             continue
         locked = lock[stage]
         if locked["cmd"] != wanted["cmd"]:
-            yield f"dvc.lock: {stage}: its command is not dvc.yaml's: {MEND}"
-        for kind, entries in (("deps", wanted["deps"]), ("outs", wanted["outs"] + wanted.get("metrics", []))):
-            expected = {_resolved(path, values) for path in _paths(entries)}
-            for path in sorted(expected ^ {item["path"] for item in locked.get(kind, [])}):
-                yield f"dvc.lock: {stage}: {path} stands on one side only of dvc.yaml's and dvc.lock's {kind}: {MEND}"
+            yield f"dvc.lock: {stage}: its command is not dvc.yaml's: {REPRO}"
+        for kind, keys in (("deps", ("deps",)), ("outs", ("outs", "metrics", "plots"))):
+            entries = _paths([entry for key in keys for entry in wanted.get(key, [])])
+            expected = {provenance.resolved(path, values) for path in entries}
+            for path in sorted(expected ^ {provenance.resolved(item["path"], {}) for item in locked.get(kind, [])}):
+                yield f"dvc.lock: {stage}: {path} is only in one of dvc.yaml's and dvc.lock's {kind}: {REPRO}"
 
 
 def not_run(*stages: str) -> list[str]:
@@ -117,63 +91,61 @@ def not_run(*stages: str) -> list[str]:
     return list(_params_against_lock(definition, values, ran))
 
 
+def other_classifier() -> list[str]:
+    """A line for each input of train that the classifier at hand was not made from.
+
+    Raises:
+        InputError: a file of the pipeline cannot be read.
+    """
+    _, _, lock = _pipeline()
+    return list(_classifier_against_lock(lock)) if "train" in lock else []
+
+
 def _params_against_lock(definition: Document, values: Document, lock: Document) -> Iterator[str]:
     for stage, locked in lock.items():
-        recorded = locked.get("params", {}).get("params.yaml", {})
+        recorded = lockfile.params(locked)
         for key in definition.get(stage, {}).get("params", []):
-            value = _value(values, key)
+            value = provenance.value_of(values, key)
             if key not in recorded or recorded[key] != value:
-                yield f"params.yaml: {key} is {value!r}, {stage} ran with {recorded.get(key)!r}: {MEND}"
-
-
-def lock_against_itself(lock: Document) -> Iterator[str]:
-    """A line for each input that, by dvc.lock's stages, is not what the stage that makes it wrote."""
-    made = {out["path"]: (stage, out["md5"]) for stage, locked in lock.items() for out in locked.get("outs", [])}
-    for stage, locked in lock.items():
-        for dep in locked.get("deps", []):
-            maker, digest = made.get(dep["path"], (None, dep["md5"]))
-            if digest != dep["md5"]:
-                yield f"dvc.lock: {stage} read another {dep['path']} than {maker} wrote: {MEND}"
+                yield f"params.yaml: {key} is {value!r}, {stage} ran with {recorded.get(key)!r}: {REPRO}"
 
 
 def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
     digests: dict[str, str | None] = {}  # None for what is missing, which is said once
-    made = {out["path"] for locked in lock.values() for out in locked.get("outs", [])}
-    for stage in definition:
-        for item in lock.get(stage, {}).get("deps", []) + lock.get(stage, {}).get("outs", []):
-            path = Path(item["path"])
-            if item["path"] not in digests:
-                digests[item["path"]] = _digest(path)
-                if digests[item["path"]] is None:
+    made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
+    for stage, locked in ((stage, lock.get(stage, {})) for stage in definition):
+        for path, digest in [*lockfile.files(locked, "deps").items(), *lockfile.files(locked, "outs").items()]:
+            if path not in digests:
+                digests[path] = provenance.md5(Path(path)) if Path(path).exists() else None
+                if digests[path] is None:
                     yield f"{path} is missing: run `dvc pull` or `dvc repro`"
-            if digests[item["path"]] not in {None, item["md5"]}:
-                mend = f"delete it and run `dvc checkout`, or {MEND}" if item["path"] in made else MEND
-                yield f"{path} is not what {stage} had when it ran (dvc.lock): {mend}"
-
-
-def _digest(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    return directory_hash(path) if path.is_dir() else provenance.md5(path)
+            if digests[path] not in {None, digest}:
+                fix = f"delete it and run `dvc checkout`, or {REPRO}" if path in made else REPRO
+                yield f"{path} is not what {stage} had when it ran (dvc.lock): {fix}"
 
 
 def _stamps_against_lock(lock: Document) -> Iterator[str]:
-    predictions = {paths.predictions(split): "evaluate" for split in paths.JUDGED}
-    for name, stage in {"models/classifier/provenance.json": "train", **predictions}.items():
-        if name.endswith(".json"):
-            stamp = json.loads(Path(name).read_text(encoding="utf-8"))
-        else:
-            stamp = tables.metadata(tables.read(name).schema)
-        for dep in lock[stage]["deps"]:
-            files = {file: digest for file, digest in stamp["deps"].items() if file.startswith(f"{dep['path']}/")}
-            below = {file.removeprefix(f"{dep['path']}/"): digest for file, digest in files.items()}
-            if (stamp["deps"].get(dep["path"]) or _listing_hash(below)) != dep["md5"]:
-                yield f"{name} was made from another {dep['path']} than dvc.lock says: run `dvc repro -f {stage}`"
-        recorded = lock[stage].get("params", {}).get("params.yaml", {})
-        for key in sorted(stamp["params"].keys() | recorded.keys()):
-            made, said = stamp["params"].get(key), recorded.get(key)
-            if made != said:
-                yield f"{name} was made with {key} {made!r}, dvc.lock says {said!r}: run `dvc repro -f {stage}`"
+    yield from _classifier_against_lock(lock)
+    for split in paths.JUDGED:
+        name = paths.predictions(split)
+        yield from _stamp_against_lock(name, tables.metadata(tables.read(name).schema), "evaluate", lock)
+
+
+def _classifier_against_lock(lock: Document) -> Iterator[str]:
+    name = f"{paths.CLASSIFIER}/provenance.json"
+    with errors.reading(name):
+        stamp = json.loads(Path(name).read_text(encoding="utf-8"))
+    yield from _stamp_against_lock(name, stamp, "train", lock)
+
+
+def _stamp_against_lock(name: str, stamp: Document, stage: str, lock: Document) -> Iterator[str]:
+    deps, recorded = lockfile.files(lock[stage], "deps"), lockfile.params(lock[stage])
+    for path in sorted(dep for dep in stamp["deps"].keys() | deps.keys() if stamp["deps"].get(dep) != deps.get(dep)):
+        yield f"{name} was made from another {path} than dvc.lock says: run `dvc repro -f -s {stage}`"
+    for key in sorted(stamp["params"].keys() | recorded.keys()):
+        made, said = stamp["params"].get(key), recorded.get(key)
+        if made != said:
+            yield f"{name} was made with {key} {made!r}, dvc.lock says {said!r}: run `dvc repro -f -s {stage}`"
 
 
 def _metrics_against_predictions() -> Iterator[str]:
@@ -188,7 +160,7 @@ def _metrics_against_predictions() -> Iterator[str]:
     for name in sorted(recorded.keys() | computed.keys()):
         said, given = recorded.get(name), computed.get(name)
         if said != given:
-            yield f"{paths.METRICS}: {name} is {said}, the predictions give {given}: {MEND}"
+            yield f"{paths.METRICS}: {name} is {said}, the predictions give {given}: {REPRO}"
 
 
 def _lock_against_cache(lock: Document) -> Iterator[str]:
@@ -197,18 +169,18 @@ def _lock_against_cache(lock: Document) -> Iterator[str]:
     with Repo() as repo:
         cache = Path(repo.cache.local.path)
     for locked in lock.values():
-        for out in locked.get("outs", []):
-            if out["path"] != paths.METRICS:
-                yield from _cached(cache, out["path"], out["md5"])
+        for path, digest in lockfile.files(locked, "outs").items():
+            if path != paths.METRICS:
+                yield from _cached(cache, path, digest)
 
 
 def _cached(cache: Path, name: str, digest: str) -> Iterator[str]:
     path = cache / digest[:2] / digest[2:]
-    mend = f"delete {path} and run `dvc commit` where the file itself is right, else `dvc pull` or `dvc repro -f`"
+    fix = f"delete {path} and run `dvc commit` where the file itself is right, else `dvc pull` or `dvc repro -f`"
     if not path.exists():
         yield f"{name} is not in the cache: run `dvc pull`, or `dvc commit` where the file itself is right"
     elif provenance.md5(path) != digest.removesuffix(".dir"):
-        yield f"{name} is damaged in the cache: {mend}"
+        yield f"{name} is damaged in the cache: {fix}"
     elif digest.endswith(".dir"):
         for file in json.loads(path.read_text(encoding="utf-8")):
             yield from _cached(cache, f"{name}/{file['relpath']}", file["md5"])

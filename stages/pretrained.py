@@ -132,5 +132,6 @@ def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
         name, digest = digests.popitem()
         if digest != sha256:
             raise InputError(
-                f"{source / name}: sha256 is {digest}, model.weights_sha256 is {sha256}: not the weights asked for"
+                f"{source / name}: sha256 is {digest}, model.weights_sha256 is {sha256}: not the weights asked for; if "
+                "they are right, set model.weights_sha256 to theirs, or to null"
             )
