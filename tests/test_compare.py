@@ -265,7 +265,9 @@ def test_an_unknown_revision_is_named(repository: Path, compared: Compare) -> No
 
 def test_runs_of_two_recipes_do_not_make_a_side(repository: Path, compared: Compare) -> None:
     said = refused(compared(repository, "main,epochs", "right"))
-    assert said.startswith("main,epochs: differ in train.epochs: join runs of one recipe, each with another train.seed")
+    assert said.startswith(
+        "main,epochs: differ in train.epochs: join only runs of one recipe that differ in train.seed"
+    )
     assert refused(compared(repository, "main,right", "right")).startswith("main,right: differ in nothing: ")
 
 
@@ -282,7 +284,7 @@ def test_a_revision_without_a_run_is_told_to_run(copy: Path, compared: Compare) 
 def test_params_that_did_not_run_are_named(copy: Path, compared: Compare) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     assert refused(compared(copy, "HEAD")) == (
-        "workspace: params.yaml: train.seed is 5, train ran with 42: run `dvc repro`"
+        "workspace: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`"
     )
 
 
@@ -314,7 +316,7 @@ def test_a_run_that_stopped_halfway_is_no_side(copy: Path, compared: Compare) ->
     set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 1})
     run("dvc", "repro", "train", cwd=copy)
     assert refused(compared(copy, "HEAD")).startswith(
-        "workspace: dvc.lock: evaluate read another models/classifier than train wrote: run `dvc repro`"
+        "workspace: dvc.lock: evaluate did not read the models/classifier that train wrote: run `dvc repro`"
     )
 
 

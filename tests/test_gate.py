@@ -65,7 +65,7 @@ def test_it_opens_where_a_merge_has_mixed_two_runs_in_the_lock(bare: Path) -> No
     assert "run=true" in done.stdout
     assert done.stderr.splitlines() == [
         "dvc.lock: evaluate: its outputs were made from other inputs, as after a merge: run `make repro`",
-        "dvc.lock: evaluate read another models/classifier than train wrote: run `dvc repro`",
+        "dvc.lock: evaluate did not read the models/classifier that train wrote: run `dvc repro`",
     ]
 
 

@@ -50,9 +50,9 @@ def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path
 
 def test_what_does_not_verify_is_said(copy: Path) -> None:
     (copy / "report").mkdir()
-    (copy / "report/verified.txt").write_text("error: metrics/metrics.json is not what evaluate had\n")
+    (copy / "report/verified.txt").write_text("error: metrics/metrics.json does not match dvc.lock (evaluate)\n")
     said = report(copy)
-    assert "**Not verified**\n\n```text\nerror: metrics/metrics.json is not what evaluate had\n```" in said
+    assert "**Not verified**\n\n```text\nerror: metrics/metrics.json does not match dvc.lock (evaluate)\n```" in said
     assert "No stage had to run" in said
 
 

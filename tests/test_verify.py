@@ -44,7 +44,7 @@ def test_edited_metrics_are_named(copy: Path) -> None:
     edit_json(copy / "metrics/metrics.json", accuracy=0.99)
     code, said = verify(copy)
     assert code == 1
-    assert said.startswith("error: metrics/metrics.json is not what evaluate had when it ran (dvc.lock)")
+    assert said.startswith("error: metrics/metrics.json does not match dvc.lock (evaluate)")
 
 
 def test_edited_metrics_are_named_even_where_the_lock_agrees(copy: Path) -> None:
@@ -57,14 +57,14 @@ def test_edited_metrics_are_named_even_where_the_lock_agrees(copy: Path) -> None
     write_lock(copy, lock)
     code, said = verify(copy)
     assert code == 1
-    assert "error: metrics/metrics.json: accuracy is 0.99, the predictions give 0." in said
+    assert "error: metrics/metrics.json: accuracy is 0.99, but the predictions give 0." in said
 
 
 def test_params_other_than_those_that_ran_are_named(copy: Path) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     code, said = verify(copy)
     assert code == 1
-    assert said == "error: params.yaml: train.seed is 5, train ran with 42: run `dvc repro`\n"
+    assert said == "error: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`\n"
 
 
 def test_a_hand_edited_lock_is_named(copy: Path) -> None:
@@ -93,8 +93,8 @@ def test_a_lock_of_another_dvc_yaml_is_named(copy: Path) -> None:
     code, said = verify(copy)
     assert code == 1
     assert said == (
-        "error: dvc.lock: train: its command is not dvc.yaml's: run `dvc repro`\n"
-        "error: dvc.lock: evaluate: stages/hardest.py is only in one of dvc.yaml's and dvc.lock's deps: "
+        "error: dvc.lock: train: its command differs from dvc.yaml's: run `dvc repro`\n"
+        "error: dvc.lock: evaluate: stages/hardest.py is in only one of dvc.yaml's and dvc.lock's deps: "
         "run `dvc repro`\n"
     )
 
@@ -103,7 +103,7 @@ def test_a_swapped_model_file_is_named(copy: Path) -> None:
     flip(copy / "models/classifier/model.safetensors")
     code, said = verify(copy)
     assert code == 1
-    assert "error: models/classifier is not what train had when it ran (dvc.lock)" in said
+    assert "error: models/classifier does not match dvc.lock (train)" in said
 
 
 def test_a_swapped_model_file_is_named_even_where_the_lock_agrees(copy: Path) -> None:

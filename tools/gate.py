@@ -1,15 +1,15 @@
-"""Find out, without any data, whether a stage has to run, so that no GPU is rented for nothing.
+"""Find out, without any data, whether a stage has to run, so that no GPU is rented needlessly.
 
 Run: python -m tools.gate BASE >> "$GITHUB_OUTPUT"
 
-Prints `run=true` where `dvc repro` would have something to do, `report=true` where there is something to say of it (a
-run, or another dvc.lock than the base's), and the commits to go by: `head`, and `base`, where this branch left BASE.
-Why is said on standard error. In doubt both are true. What cannot run at all, a wrong param or a pipeline that DVC
-cannot read, is an error here, on a cheap machine.
+Prints `run=true` if `dvc repro` would have something to do, `report=true` if there is something to report (a run, or a
+dvc.lock that differs from the base's), and the commits to use: `head`, and `base`, where this branch left BASE. The
+reasons go to standard error. In doubt both are true. What cannot run at all, such as a wrong param or a pipeline that
+DVC cannot read, is an error here, on a cheap machine.
 
-`dvc repro --dry --allow-missing` is not enough to go by: it calls a stage unchanged whose source file is gone, does not
-see a dvc.lock whose stages do not fit together as long as the data is away, and exits with 255 at the first stage
-behind missing data that has to run.
+`dvc repro --dry --allow-missing` cannot be relied on for this: it calls a stage unchanged if its source file is gone,
+misses a dvc.lock whose stages do not fit together while the data is absent, and exits with 255 at the first stage to be
+run whose data is missing.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from tools.commands import output
 
 
 def reasons() -> list[str]:
-    """Why stages have to run, a line each; empty where each stage's inputs are those of dvc.lock.
+    """Why stages have to run, a line each; empty if every stage's inputs match dvc.lock.
 
     Raises:
         InputError: DVC cannot read the pipeline.
@@ -45,7 +45,7 @@ def reasons() -> list[str]:
 
 
 def _changes(status: dict[str, Any], made: set[str]) -> Iterator[str]:
-    """What `dvc status` names, but for what is only absent: outputs not in the cache, and the stages that read them."""
+    """What `dvc status` names, except outputs that are only absent, also where they are the inputs of a later stage."""
     for stage, changes in status.items():
         for change in changes:
             if isinstance(change, str):
@@ -81,11 +81,11 @@ def main() -> None:
     answers = {"run": bool(why), "report": bool(why or other)}
     print("\n".join(f"{name}={str(answer).lower()}" for name, answer in answers.items()))
     print(f"base={base}\nhead={head}")
-    print("\n".join(why or ["every stage's inputs are those of dvc.lock: nothing to run"]), file=sys.stderr)
+    print("\n".join(why or ["every stage's inputs match dvc.lock: nothing to run"]), file=sys.stderr)
 
 
 if __name__ == "__main__":
-    try:  # not entry.run: this machine has DVC, and not the libraries that compute, whose versions that checks
+    try:  # not entry.run, which checks the versions of the libraries that compute: this machine has only DVC
         main()
     except InputError as error:
         sys.exit(f"error: {error}")

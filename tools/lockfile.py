@@ -56,4 +56,4 @@ def against_itself(stages: Stages) -> Iterator[str]:
         for path, digest in files(locked, "deps").items():
             maker, written = made.get(path, (None, digest))
             if written != digest:
-                yield f"dvc.lock: {stage} read another {path} than {maker} wrote: run `dvc repro`"
+                yield f"dvc.lock: {stage} did not read the {path} that {maker} wrote: run `dvc repro`"

@@ -1,4 +1,4 @@
-"""What the pipeline gave at a revision, read through DVC from its cache or remote: nothing is checked out."""
+"""Read the pipeline's results at a revision through DVC, from its cache or remote: nothing is checked out."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -15,7 +15,7 @@ import yaml
 from stages import documents, errors, paths, provenance, tables
 from tools import lockfile, verify
 
-WORKSPACE = "workspace"  # as DVC calls the files as they lie there
+WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 TEST_FILE = paths.raw("test")
 TRAINING_SEED = "train.seed"
 PREDICTIONS = paths.predictions("test")
@@ -29,7 +29,7 @@ class Run:
     names: list[str]  # of the labels, in the order of their numbers
     labels: npt.NDArray[np.int64]  # [rows]
     predictions: npt.NDArray[np.int64]  # [rows]
-    test_file: str | None  # the MD5 of the test split's texts and labels, None where the predictions do not say
+    test_file: str | None  # the MD5 of the test split's texts and labels, None if the predictions do not say
     params: dict[str, Any]  # of all stages, by section.key
     inputs: dict[str, str]  # the MD5 of each file or folder that no stage makes
 
@@ -38,11 +38,11 @@ def read_side(side: str) -> list[Run]:
     """Read a revision, or several of one recipe, joined by commas.
 
     Raises:
-        InputError: a name is empty or cannot be read, or the runs differ in more, or less, than their training seed.
+        InputError: a name is empty or cannot be read, or the runs do not differ in their training seed alone.
     """
     names = side.split(",")
     if not all(names):
-        raise errors.InputError(f"{side!r}: a revision's name is empty: join revisions by single commas")
+        raise errors.InputError(f"{side!r}: a revision's name is empty: separate revisions by single commas")
     runs = [read(name) for name in names]
     for one, two in combinations(runs, 2):
         made_from, other = one.params | one.inputs, two.params | two.inputs
@@ -50,8 +50,8 @@ def read_side(side: str) -> list[Run]:
         if differ != {TRAINING_SEED}:
             what = ", ".join(sorted(differ)) or "nothing"
             raise errors.InputError(
-                f"{one.revision},{two.revision}: differ in {what}: join runs of one recipe, each with another "
-                f"{TRAINING_SEED} and alike in all else"
+                f"{one.revision},{two.revision}: differ in {what}: join only runs of one recipe that differ in "
+                f"{TRAINING_SEED} and in nothing else"
             )
     return runs
 
@@ -60,8 +60,8 @@ def read(revision: str) -> Run:
     """Read a revision, anything that git or DVC resolves, or the workspace.
 
     Raises:
-        InputError: there is no such revision, it has no run of the pipeline or one that does not hold together, or its
-            predictions are nowhere to be had.
+        InputError: there is no such revision, it has no run of the pipeline, or an inconsistent one, or its predictions
+            cannot be found.
     """
     with files_at(revision) as files:
         lock = _lock(files, revision)
@@ -98,10 +98,12 @@ def files_at(revision: str) -> Iterator[Any]:
         except RevError as error:
             raise errors.InputError(
                 f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
-                "`dvc exp list --all-commits`); one that only the git remote has needs `git fetch`"
+                "`dvc exp list --all-commits`), after `git fetch` if only the git remote has it"
             ) from None
-        except (SCMError, AttributeError):  # the latter of what is something else, such as HEAD:README.md
-            raise errors.InputError(f"{revision}: not a commit of a git repository: name one, in a clone") from None
+        except (SCMError, AttributeError):  # the latter for other objects, such as HEAD:README.md
+            raise errors.InputError(
+                f"{revision}: not a commit of a git repository: name one, in a clone of this repository"
+            ) from None
     with closing(DVCFileSystem(rev=commit, config=config)) as files:
         yield files
 
@@ -132,21 +134,21 @@ def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
     digest = lockfile.files(lock.get("evaluate", {}), "outs").get(PREDICTIONS)
     if digest is None:
         raise errors.InputError(f"{revision}: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock")
-    mend = "run `dvc pull` or `dvc repro`"
+    advice = "run `dvc pull` or `dvc repro`"
     if revision != WORKSPACE:
-        mend = "run `dvc push` where it was made, or check the revision out and run `dvc repro`"
+        advice = "run `dvc push` where it was made, or check the revision out and run `dvc repro`"
     try:
         content = files.read_bytes(PREDICTIONS)
     except FileNotFoundError:
         raise errors.InputError(
-            f"{revision}: {PREDICTIONS} is neither in DVC's cache nor on its remote: {mend}"
+            f"{revision}: {PREDICTIONS} is neither in DVC's cache nor on its remote: {advice}"
         ) from None
     except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
         raise errors.InputError(
-            f"{revision}: {PREDICTIONS} cannot be fetched ({errors.reason(error)}): {mend}"
+            f"{revision}: {PREDICTIONS} cannot be fetched ({errors.reason(error)}): {advice}"
         ) from None
     if provenance.md5_of(content) != digest:
         raise errors.InputError(
-            f"{revision}: {PREDICTIONS} is not what dvc.lock says: `python -m tools.verify --cache` finds out why"
+            f"{revision}: {PREDICTIONS} is not what dvc.lock says: run `python -m tools.verify --cache` to find out why"
         )
     return pq.read_table(pa.BufferReader(content), columns=["label", "prediction"])

@@ -1,11 +1,11 @@
-"""Check that the metrics are what the params and the data lead to: every hash and stamp from one end to the other.
+"""Check that the metrics follow from the params and the data: every hash and every stamp along the way.
 
 Run: python -m tools.verify [--cache]
 
-Compared with each other: dvc.lock with dvc.yaml, params.yaml and the files as they are; each stage's inputs with the
-outputs of the stages before it; what the classifier and the predictions say they were made from with dvc.lock; the
-metrics with the predictions. `--cache` also rehashes what dvc.lock names in DVC's cache. Exits with 1 where anything
-does not hold, a line for each.
+It compares dvc.lock with dvc.yaml, params.yaml and the files as they are; each stage's inputs with the outputs of the
+stages before it; what the classifier and the predictions say they were made from with dvc.lock; and the metrics with
+the predictions. `--cache` also rehashes what dvc.lock names in DVC's cache. It prints a line for each mismatch, and
+exits with 1 if there is any.
 """
 
 import argparse
@@ -22,11 +22,11 @@ from stages import documents, entry, errors, evaluate, paths, provenance, tables
 from tools import lockfile
 
 Document = dict[str, Any]
-REPRO = "run `dvc repro`"
+RERUN = "run `dvc repro`"
 
 
 def verify(*, cache: bool) -> list[str]:
-    """Everything that does not hold, a line each.
+    """A line for each mismatch.
 
     Raises:
         InputError: there is nothing to verify, or a file of the pipeline cannot be read.
@@ -55,7 +55,7 @@ def _document(path: Path) -> Document:
     try:
         return dict(documents.parse(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise errors.InputError(f"{path} does not exist: {REPRO}") from None
+        raise errors.InputError(f"{path} does not exist: {RERUN}") from None
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError) as error:
         reason = str(error).replace("\n", " ")
         raise errors.InputError(f"{path}: cannot be read ({reason}): undo its last edit") from None
@@ -68,16 +68,16 @@ def _paths(entries: list[Any]) -> list[str]:
 def _lock_against_definition(definition: Document, values: Document, lock: Document) -> Iterator[str]:
     for stage, wanted in definition.items():
         if stage not in lock:
-            yield f"dvc.lock: {stage} is missing: it never ran: {REPRO}"
+            yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"
             continue
         locked = lock[stage]
         if locked["cmd"] != wanted["cmd"]:
-            yield f"dvc.lock: {stage}: its command is not dvc.yaml's: {REPRO}"
+            yield f"dvc.lock: {stage}: its command differs from dvc.yaml's: {RERUN}"
         for kind, keys in (("deps", ("deps",)), ("outs", ("outs", "metrics", "plots"))):
             entries = _paths([entry for key in keys for entry in wanted.get(key, [])])
             expected = {provenance.resolved(path, values) for path in entries}
             for path in sorted(expected ^ {provenance.resolved(item["path"], {}) for item in locked.get(kind, [])}):
-                yield f"dvc.lock: {stage}: {path} is only in one of dvc.yaml's and dvc.lock's {kind}: {REPRO}"
+                yield f"dvc.lock: {stage}: {path} is in only one of dvc.yaml's and dvc.lock's {kind}: {RERUN}"
 
 
 def not_run(*stages: str) -> list[str]:
@@ -107,11 +107,11 @@ def _params_against_lock(definition: Document, values: Document, lock: Document)
         for key in definition.get(stage, {}).get("params", []):
             value = provenance.value_of(values, key)
             if key not in recorded or recorded[key] != value:
-                yield f"params.yaml: {key} is {value!r}, {stage} ran with {recorded.get(key)!r}: {REPRO}"
+                yield f"params.yaml: {key} is {value!r}, but {stage} ran with {recorded.get(key)!r}: {RERUN}"
 
 
 def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
-    digests: dict[str, str | None] = {}  # None for what is missing, which is said once
+    digests: dict[str, str | None] = {}  # None for what is missing, which is reported once
     made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
     for stage, locked in ((stage, lock.get(stage, {})) for stage in definition):
         for path, digest in [*lockfile.files(locked, "deps").items(), *lockfile.files(locked, "outs").items()]:
@@ -120,8 +120,8 @@ def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
                 if digests[path] is None:
                     yield f"{path} is missing: run `dvc pull` or `dvc repro`"
             if digests[path] not in {None, digest}:
-                fix = f"delete it and run `dvc checkout`, or {REPRO}" if path in made else REPRO
-                yield f"{path} is not what {stage} had when it ran (dvc.lock): {fix}"
+                advice = f"delete it and run `dvc checkout`, or {RERUN}" if path in made else RERUN
+                yield f"{path} does not match dvc.lock ({stage}): {advice}"
 
 
 def _stamps_against_lock(lock: Document) -> Iterator[str]:
@@ -141,11 +141,11 @@ def _classifier_against_lock(lock: Document) -> Iterator[str]:
 def _stamp_against_lock(name: str, stamp: Document, stage: str, lock: Document) -> Iterator[str]:
     deps, recorded = lockfile.files(lock[stage], "deps"), lockfile.params(lock[stage])
     for path in sorted(dep for dep in stamp["deps"].keys() | deps.keys() if stamp["deps"].get(dep) != deps.get(dep)):
-        yield f"{name} was made from another {path} than dvc.lock says: run `dvc repro -f -s {stage}`"
+        yield f"{name} was not made from the {path} in dvc.lock: run `dvc repro -f -s {stage}`"
     for key in sorted(stamp["params"].keys() | recorded.keys()):
         made, said = stamp["params"].get(key), recorded.get(key)
         if made != said:
-            yield f"{name} was made with {key} {made!r}, dvc.lock says {said!r}: run `dvc repro -f -s {stage}`"
+            yield f"{name} was made with {key} {made!r}, but dvc.lock says {said!r}: run `dvc repro -f -s {stage}`"
 
 
 def _metrics_against_predictions() -> Iterator[str]:
@@ -160,7 +160,7 @@ def _metrics_against_predictions() -> Iterator[str]:
     for name in sorted(recorded.keys() | computed.keys()):
         said, given = recorded.get(name), computed.get(name)
         if said != given:
-            yield f"{paths.METRICS}: {name} is {said}, the predictions give {given}: {REPRO}"
+            yield f"{paths.METRICS}: {name} is {said}, but the predictions give {given}: {RERUN}"
 
 
 def _lock_against_cache(lock: Document) -> Iterator[str]:
@@ -176,18 +176,18 @@ def _lock_against_cache(lock: Document) -> Iterator[str]:
 
 def _cached(cache: Path, name: str, digest: str) -> Iterator[str]:
     path = cache / digest[:2] / digest[2:]
-    fix = f"delete {path} and run `dvc commit` where the file itself is right, else `dvc pull` or `dvc repro -f`"
+    advice = f"delete {path} and run `dvc commit` if the file itself is right, otherwise `dvc pull` or `dvc repro -f`"
     if not path.exists():
-        yield f"{name} is not in the cache: run `dvc pull`, or `dvc commit` where the file itself is right"
-    elif provenance.md5(path) != digest.removesuffix(".dir"):
-        yield f"{name} is damaged in the cache: {fix}"
+        yield f"{name} is not in the cache: run `dvc pull`, or `dvc commit` if the file itself is right"
+    elif provenance.md5(path) != digest.removesufadvice(".dir"):
+        yield f"{name} is damaged in the cache: {advice}"
     elif digest.endswith(".dir"):
         for file in json.loads(path.read_text(encoding="utf-8")):
             yield from _cached(cache, f"{name}/{file['relpath']}", file["md5"])
 
 
 def main() -> None:
-    """Say what does not hold, or that everything does."""
+    """Print the mismatches, or that there are none."""
     parser = argparse.ArgumentParser(prog="python -m tools.verify", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--cache", action="store_true", help="also rehash what dvc.lock names in DVC's cache")
     problems = verify(cache=parser.parse_args().cache)
