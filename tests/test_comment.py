@@ -84,4 +84,4 @@ def test_a_token_that_may_not_write_is_an_error_in_one_line_without_the_token(
 
 def test_a_missing_variable_is_named(github: GitHubServer, tmp_path: Path) -> None:
     done = comment(github, tmp_path, "report", PULL_REQUEST="")
-    assert done.stderr == "error: PULL_REQUEST is not set: tools.comment needs it in its environment\n"
+    assert done.stderr == "error: PULL_REQUEST is not set: tools.comment needs this environment variable\n"

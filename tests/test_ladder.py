@@ -78,7 +78,7 @@ def test_without_a_run_it_says_what_to_do() -> None:
     ("baselines", "said"),
     [
         ("<<<<<<< HEAD", r"metrics/baselines\.json: cannot be read \(JSONDecodeError"),
-        ("{}", r"metrics/baselines\.json: it has no baselines"),
+        ("{}", r"metrics/baselines\.json: no baselines in it"),
         ('{"tfidf": {}}', r"metrics/baselines\.json, metrics/metrics\.json: 'validation' is missing or wrong"),
     ],
     ids=["conflict", "none", "other figures"],

@@ -30,7 +30,7 @@ def test_make_alone_lists_the_commands() -> None:
 
 def test_an_unknown_recipe_is_refused_with_the_known_ones(with_recipe: Path) -> None:
     said = repro(with_recipe, "nope")
-    assert said.startswith("error: RECIPE=nope: no such recipe, there are: default, emotion-distilbert, ")
+    assert said.startswith("error: RECIPE=nope: no such recipe: take one of default, emotion-distilbert, ")
 
 
 def test_a_recipe_never_overwrites_uncommitted_edits(with_recipe: Path) -> None:

@@ -70,7 +70,8 @@ def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp
     done = run("python", "-m", "tools.seeds", "1", cwd=copy, check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: dvc.lock has other data (download: changed deps: {rows}: modified): run `dvc repro` and commit it\n"
+        f"error: the data has changed since dvc.lock was written (download: changed deps: {rows}: modified): "
+        "run `dvc repro` and commit dvc.lock\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""Commands that are no stage. Ctrl-C, and a reader that has read enough, end them without a traceback."""
+"""Commands that are not stages. Ctrl-C and a closed pipe end them without a traceback."""
 
 import os
 import sys

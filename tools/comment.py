@@ -1,9 +1,9 @@
-"""Post a file as a pull request's one comment: the first time it is written, then it is edited in place.
+"""Post a file as the only comment of a pull request: the first run writes it, later runs edit it.
 
 Run: python -m tools.comment report/report.md
 
-In the environment: GITHUB_API_URL and GITHUB_REPOSITORY, which every job on GitHub has, PULL_REQUEST, its number, and
-GITHUB_TOKEN, which may write pull requests.
+It needs these environment variables: GITHUB_API_URL and GITHUB_REPOSITORY, which every job on GitHub has, PULL_REQUEST,
+the number of the pull request, and GITHUB_TOKEN, a token that may write pull requests.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from urllib.request import Request, urlopen
 
 from stages import entry, errors
 
-MARKER = "<!-- retune report -->"  # the comment's first line, which nobody sees
-PAGE = 100  # comments at a time, the most that GitHub gives
+MARKER = "<!-- retune report -->"  # the first line of the comment, not shown by GitHub
+PAGE = 100  # comments per request, the most that GitHub allows
 
 
 def post(body: str, repository: str, number: str) -> str:
-    """Write or edit the comment; give its address."""
+    """Write or edit the comment and return its URL."""
     issue = f"/repos/{repository}/issues/{number}/comments"
     # a person may quote the marker; only what a bot wrote is ours to edit
     ours = [one for one in _comments(issue) if one["user"]["type"] == "Bot" and one["body"].startswith(MARKER)]
@@ -45,17 +45,19 @@ def _comments(issue: str) -> Iterator[dict[str, Any]]:
 def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
     url = _environment("GITHUB_API_URL") + path
     if not url.startswith(("https://", "http://")):
-        raise errors.InputError(f"GITHUB_API_URL: {url} is no web address")
+        raise errors.InputError(
+            f"GITHUB_API_URL: {url} is not a web address: set it to one, such as https://api.github.com"
+        )
     headers = {"Authorization": f"Bearer {_environment('GITHUB_TOKEN')}", "Accept": "application/vnd.github+json"}
     data = json.dumps(content).encode() if content else None
     try:
-        with urlopen(Request(url, data, headers, method=method), timeout=60) as answer:  # noqa: S310 - seen to above
+        with urlopen(Request(url, data, headers, method=method), timeout=60) as answer:  # noqa: S310 - checked above
             return json.load(answer)
     except HTTPError as error:
         error.close()
         denied = error.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
-        mend = "give the job `pull-requests: write`" if denied else "run the job again"
-        raise errors.InputError(f"{method} {path}: GitHub answered {error.code}: {mend}") from None
+        advice = "give the job `pull-requests: write`" if denied else "run the job again"
+        raise errors.InputError(f"{method} {path}: GitHub answered {error.code}: {advice}") from None
     except (OSError, HTTPException, ValueError) as error:  # no answer, half of one, or one that is not JSON
         raise errors.InputError(
             f"{method} {path}: GitHub cannot be reached ({errors.reason(error)}): run the job again"
@@ -64,7 +66,7 @@ def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
 
 def _environment(name: str) -> str:
     if not os.environ.get(name):
-        raise errors.InputError(f"{name} is not set: tools.comment needs it in its environment")
+        raise errors.InputError(f"{name} is not set: tools.comment needs this environment variable")
     return os.environ[name]
 
 

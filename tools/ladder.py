@@ -1,4 +1,4 @@
-"""The ladder: the fine-tuned model above the baselines, and a warning where it does not stand above them all.
+"""The ladder: the fine-tuned model above the baselines, with a warning if it does not beat them all.
 
 Run: python -m tools.ladder
 """
@@ -36,7 +36,7 @@ def rungs() -> list[Rung]:
     """The baselines, by their F1 on validation, and the fine-tuned model last.
 
     Raises:
-        InputError: the pipeline has not run, or its figures are not such as it writes.
+        InputError: the pipeline has not run, or its figures are not as it writes them.
     """
     baselines, metrics = (_figures(path) for path in (paths.BASELINES, paths.METRICS))
     try:
@@ -49,12 +49,12 @@ def rungs() -> list[Rung]:
         message = f"{paths.BASELINES}, {paths.METRICS}: {error} is missing or wrong: run `dvc repro`"
         raise errors.InputError(message) from None
     if not steps:
-        raise errors.InputError(f"{paths.BASELINES}: it has no baselines: run `dvc repro`")
+        raise errors.InputError(f"{paths.BASELINES}: no baselines in it: run `dvc repro`")
     return [*sorted(steps, key=lambda rung: rung.validation_f1), tuned]
 
 
 def findings(ladder: list[Rung]) -> list[str]:
-    """What is to be said of a fine-tuned model that does not beat the best baseline, a line for each split."""
+    """A line for each split on which the fine-tuned model does not beat the best baseline."""
     *baselines, tuned = ladder
     found = []
     for split, score in (("validation", "validation_f1"), ("test", "f1")):
@@ -86,7 +86,7 @@ def _figures(path: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the ladder and what is to be said of it."""
+    """Print the ladder and its warnings."""
     ladder = rungs()
     Console().print(table(ladder))
     for finding in findings(ladder):

@@ -1,6 +1,6 @@
-"""The statistics of two classifiers judged on the same rows: the paired bootstrap and McNemar's exact test.
+"""The statistics of two classifiers evaluated on the same rows: the paired bootstrap and McNemar's exact test.
 
-A side is one classifier, or several of one recipe that differ in their training seed; its score is its seeds' mean.
+A side is one classifier, or several of one recipe that differ only in their training seed; its score is their mean.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class McNemar:
-    """How many rows one side alone is right on, and how likely so uneven a split is between equals."""
+    """How many rows only one side is right on, and how likely so uneven a split is if the sides are equally good."""
 
     only_base: int
     only_head: int

@@ -1,4 +1,4 @@
-"""Check params.yaml as a whole against every stage, and print each key with its value and what it is.
+"""Check the whole of params.yaml, for every stage, and print each key with its value and what it is.
 
 Run: python -m tools.params
 """
@@ -27,7 +27,7 @@ CLASSES: dict[str, type[Section]] = {
 
 
 def check(*, paths: bool = True) -> dict[str, Section]:
-    """Read every section and, unless told that data is still to come, see that the paths it names exist.
+    """Read every section and, unless the data is still to come, check that the paths it names exist.
 
     Raises:
         InputError: names every key that is wrong, in every section.

@@ -1,6 +1,6 @@
-"""Label texts with the fine-tuned classifier, in float32: a text a line in, a JSON object a line out, in their order.
+"""Label texts with the fine-tuned classifier, in float32: reads a text per line, writes a JSON object per line.
 
-Run: python -m tools.predict [FILE] > predictions.jsonl    (without FILE, the lines of standard input)
+Run: python -m tools.predict [FILE] > predictions.jsonl    (without FILE, it reads standard input)
 """
 
 import argparse
@@ -44,10 +44,10 @@ def _text(name: str, number: int, line: bytes) -> str:
 
 
 def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
-    """What gives the label and its probability (``score``) of each text.
+    """Load the function that gives each text's label and its probability (``score``).
 
     Raises:
-        InputError: params.yaml cuts texts elsewhere than where the classifier was trained.
+        InputError: params.yaml cuts texts at a length other than the one the classifier was trained with.
     """
     limit = load("tokenize", TokenizeParams).max_length
 
@@ -71,7 +71,9 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
     def predict(texts: list[str]) -> list[dict[str, Any]]:
         ids, _, _ = tokenize_texts(tokenizer, texts, limit)
         if [] in ids:
-            raise errors.InputError(f"the tokenizer makes no token of {texts[ids.index([])][:50]!r}: remove that line")
+            raise errors.InputError(
+                f"the tokenizer makes no tokens from {texts[ids.index([])][:50]!r}: remove that line"
+            )
         rows = TokenizedRows(pa.table({"input_ids": ids, "label": [0] * len(ids)}))  # a label that nobody looks at
         check_fit(model, tokenizer, rows)
         with redirect_stdout(sys.stderr):  # for its progress
@@ -87,7 +89,7 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
 def main() -> None:
     """Label the lines of the file."""
     parser = argparse.ArgumentParser(prog="python -m tools.predict", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("file", nargs="?", default="-", help="UTF-8, a text a line; - or none: standard input")
+    parser.add_argument("file", nargs="?", default="-", help="a text per line, in UTF-8; default, or -: standard input")
     name = parser.parse_args().file
     predict = load_predictor()
     try:

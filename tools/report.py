@@ -1,9 +1,9 @@
-"""What a pull request is told of its results: verdict and metrics against the base, what ran, where, how long.
+"""Report a pull request's results: the verdict and metrics against the base, what ran, where, and for how long.
 
 Run: python -m tools.report BASE > report/report.md
 
-BASE is a revision; its results and those in the workspace are read through DVC. Where they are there, report/run.json
-(from tools.repro --record) says what ran and report/verified.txt (what tools.verify said) whether it belongs together.
+BASE is a revision; its results and the workspace's are read through DVC. report/run.json (from tools.repro --record)
+says what ran, report/verified.txt (the output of tools.verify) whether it all belongs together; either may be missing.
 """
 
 import argparse
@@ -22,7 +22,7 @@ NAME_ANOTHER = "name a branch, tag or commit that git has, or run `git fetch`"
 
 
 def title(base: str) -> str:
-    """Which commits it is about."""
+    """Which commits the report is about."""
     head, left = (code(_commit(revision)) for revision in ("HEAD", base))
     return f"### Results at {head}, against {left}"
 
@@ -56,7 +56,7 @@ def metrics_section(base: str) -> str:
 
 
 def ladder_section(_: str) -> str:
-    """The ladder of baselines below the model, and a warning where it does not stand above them."""
+    """The baselines and the fine-tuned model, with a warning if it does not beat them."""
     steps = ladder.rungs()
     rows = [(rung.model, *map(number, (rung.validation_f1, rung.accuracy, rung.f1))) for rung in steps]
     table = rendering.table(("model", "validation F1", "test accuracy", "test F1"), rows)
@@ -64,9 +64,9 @@ def ladder_section(_: str) -> str:
 
 
 def run_section(_: str) -> str:
-    """What ran, what came from the cache, and the minutes it took."""
+    """What ran, what came from the cache, and how many minutes that took."""
     if not RUN.exists():
-        return "No stage had to run: dvc.lock has every result."
+        return "No stage had to run: dvc.lock has all results."
     run = json.loads(RUN.read_text(encoding="utf-8"))
     rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
     table = rendering.table(("stage", ""), rows, names=2)

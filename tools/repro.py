@@ -1,10 +1,10 @@
-"""Run the pipeline and sum up: the ladder of models, the metrics, what ran and what came from cache.
+"""Run the pipeline and summarize: the ladder of models, the metrics, what ran and what came from the cache.
 
 Run: python -m tools.repro [--pull] [--record FILE] [RECIPE]
 
-With the name of a recipe, recipes/NAME.yaml is copied onto params.yaml first, unless that holds edits of its own.
-`--pull` takes from the DVC remote what it has, and makes only the rest. `--record` writes what ran and how long it
-took to a JSON file, for tools.report.
+Given a recipe's name, it first copies recipes/NAME.yaml over params.yaml, unless that has uncommitted edits. `--pull`
+fetches what the DVC remote has and runs only the rest. `--record` writes what ran and how long it took to a JSON file,
+for tools.report.
 """
 
 import argparse
@@ -53,12 +53,12 @@ def use_recipe(name: str) -> None:
     """Copy a recipe onto params.yaml.
 
     Raises:
-        InputError: there is no such recipe, or params.yaml has edits that stand neither in git nor in a recipe.
+        InputError: there is no such recipe, or params.yaml has edits that are neither in git nor in a recipe.
     """
     recipe = RECIPES / f"{name}.yaml"
     known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
     if name not in known:
-        raise errors.InputError(f"RECIPE={name}: no such recipe, there are: {', '.join(known)}")
+        raise errors.InputError(f"RECIPE={name}: no such recipe: take one of {', '.join(known)}")
     committed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", str(PARAMS)], check=False).returncode == 0
     if (
         not committed
@@ -72,7 +72,7 @@ def use_recipe(name: str) -> None:
 
 
 def reproduce(*options: str) -> tuple[int, dict[str, str]]:
-    """Run `dvc repro` in this process; give its exit code and what became of each stage."""
+    """Run `dvc repro` in this process; return its exit code and what became of each stage."""
     from dvc.cli import main as dvc
 
     log = StageLog()
@@ -92,10 +92,10 @@ def summary(stages: dict[str, str], seconds: float) -> Table:
 
 
 def main() -> None:
-    """Check the params, run, sum up."""
+    """Check the params, run, summarize."""
     parser = argparse.ArgumentParser(prog="python -m tools.repro", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("recipe", nargs="?", help="the recipe to copy onto params.yaml first")
-    parser.add_argument("--pull", action="store_true", help="take from the DVC remote what it has")
+    parser.add_argument("recipe", nargs="?", help="the recipe to copy over params.yaml first")
+    parser.add_argument("--pull", action="store_true", help="fetch what the DVC remote has")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what ran to this JSON file")
     arguments = parser.parse_args()
     if arguments.recipe:

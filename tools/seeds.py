@@ -24,19 +24,23 @@ from tools.formatting import number
 
 
 def experiments(seeds: int) -> list[str]:
-    """The names of the experiments of HEAD with seeds 1 to ``seeds``, those run that were not yet.
+    """Run the experiments of HEAD with seeds 1 to ``seeds`` that have not run yet; return the names of all.
 
     Raises:
-        InputError: there are uncommitted changes, also of data that git does not have, or an experiment failed.
+        InputError: there are uncommitted changes, even of data that git does not have, or an experiment failed.
     """
     if output("git", "status", "--porcelain", "--untracked-files=no"):
-        raise errors.InputError("there are uncommitted changes: commit them, since the experiments are named by commit")
+        raise errors.InputError(
+            "there are uncommitted changes: commit them, since the experiments are named by their commit"
+        )
     sources = _sources()
     own = untracked(sources)
     if own or any(path.is_absolute() for path in sources):
         for why in gate.reasons():
             if why.endswith(tuple(f": {path.as_posix()}: modified" for path in sources)):
-                raise errors.InputError(f"dvc.lock has other data ({why}): run `dvc repro` and commit it")
+                raise errors.InputError(
+                    f"the data has changed since dvc.lock was written ({why}): run `dvc repro` and commit dvc.lock"
+                )
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
@@ -75,18 +79,18 @@ def _sources() -> list[Path]:
     """The data and the checkpoint that params.yaml names.
 
     Raises:
-        InputError: they lie outside of the clone, by a path that from another folder leads elsewhere.
+        InputError: one is outside the clone, by a relative path, which leads elsewhere from another folder.
     """
     values = documents.parse(PARAMS.read_text(encoding="utf-8"))
     found = [Path(values[name]["path"]) for name in ("dataset", "model")]
     for path in found:
         if not path.is_absolute() and not path.resolve().is_relative_to(Path.cwd()):
-            raise errors.InputError(f"{PARAMS}: {path} lies outside the clone: make it absolute")
+            raise errors.InputError(f"{PARAMS}: {path} is outside the clone: make the path absolute")
     return found
 
 
 def untracked(sources: list[Path]) -> list[str]:
-    """What git does not have of ``sources``, the folders that it has nothing of as a whole."""
+    """What git does not track of ``sources``; a folder without any tracked file is named as a whole."""
     names = output("git", "ls-files", "-z", "--others", "--directory").split("\0")
     return [
         name
@@ -102,7 +106,7 @@ def _known(commit: str) -> list[str]:
 
 def _dvc(*arguments: str) -> None:
     if subprocess.run(["dvc", *arguments], check=False).returncode:
-        raise errors.InputError(f"`dvc {' '.join(arguments)}` failed: what it printed above says why")
+        raise errors.InputError(f"`dvc {' '.join(arguments)}` failed: see its output above")
 
 
 def main() -> None:
