@@ -184,7 +184,8 @@ PATHS = ("", "own\0", "n" * 300, "own/" * 2000, "/dev/null", "own\nown", "~/own"
 @pytest.mark.parametrize("key", ["dataset__path", "model__path"])
 def test_a_path_that_is_none_is_named(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
     own_dataset(workspace, {}, **{key: path})
-    assert fail().startswith((f"{key.replace('__', '.')}: {path} ", f"{Path(path)}: "))
+    said = path.encode(errors="backslashreplace").decode()
+    assert fail().startswith((f"{key.replace('__', '.')}: {said} ", f"{Path(said)}: "))
 
 
 def test_an_error_reaches_a_poorer_locale(workspace: Workspace) -> None:
