@@ -179,7 +179,7 @@ def _cached(cache: Path, name: str, digest: str) -> Iterator[str]:
     advice = f"delete {path} and run `dvc commit` if the file itself is right, otherwise `dvc pull` or `dvc repro -f`"
     if not path.exists():
         yield f"{name} is not in the cache: run `dvc pull`, or `dvc commit` if the file itself is right"
-    elif provenance.md5(path) != digest.removesufadvice(".dir"):
+    elif provenance.md5(path) != digest.removesuffix(".dir"):
         yield f"{name} is damaged in the cache: {advice}"
     elif digest.endswith(".dir"):
         for file in json.loads(path.read_text(encoding="utf-8")):
