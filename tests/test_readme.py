@@ -95,7 +95,7 @@ def test_every_param_that_the_readme_names_exists() -> None:
 
 def named_in_the_tree() -> set[str]:
     """The files and folders that the README's tree names, as paths."""
-    tree = README.split("## The tree", 1)[1].split("```", 2)[1]
+    tree = README.split("## Repository layout", 1)[1].split("```", 2)[1]
     named, folder = set(), ""
     for line in tree.splitlines()[1:]:
         said = line.split("->")[0]  # behind it stands what a run writes
