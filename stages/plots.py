@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from sklearn.calibration import calibration_curve
 from sklearn.decomposition import PCA
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix, precision_recall_fscore_support
@@ -14,6 +15,7 @@ from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix, precision_
 from stages import tables
 
 BINS = 10  # of equal width, for the calibration curve
+LONGEST = 30  # characters of a label's name in a picture
 WRITTEN = 40  # labels at most, for the confusion matrix to have figures in its cells
 
 
@@ -39,7 +41,12 @@ def draw(
     _per_class(labels, predictions, names, folder)
     _confusion(labels, predictions, names, folder)
     _calibration(labels == predictions, probabilities.max(axis=1), folder)
-    _hidden_states(labels, hidden, names, folder)
+    _hidden_states(labels, hidden, _short(names), folder)
+
+
+def _short(names: list[str]) -> list[str]:
+    """Names as they fit into a picture."""
+    return [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
 
 
 def _per_class(
@@ -62,13 +69,13 @@ def _confusion(
     size = max(4.0, 0.55 * len(names) + 2.0) if len(names) <= WRITTEN else 14.0
     figure = Figure(figsize=(size + 0.8, size), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    ConfusionMatrixDisplay(shares, display_labels=names).plot(
+    ConfusionMatrixDisplay(shares, display_labels=_short(names)).plot(
         ax=axes,
         cmap="Blues",
         im_kw={"vmin": 0, "vmax": 1},
         include_values=len(names) <= WRITTEN,
         values_format=".2f",
-        text_kw={"fontsize": 8},
+        text_kw={"fontsize": 8, "color": "black", "path_effects": [withStroke(linewidth=2, foreground="white")]},
         xticks_rotation=45,
         colorbar=False,
     )
