@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 WORKERS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 INSTALLED := $(VENV)/.installed
+PACKAGES := $(wildcard $(VENV)/lib/python3*/site-packages)  # newer once a package was installed or removed by hand
 # an absolute path, because stages are started by DVC as `python`
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
@@ -20,7 +21,7 @@ help:  ## list these commands
 
 install: $(INSTALLED)  ## make the virtual environment in $(VENV)
 
-$(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt constraints.txt
+$(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt constraints.txt $(PACKAGES)
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-tools.txt -c constraints.txt

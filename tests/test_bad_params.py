@@ -9,7 +9,9 @@ import yaml
 from own_data import Fail, Workspace
 
 from stages import download, tokenize, train
+from stages.errors import InputError
 from stages.params import load
+from tools.params import check
 
 VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "epochs: yes": ({"train__epochs": True}, "train.epochs: should be a valid integer, is True"),
@@ -173,6 +175,16 @@ def test_a_params_file_that_is_none_is_named(workspace: Workspace, fail: Fail, c
 def test_a_missing_params_file_is_named(workspace: Workspace, fail: Fail) -> None:
     (workspace() / "params.yaml").unlink()
     assert fail() == "params.yaml does not exist: copy one from recipes/, or run from the top of the clone"
+
+
+def test_data_that_is_not_there_is_named_with_what_brings_it(workspace: Workspace) -> None:
+    workspace(dataset__path="own")
+    with pytest.raises(InputError, match=r"dataset\.path: own does not exist: put it there, or set the path"):
+        check()
+    Path("own.dvc").touch()  # as `dvc add` makes it
+    with pytest.raises(InputError, match=r"dataset\.path: own does not exist: run `dvc pull`"):
+        check()
+    check(paths=False)
 
 
 def test_params_with_a_byte_order_mark_and_crlf_are_read(workspace: Workspace) -> None:

@@ -42,9 +42,10 @@ def check(*, paths: bool = True) -> dict[str, Section]:
     for name in ("dataset", "model") if paths else ():
         path = getattr(sections.get(name), "path", ".")
         if not Path(path).exists():
-            problems.append(
-                f"{PARAMS}: {name}.path: {path} does not exist: put it there, or set the path to where it is"
-            )
+            advice = "put it there, or set the path to where it is"
+            if Path(f"{path.rstrip('/')}.dvc").exists():
+                advice = "run `dvc pull`"
+            problems.append(f"{PARAMS}: {name}.path: {path} does not exist: {advice}")
     if problems:
         raise errors.InputError(*dict.fromkeys(problems))  # an unknown section is a problem of each
     return sections

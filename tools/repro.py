@@ -100,7 +100,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.recipe:
         use_recipe(arguments.recipe)
-    params.check()
+    params.check(paths=not arguments.pull)
     for line in repair.repair():
         print(line)
     start = time.monotonic()
