@@ -94,7 +94,9 @@ def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path) 
     set_params(copy, **changed | {"tokenize__max_length": 64})
     run("dvc", "repro", "tokenize", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
-    assert "Merge conflict in dvc.lock" in run("git", "merge", "--no-edit", "-", cwd=copy, check=False).stdout
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    merged = run("git", *identity, "merge", "--no-edit", "-", cwd=copy, check=False)
+    assert "Merge conflict in dvc.lock" in merged.stdout
     git("merge", "--abort", cwd=copy)
     git("merge", "--quiet", "--no-edit", "-X", "theirs", "-", cwd=copy)
     run("dvc", "checkout", "--quiet", cwd=copy)
