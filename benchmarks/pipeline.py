@@ -27,13 +27,14 @@ start = time.perf_counter()
 def first(*_, **__):
     print(time.perf_counter() - start, flush=True)
     os._exit(0)
-if sys.argv[1] == "download":
+stage = sys.argv.pop(1)  # a stage takes no arguments
+if stage == "download":
     import stages.rows
     stages.rows.read_rows = first
 else:
     import stages.tables
     stages.tables.read = first
-runpy.run_module("stages." + sys.argv[1], run_name="__main__", alter_sys=True)
+runpy.run_module("stages." + stage, run_name="__main__", alter_sys=True)
 """
 ENCODE = """
 import pyarrow.parquet, tokenizers

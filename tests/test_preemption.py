@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT or the loss of DVC, and two runs at once: `dvc repro` afterwards ends as if nothing had been."""
+"""SIGTERM, SIGINT, SIGHUP, the loss of DVC, two runs at once: `dvc repro` afterwards ends as if nothing had been."""
 
 import re
 import shutil
@@ -60,6 +60,7 @@ WAYS = [
     ("stage", signal.SIGINT),
     ("group", signal.SIGINT),
     ("group", signal.SIGTERM),
+    ("group", signal.SIGHUP),  # a terminal that was closed
     ("dvc", signal.SIGTERM),
     ("dvc", signal.SIGKILL),
 ]
@@ -79,7 +80,7 @@ def test_a_stopped_training_leaves_a_checkpoint_and_no_process_and_is_gone_on_fr
     assert repro.process.returncode
     stopped = [line for line in said.splitlines() if line.startswith("stopped by ")]
     assert len(stopped) == 1
-    name = "SIGINT" if number == signal.SIGINT else "SIGTERM"
+    name = number.name if number in {signal.SIGINT, signal.SIGHUP} else "SIGTERM"
     match = re.fullmatch(
         rf"stopped by {name}: at step (\d+) of \d+, checkpoint (\S+): `dvc repro` goes on from there", stopped[0]
     )
