@@ -222,6 +222,13 @@ def test_several_processes_are_refused(copy: Path) -> None:
     assert done.stderr.startswith("error: WORLD_SIZE is set, as torchrun does: ")
 
 
+def test_a_stage_says_what_it_is_and_takes_no_other_argument(workspace: Workspace) -> None:
+    folder = workspace()
+    assert "Audit the data" in run("python", "-m", "stages.audit", "--help", cwd=folder).stdout
+    refused = run("python", "-m", "stages.audit", "--epochs", "3", cwd=folder, check=False)
+    assert "unrecognized arguments: --epochs 3" in refused.stderr
+
+
 def test_float32_is_not_made_less_by_the_environment() -> None:
     program = """
 from stages import entry

@@ -41,6 +41,13 @@ def test_tfidf_knows_the_words_of_train_only(workspace: Workspace) -> None:
     assert not features["test"].nnz
 
 
+def test_each_character_of_a_script_without_spaces_is_a_word(workspace: Workspace) -> None:
+    rows = "".join(f"今天{'好坏'[row % 2]}天{chr(0x4E00 + row)},{'ab'[row % 2]}\n" for row in range(20))
+    own_dataset(workspace, {"train.csv": f"text,label\n{rows}", "test.csv": "text,label\n好,a\n坏,b\n"})
+    download.main()
+    assert baselines.tfidf()["test"].getnnz(axis=1).tolist() == [1, 1]
+
+
 def test_hidden_states_are_standardized_as_train_is(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pipeline)
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
