@@ -58,9 +58,11 @@ def split_files(path: Path) -> dict[str, Path]:
     if not path.is_dir():
         raise InputError(f"dataset.path: {path} does not exist: set it to a file or to a folder with a train file")
     files: dict[str, Path] = {}
+    unread = []
     for file in sorted(path.iterdir()):
         split = SPLIT_NAMES.get(file.name.split(".")[0].lower())
         if split is None or file.suffix == ".dvc":
+            unread += [file.name] if file.suffix in ENDINGS else []
             continue
         if not file.is_file():
             raise InputError(f"{file}: named for the {split} split, but no file: put a file there, or rename it")
@@ -68,7 +70,6 @@ def split_files(path: Path) -> dict[str, Path]:
         if split in files:
             raise InputError(f"{path}: both {files[split].name} and {file.name} are {split}: leave one of them")
         files[split] = file
-    unread = [file.name for file in sorted(path.iterdir()) if file.suffix in ENDINGS and file not in files.values()]
     if unread:
         print(f"{path}: not read, since not named for a split: {listed(unread)}")
     if "train" not in files:

@@ -60,8 +60,7 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
     from stages.first_token import narrow
     from tools import verify
 
-    ran = Path("dvc.lock").exists()
-    problems = [*verify.not_run("tokenize"), *verify.other_classifier()] if ran else []
+    problems = verify.unfit_classifier() if Path("dvc.lock").exists() else []
     if problems:
         raise errors.InputError(problems[0])
     model, tokenizer = load_fine_tuned()

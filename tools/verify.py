@@ -80,25 +80,27 @@ def _lock_against_definition(definition: Document, values: Document, lock: Docum
                 yield f"dvc.lock: {stage}: {path} is in only one of dvc.yaml's and dvc.lock's {kind}: {RERUN}"
 
 
-def not_run(*stages: str) -> list[str]:
-    """A line for each param of ``stages``, or of all, that is not in params.yaml as it is in dvc.lock.
+def not_run() -> list[str]:
+    """A line for each param that is not in params.yaml as it is in dvc.lock.
+
+    Raises:
+        InputError: a file of the pipeline cannot be read.
+    """
+    return list(_params_against_lock(*_pipeline()))
+
+
+def unfit_classifier() -> list[str]:
+    """A line for each reason why the classifier at hand may not label texts by params.yaml.
+
+    They would be tokenized otherwise than its train rows, or it was made from other inputs than dvc.lock says.
 
     Raises:
         InputError: a file of the pipeline cannot be read.
     """
     definition, values, lock = _pipeline()
-    ran = {stage: locked for stage, locked in lock.items() if stage in (stages or lock)}
-    return list(_params_against_lock(definition, values, ran))
-
-
-def other_classifier() -> list[str]:
-    """A line for each input of train that the classifier at hand was not made from.
-
-    Raises:
-        InputError: a file of the pipeline cannot be read.
-    """
-    _, _, lock = _pipeline()
-    return list(_classifier_against_lock(lock)) if "train" in lock else []
+    tokenized = {stage: locked for stage, locked in lock.items() if stage == "tokenize"}
+    problems = list(_params_against_lock(definition, values, tokenized))
+    return problems + list(_classifier_against_lock(lock) if "train" in lock else [])
 
 
 def _params_against_lock(definition: Document, values: Document, lock: Document) -> Iterator[str]:
