@@ -1,4 +1,4 @@
-"""Benchmarks, in a clone of this tree as committed, on the data set in a folder.
+"""Benchmarks, in a clone of this tree as committed, on the dataset in a folder.
 
 Run: python -m benchmarks FOLDER [--parts training accuracy pipeline] (all but accuracy, which is long, by default)
 FOLDER has train.txt and val.txt as recipes/emotion-files.yaml reads them. All rows of the first are trained on; the

@@ -120,7 +120,7 @@ def tokenize(rows: int) -> None:
         for needed in ("stages", "dvc.yaml", "requirements.txt", "params.yaml", "models"):
             (folder / needed).symlink_to(Path(needed).absolute())
         (folder / "data/raw").mkdir(parents=True)
-        for split in paths.JUDGED:
+        for split in paths.EVALUATED:
             shutil.copy(paths.raw(split), folder / paths.raw(split))
         table = tables.read(paths.raw("train"))
         table = table.take(np.arange(rows) % len(table))

@@ -26,10 +26,10 @@ class AuditParams(Section):
     """How many bad rows the data may have before the pipeline stops."""
 
     max_leaked_rows: Annotated[int, Field(ge=0)] | None = Field(
-        description="the most validation and test rows allowed an exact or near duplicate in train; null: no limit"
+        description="maximum of validation and test rows with an exact or near duplicate in train; null: no limit"
     )
     max_conflicting_rows: Annotated[int, Field(ge=0)] | None = Field(
-        description="the most rows allowed whose text first occurs in their split with another label; null: no limit"
+        description="maximum of rows whose text occurs earlier in their split with another label; null: no limit"
     )
 
 
@@ -37,7 +37,7 @@ def figures(rows: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, Any]:
     """The content of data.json."""
     from stages import findings
 
-    leaked = {split: found[(found["finding"] == "leaked") & (found["split"] == split)] for split in paths.JUDGED}
+    leaked = {split: found[(found["finding"] == "leaked") & (found["split"] == split)] for split in paths.EVALUATED}
     return {
         "splits": {
             split: findings.describe(rows[rows["delivered"] == split])
@@ -83,7 +83,7 @@ def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
         if limit is not None and len(rows) > limit:
             one = rows.iloc[0]
             raise errors.InputError(
-                f"params.yaml: audit.{key} is {limit}, the data have {len(rows)}; the first is row {one['row']} of "
+                f"params.yaml: audit.{key} is {limit}, the data has {len(rows)}; the first is row {one['row']} of "
                 f"{one['split']}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} of "
                 f"{one['other_split']}, {one['other_label']}: fix the data, or raise the limit"
             )
@@ -91,8 +91,8 @@ def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
 
 def main() -> None:
     """Examine, say what is found, and stop where it is too much."""
-    params = load("audit", AuditParams)
     stamp = provenance.inputs("audit")
+    params = load("audit", AuditParams)
 
     from rich.console import Console
 

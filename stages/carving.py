@@ -32,10 +32,10 @@ def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, S
     for _, stratum in sorted(strata.items()):
         owed += fraction * sum(len(rows) for _, rows in stratum)
         for _, rows in sorted(stratum)[:-1]:  # the last text of a label is train's
-            if owed < 0.5:
-                break
-            taken.update(rows)
-            owed -= len(rows)
+            if len(rows) <= 2 * owed:  # else the split would be further from its size with them than without
+                taken.update(rows)
+                owed -= len(rows)
+        owed = min(max(owed, -0.5), 0.5)  # what rounding leaves; other labels make up for nothing else
     stays, carved = Split(skipped=train.skipped), Split()
     for row, (text, label) in enumerate(zip(train.texts, train.labels, strict=True)):
         side = carved if row in taken else stays

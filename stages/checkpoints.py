@@ -58,11 +58,11 @@ def newest(folder: Path) -> Sealed | None:
 def attach(trainer: Trainer, machine: dict[str, Any], newest: Sealed | None) -> Path | None:
     """Have the checkpoints of ``trainer`` sealed; give the one to go on from.
 
-    That is ``newest`` where it took the batch in as many parts; else None, and what lies in the folder is removed.
+    That is ``newest`` where it accumulated as often; else None, and what lies in the folder is removed.
     """
-    notes = {"parts": trainer.args.gradient_accumulation_steps, "machine": machine}
+    notes = {"gradient_accumulation_steps": trainer.args.gradient_accumulation_steps, "machine": machine}
     path, seal = newest or (None, None)
-    if seal is None or seal["parts"] != notes["parts"]:
+    if seal is None or seal["gradient_accumulation_steps"] != notes["gradient_accumulation_steps"]:
         shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
         path = seal = None
     trainer.add_callback(Sealing(trainer, notes, seal))

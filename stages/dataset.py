@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from stages.errors import InputError, listed
 from stages.rows import Row
 
+NUMBER = r"-?[0-9]+(\.[0-9]+)?"
+
 
 @dataclass
 class Split:
@@ -24,7 +26,7 @@ def build_splits(
     """Check the rows of each delivered split and number their labels alike.
 
     The known labels are ``names`` in their order, or, where it is None, those of the train rows, sorted. Integer labels
-    are positions in given ``names``, unless one of these is itself an integer.
+    are positions in given ``names``, unless one of these is itself a number.
 
     Args:
         found: the rows of each split, train first.
@@ -38,7 +40,7 @@ def build_splits(
         InputError: a row is bad and ``skip`` is off, or a split is empty or has a single class.
     """
     rows = {split: list(split_rows) for split, split_rows in found.items()}
-    positions = names is not None and not any(map(_is_integer, names))
+    positions = names is not None and not any(re.fullmatch(NUMBER, name) for name in names)
     if names is None:
         names = _sorted({str(_label(row.label)) for row in rows["train"] if not _problem(row)})
     number = {name: position for position, name in enumerate(names)}
@@ -54,7 +56,8 @@ def build_splits(
 def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, skip: bool) -> Split:
     split = Split()
     for row in rows:
-        label = _label(row.label)
+        exact = str(row.label).strip()
+        label = exact if exact in number else _label(row.label)  # a name may be "1.0"
         problem = _problem(row) or ("" if label in number else "an unknown label")
         if label and not problem:
             split.texts.append(row.text)

@@ -4,9 +4,12 @@ DVC reads YAML 1.2, PyYAML 1.1: there 1e-4 is a string, no and on are booleans, 
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
+
+from stages.errors import InputError, reason
 
 FLOAT = (
     r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?",
@@ -32,6 +35,27 @@ Loader.yaml_implicit_resolvers = {
 for kind, (pattern, first) in SCALARS.items():
     Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"^(?:{pattern})$"), list(first))
 Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+
+
+def read(path: Path) -> tuple[Any, yaml.Node | None]:
+    """The content of a YAML file, and its nodes, which know their lines.
+
+    Raises:
+        InputError: it is missing, not UTF-8, or not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist: run `git checkout {path}`, at the top of the clone") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
+    try:
+        return parse(text), yaml.compose(text, Loader=Loader)
+    except Exception as error:  # PyYAML's own, and whatever it raises of a tag with a value that is none
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        said = getattr(error, "problem", None) or reason(error)
+        raise InputError(f"{path}{where}: not YAML: {said}") from error
 
 
 def parse(text: str) -> Any:

@@ -56,7 +56,7 @@ class DatasetParams(Section):
     )
     quoting: bool = Field(description="whether fields may be in double quotes; false: a quote is just a character")
     labels: LabelNames | None = Field(
-        description="the label names in their order, which integers count from 0; null: those of train, sorted"
+        description="label names in order, which integer labels index from 0; null: those of train, sorted"
     )
     on_bad_rows: Literal["error", "skip"] = Field(
         description="a row with no text or no known label: stop, or leave it out and count it"
@@ -66,7 +66,7 @@ class DatasetParams(Section):
     )
     test_fraction: Fraction = Field(description="the share of train that becomes test where none is given")
     seed: Annotated[int, Field(ge=0)] = Field(description="which rows the carved splits get")
-    hub_name: str = Field(description="hub: the data set, as owner/name")
+    hub_name: str = Field(description="hub: the dataset, as owner/name")
     hub_config: str | None = Field(description="hub: its configuration, null where it has one only")
     hub_revision: Commit = Field(description="hub: the commit hash")
 
@@ -135,14 +135,17 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
     else:
         source = Path(params.path)
     pretrained.copy_checkpoint(source, model, tokenizer, params.weights_sha256)
+    if params.source == "path":
+        copied = [file.name for folder in (model, tokenizer) for file in folder.iterdir()]
+        provenance.check_hashed(source, (source / name for name in copied))
     size = sum(file.stat().st_size for file in model.iterdir()) / 1e6
     print(f"checkpoint: {source.name if params.source != 'hub' else params.hub_name}, {size:.0f} MB")
 
 
 def main() -> None:
     """Fetch both, or neither."""
-    dataset, model = load("dataset", DatasetParams), load("model", ModelParams)
     stamp = provenance.inputs("download")
+    dataset, model = load("dataset", DatasetParams), load("model", ModelParams)
     outputs = (*map(paths.raw, paths.SPLITS), paths.PRETRAINED, paths.TOKENIZER)
     with staged(stamp, *outputs) as (*tables, pretrained, tokenizer):
         download_dataset(dataset, tables)

@@ -18,7 +18,7 @@ from stages.batching import TokenizedRows
 class TrimmedEmbedding(nn.Embedding):
     """An embedding of which the rows of ``tokens`` are trained; ``state_dict`` gives and takes all of ``whole``'s rows.
 
-    The rows of other tokens stay as they are, weight decay too, and reading one is an IndexError.
+    The rows of other tokens stay as they are, without weight decay too. Reading one is an error.
     """
 
     def __init__(self, whole: nn.Embedding, tokens: npt.NDArray[np.int64]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import Version
@@ -66,11 +67,12 @@ def run(main: Callable[[], None], *, offline: bool = True) -> None:
     stage = sys.modules["__main__"]
     name = getattr(stage.__spec__, "name", "")
     if name.startswith("stages."):  # tools have arguments of their own
-        argparse.ArgumentParser(f"python -m {name}", description=stage.__doc__).parse_args()  # only --help
+        layout = argparse.RawDescriptionHelpFormatter
+        argparse.ArgumentParser(f"python -m {name}", description=stage.__doc__, formatter_class=layout).parse_args()
     if "DVC_STAGE" in os.environ:
         threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
     try:
-        _check_alone()
+        _check_environment()
         check_versions()
         main()
     except Exception as error:
@@ -88,22 +90,29 @@ def run(main: Callable[[], None], *, offline: bool = True) -> None:
 
 
 def _end_without(parent: int) -> None:
-    """Send this process SIGTERM once DVC, which started it, is gone: DVC passes no signal on, and nobody waits here."""
+    """Wait for DVC, which started this process, to be gone, and send SIGTERM: DVC forwards no signals."""
     while os.getppid() == parent and _in_this_session(parent):
         time.sleep(0.2)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _in_this_session(parent: int) -> bool:
-    """Whether ``parent`` can be DVC at all, and not what adopted this process before it looked."""
+    """False where ``parent`` is what adopted this process: DVC died before its id was asked for."""
     with suppress(ProcessLookupError):
         return os.getsid(parent) == os.getsid(0)
     return False
 
 
-def _check_alone() -> None:
+def _check_environment() -> None:
     if os.environ.get("WORLD_SIZE", "1") != "1":
         raise InputError("WORLD_SIZE is set, as torchrun does: run this with python, as one process on one GPU")
+    for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):  # with a wrong value the library is not imported
+        if not os.environ.get(name, "0").isdecimal():
+            raise InputError(f"{name} is {os.environ[name]!r}: set it to a whole number of seconds, or unset it")
+    try:
+        _ = urlsplit(os.environ.get("HF_ENDPOINT", "")).port
+    except ValueError as error:
+        raise InputError(f"HF_ENDPOINT: {error}: correct it, or unset it") from None
 
 
 def _prepare(*, offline: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a person is told where something is wrong, and what of a library's error goes into it."""
+"""Errors for the person at the keyboard, and what of a library's exception goes into their one line."""
 
 import errno
 import os

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DIGITS = 4  # in metrics.json, so that a diff shows no change where there is none to see
 
 
-class Judged(NamedTuple):
+class Evaluated(NamedTuple):
     """What the classifier makes of the rows of a split."""
 
     labels: "npt.NDArray[np.int64]"  # [rows]
@@ -37,7 +37,7 @@ class Judged(NamedTuple):
 
 def predict_split(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", split: str
-) -> "tuple[Judged, npt.NDArray[np.float32]]":
+) -> "tuple[Evaluated, npt.NDArray[np.float32]]":
     """Give what the model makes of a split, and the means over tokens of its last hidden states ``[rows, width]``."""
     import torch
     from scipy.special import softmax
@@ -55,7 +55,7 @@ def predict_split(
 
     both = inference.infer(model, rows, collate, f"evaluate {split}", read)
     logits, hidden = both[:, : model.config.num_labels], both[:, model.config.num_labels :]
-    return Judged(rows.labels, softmax(logits, axis=1), leaked_rows(split, len(rows))), hidden
+    return Evaluated(rows.labels, softmax(logits, axis=1), leaked_rows(split, len(rows))), hidden
 
 
 def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
@@ -69,13 +69,13 @@ def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
     return np.isin(np.arange(rows), leaked["row"])
 
 
-def write_predictions(path: Path, judged: Judged, names: list[str], stamp: dict[str, Any]) -> None:
+def write_predictions(path: Path, evaluated: Evaluated, names: list[str], stamp: dict[str, Any]) -> None:
     """Write a row's label, prediction and probabilities for each row, with ``stamp`` in the schema's metadata."""
     import pyarrow as pa
 
     from stages import tables
 
-    labels, probabilities, leaked = judged
+    labels, probabilities, leaked = evaluated
     schema = tables.schema(tables.PREDICTIONS, names, "label", "prediction", **stamp)
     flat = pa.array(probabilities.ravel())
     offsets = pa.array(range(0, probabilities.size + 1, probabilities.shape[1]), pa.int32())
@@ -85,14 +85,14 @@ def write_predictions(path: Path, judged: Judged, names: list[str], stamp: dict[
     )
 
 
-def summarize(judged: dict[str, Judged]) -> dict[str, float]:
+def summarize(evaluated: dict[str, Evaluated]) -> dict[str, float]:
     """The rows of metrics.json: scores and cross-entropy (in nats) of test, accuracy and F1 of validation, rounded.
 
     Where test rows are leaked: how many, and accuracy and F1 without them, if any are left.
     """
     from stages import metrics
 
-    validation, test = (judged[split] for split in paths.JUDGED)
+    validation, test = (evaluated[split] for split in paths.EVALUATED)
     kept = ("accuracy", "f1")
     figures = test.scores() | {"loss": metrics.cross_entropy(test.labels, test.probabilities)}
     if test.leaked.any():
@@ -114,15 +114,15 @@ def main() -> None:
     made = stamp | {"machine": machine.description(bf16=False)}
     model, tokenizer = classifier.load_fine_tuned(output_hidden_states=True)
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
-    outputs = (*map(paths.predictions, paths.JUDGED), paths.METRICS, paths.HARDEST, "metrics/plots")
+    outputs = (*map(paths.predictions, paths.EVALUATED), paths.METRICS, paths.HARDEST, paths.PLOTS)
     with staged(stamp, *outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):
-        judged = {}
-        for split, path in zip(paths.JUDGED, predictions, strict=True):
-            judged[split], hidden = predict_split(model, tokenizer, split)
-            write_predictions(path, judged[split], names, made)
-        figures = summarize(judged)
+        evaluated = {}
+        for split, path in zip(paths.EVALUATED, predictions, strict=True):
+            evaluated[split], hidden = predict_split(model, tokenizer, split)
+            write_predictions(path, evaluated[split], names, made)
+        figures = summarize(evaluated)
         metrics_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        labels, probabilities, _ = judged["test"]
+        labels, probabilities, _ = evaluated["test"]
         texts = tables.read(paths.raw("test"))["text"].to_pylist()
         tables.write_csv(hardest_rows, hardest.table(texts, labels, probabilities, names))
         plots_folder.mkdir()

@@ -89,9 +89,9 @@ def _repeated(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _leaked(rows: pd.DataFrame) -> pd.DataFrame:
-    judged, train = (part.reset_index(drop=True) for _, part in rows.groupby(rows["split"].eq("train")))
-    pairs = near_duplicates(judged["text"].tolist(), train["text"].tolist())
-    leaked = judged.iloc[list(pairs)].reset_index(drop=True)
+    evaluated, train = (part.reset_index(drop=True) for _, part in rows.groupby(rows["split"].eq("train")))
+    pairs = near_duplicates(evaluated["text"].tolist(), train["text"].tolist())
+    leaked = evaluated.iloc[list(pairs)].reset_index(drop=True)
     others = train.iloc[[other for other, _ in pairs.values()]]
     leaked[OTHER] = others[["split", "row", "text", "label"]].to_numpy()
     return leaked.assign(finding="leaked", similarity=[round(similarity, 4) for _, similarity in pairs.values()])

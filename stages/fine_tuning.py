@@ -49,12 +49,12 @@ def fine_tune(
     rows, held_out = TokenizedRows(train), TokenizedRows(validation)
     newest = checkpoints.newest(folder)
 
-    def attempt(parts: int) -> Trainer:
+    def attempt(steps: int) -> Trainer:
         set_seed(params.seed)
         model = load_classifier(tables.label_names(train.schema))
         check_fit(model, tokenizer, rows, held_out)
         speed_up(model, tokenizer.pad_token_id, rows, held_out)
-        arguments = training_arguments(params, folder, len(rows), parts)
+        arguments = training_arguments(params, folder, len(rows), steps)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
         checkpoint = checkpoints.attach(trainer, machine.description(bf16=arguments.bf16), newest)
         trainer.add_callback(interruption)
@@ -62,10 +62,15 @@ def fine_tune(
         trainer.train(resume_from_checkpoint=checkpoint)
         return trainer
 
-    trainer = memory.in_parts_that_fit(attempt, params.batch_size, newest[1]["parts"] if newest else 1)
+    trainer = memory.accumulate_as_needed(
+        attempt, params.batch_size, newest[1]["gradient_accumulation_steps"] if newest else 1
+    )
     trainer.model.save_pretrained(classifier)
     tokenizer.save_pretrained(classifier)
-    made = {"machine": machine.description(bf16=trainer.args.bf16), "parts": trainer.args.gradient_accumulation_steps}
+    made = {
+        "machine": machine.description(bf16=trainer.args.bf16),
+        "gradient_accumulation_steps": trainer.args.gradient_accumulation_steps,
+    }
     (classifier / "provenance.json").write_text(provenance.text(stamp | made), encoding="utf-8")
     return list(trainer.state.log_history)
 
@@ -80,14 +85,16 @@ def speed_up(model: PreTrainedModel, pad_token_id: int, *splits: TokenizedRows) 
         model.set_attn_implementation("eager")  # scaled_dot_product_attention has no fused path for dropout on a CPU
 
 
-def training_arguments(params: "TrainParams", output_dir: Path, rows: int, parts: int = 1) -> TrainingArguments:
-    """The Trainer's settings: those of params.yaml, and those that the machine decides; batches taken in ``parts``."""
+def training_arguments(
+    params: "TrainParams", output_dir: Path, rows: int, accumulation_steps: int = 1
+) -> TrainingArguments:
+    """The Trainer's settings: those of params.yaml, and those that the machine decides."""
     arguments = TrainingArguments(
         output_dir=str(output_dir),
         num_train_epochs=params.epochs,
-        per_device_train_batch_size=params.batch_size // parts,
-        per_device_eval_batch_size=max(1, 128 // parts),
-        gradient_accumulation_steps=parts,
+        per_device_train_batch_size=params.batch_size // accumulation_steps,
+        per_device_eval_batch_size=max(1, 128 // accumulation_steps),
+        gradient_accumulation_steps=accumulation_steps,
         learning_rate=params.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=params.warmup_ratio,
@@ -127,7 +134,7 @@ def build_trainer(
 ) -> Trainer:
     """The Trainer as it comes, with a collator, metrics, and plain lines for a log in place of printed dicts."""
     patience = params.early_stopping_patience
-    in_parts = arguments.gradient_accumulation_steps > 1
+    accumulates = arguments.gradient_accumulation_steps > 1
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -136,7 +143,7 @@ def build_trainer(
         processing_class=tokenizer,
         data_collator=PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side),
         compute_metrics=compute_metrics,
-        compute_loss_func=memory.loss_over_parts(params.label_smoothing) if in_parts else None,
+        compute_loss_func=memory.micro_batch_loss(params.label_smoothing) if accumulates else None,
         callbacks=[EarlyStoppingCallback(patience)] if patience else None,
     )
     if arguments.disable_tqdm:

@@ -1,4 +1,4 @@
-"""The Hugging Face hub: a data set or a checkpoint at a commit hash, and errors that say what to do."""
+"""The Hugging Face hub: a dataset or a checkpoint at a commit hash, and errors that say what to do."""
 
 import errno
 import logging
@@ -71,7 +71,7 @@ def _cause(error: Exception, key: str) -> str:
 def dataset_rows(
     name: str, config: str | None, revision: str, text_column: str | int, label_column: str | int
 ) -> tuple[dict[str, Iterator[Row]], list[str] | None]:
-    """The rows of each split of a hub data set, and its label names where the hub knows them.
+    """The rows of each split of a hub dataset, and its label names where the hub knows them.
 
     Raises:
         InputError: the hub does not have it, does not give it, or cannot be reached.
@@ -82,21 +82,21 @@ def dataset_rows(
         datasets.disable_progress_bars()
     remote = f"hf://datasets/{name}"  # a bare name would first be looked for among the folders at hand
     cache = Path("data/raw/.hub.partial")
-    with _explained("data set", name, revision, "dataset.hub"), scratch(cache):
+    with _explained("dataset", name, revision, "dataset.hub"), scratch(cache):
         loaded = datasets.load_dataset(remote, config, revision=revision, cache_dir=str(cache), keep_in_memory=True)
     known = next(iter(loaded.values())).column_names
-    columns = [column_name(f"data set {name}", known, column) for column in (text_column, label_column)]
+    columns = [column_name(f"dataset {name}", known, column) for column in (text_column, label_column)]
     feature = next(iter(loaded.values())).features[columns[1]]
     names = list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
     splits: dict[str, datasets.Dataset] = {}
     for found, rows in loaded.items():
         if (split := SPLIT_NAMES.get(found)) and splits.setdefault(split, rows) is not rows:
             raise InputError(
-                f"data set {name}: a second {split} split, {found}: save one as a file (dataset.source: files)"
+                f"dataset {name}: a second {split} split, {found}: save one as a file (dataset.source: files)"
             )
     if "train" not in splits:
         raise InputError(
-            f"data set {name}: no train split, there are: {', '.join(loaded)}: choose another dataset.hub_config"
+            f"dataset {name}: no train split, there are: {', '.join(loaded)}: choose another dataset.hub_config"
         )
     return {
         split: _rows(f"{name}, {split}", splits[split], columns, names)
@@ -106,7 +106,7 @@ def dataset_rows(
 
 def _rows(where: str, split: "datasets.Dataset", columns: list[str], names: list[str] | None) -> Iterator[Row]:
     """The rows of a split; a label goes by the name that the hub has for it, in whatever order params.yaml has them."""
-    for number, (text, label) in enumerate(zip(*(split[column] for column in columns), strict=True), 1):
+    for number, (text, label) in enumerate(zip(*(split[column][:] for column in columns), strict=True), 1):
         known = names is not None and isinstance(label, int) and 0 <= label < len(names)
         yield Row(f"{where}, row {number}", text, names[label] if names and known else label)
 

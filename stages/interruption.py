@@ -15,7 +15,7 @@ from stages.errors import InputError, Stopped
 from stages.sealing import ends_epoch
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-NOTHING = "nothing was under way: `dvc repro` begins here again"
+NOTHING = "training had not started: `dvc repro` starts this stage again"
 EVALUATION_SECONDS = 5  # that an evaluation under way may still take: the checkpoint of its epoch comes after it
 
 
@@ -58,7 +58,7 @@ class Interruption(TrainerCallback):
         """Wait for the end of a step from now on.
 
         Raises:
-            Stopped: a signal has come, while a finalizer ran, which lets no exception out.
+            Stopped: a signal arrived earlier, and its exception was swallowed by a finalizer.
         """
         if self.signal:
             raise Stopped(self.signal, NOTHING)
@@ -112,7 +112,7 @@ class FiniteLoss(TrainerCallback):
     """Ends training when the loss of ``trainer`` is infinite or NaN.
 
     A CPU looks after each step. A GPU is not made to wait for that, and looks before each line of the log, evaluation
-    and checkpoint. The last of the callbacks: it is to know what the others asked for.
+    and checkpoint. It must be the last callback, so that it sees the flags that the others set.
     """
 
     def __init__(self, trainer: Trainer) -> None:

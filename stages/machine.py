@@ -23,7 +23,7 @@ def device_name() -> str:
 
 
 def bf16_supported() -> bool:
-    """Whether the device multiplies bfloat16 matrices in hardware."""
+    """Whether to train in bfloat16: on a CUDA device or an x86 CPU that multiplies it in hardware."""
     kind = device().type
     if kind == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))

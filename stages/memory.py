@@ -1,4 +1,4 @@
-"""When the device's memory is too small for a batch: the same batch, taken in parts."""
+"""When a batch does not fit in the device's memory: the same batch, by gradient accumulation over micro-batches."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,36 +11,36 @@ from stages.errors import InputError
 Result = TypeVar("Result")
 
 
-def in_parts_that_fit(train: Callable[[int], Result], rows: int, parts: int) -> Result:
-    """Call ``train`` with the number of parts to take a batch of ``rows`` in, and with more of them if memory runs out.
+def accumulate_as_needed(train: Callable[[int], Result], batch_size: int, steps: int) -> Result:
+    """Call ``train`` with the number of accumulation steps for a batch, and with more of them if memory runs out.
 
-    Each time there are at least twice as many, all of one size.
+    Each time there are at least twice as many, whose micro-batches all have one size.
 
     Raises:
         InputError: one row alone is too much.
     """
     while True:
         try:
-            return train(parts)
+            return train(steps)
         except RuntimeError as error:
             if not isinstance(error, torch.OutOfMemoryError) and not should_reduce_batch_size(error):
                 raise
         # past the except clause nothing holds what the failed attempt left in memory
         clear_device_cache(garbage_collection=True)
-        if parts == rows:
+        if steps == batch_size:
             raise InputError("a batch of one text fills the memory: lower tokenize.max_length, or choose another model")
-        before, parts = parts, next(more for more in range(2 * parts, rows + 1) if rows % more == 0)
+        before, steps = steps, next(more for more in range(2 * steps, batch_size + 1) if batch_size % more == 0)
         print(
-            f"out of memory with {rows // before} texts at a time: beginning again with {rows // parts}, gradients "
-            f"accumulated over {parts} steps, so that the batch stays the same",
+            f"out of memory with {batch_size // before} texts at a time: beginning again with {batch_size // steps}, "
+            f"gradients accumulated over {steps} steps, so that the batch stays the same",
             flush=True,
         )
 
 
-def loss_over_parts(label_smoothing: float) -> Callable[..., torch.Tensor]:
-    """The cross-entropy of a part, as its share of the mean over the whole batch.
+def micro_batch_loss(label_smoothing: float) -> Callable[..., torch.Tensor]:
+    """The cross-entropy of a micro-batch, divided by the rows of the whole batch.
 
-    Models whose own loss is the mean over a part get gradients too large by the number of parts from the Trainer.
+    From the Trainer, models whose own loss is the mean over a micro-batch get gradients too large by their number.
     """
 
     def loss(outputs: dict[str, Any], labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:

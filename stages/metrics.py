@@ -1,4 +1,4 @@
-"""The figures by which a classifier is judged, from scikit-learn."""
+"""The figures by which a classifier is evaluated, from scikit-learn."""
 
 import numpy as np
 import numpy.typing as npt

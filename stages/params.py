@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stages import documents
-from stages.errors import InputError, reason
+from stages.errors import InputError
 
 PARAMS = Path("params.yaml")
 SECTIONS = ("dataset", "model", "audit", "tokenize", "train")
@@ -31,7 +31,9 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     Raises:
         InputError: names the file, the line and the key of everything that is wrong.
     """
-    node, document = _parse(path)
+    document, node = documents.read(path)
+    if node is None or not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+        raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
     lines = _lines(path, node)
     problems = [
         f"{_place(path, lines, (key,))}: unknown section, did you mean {_nearest(key, SECTIONS)}?"
@@ -51,29 +53,10 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     return params
 
 
-def _parse(path: Path) -> tuple[yaml.Node, dict[str, Any]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: copy one from recipes/, or run from the top of the clone") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
-    try:
-        node, document = yaml.compose(text, Loader=documents.Loader), documents.parse(text)
-    except Exception as error:  # PyYAML's own, and whatever it raises of a tag with a value that is none
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        said = getattr(error, "problem", None) or reason(error)
-        raise InputError(f"{path}{where}: not YAML: {said}") from error
-    if node is None or not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
-        raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
-    return node, document
-
-
 def _lines(path: Path, document: yaml.Node) -> dict[tuple[str, ...], int]:
     """The line of each section and key; of one that is set twice, YAML's parser would take the last."""
     lines: dict[tuple[str, ...], int] = {}
-    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - _parse has seen to it
+    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - the document is a dict
     for section, body in document.value:
         keys = [key for key, _ in body.value] if isinstance(body, yaml.MappingNode) else []
         for node in (section, *keys):

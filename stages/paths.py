@@ -1,16 +1,20 @@
 """Where the stages leave things for one another."""
 
 SPLITS = ("train", "validation", "test")
-JUDGED = ("validation", "test")  # the splits that nothing is trained on
+EVALUATED = ("validation", "test")  # the splits that nothing is trained on
 
 PRETRAINED = "models/pretrained/model"
 TOKENIZER = "models/pretrained/tokenizer"
 CLASSIFIER = "models/classifier"
+CLASSIFIER_PROVENANCE = f"{CLASSIFIER}/provenance.json"
+TRAINING_CURVE = "metrics/curves/training.csv"
+VALIDATION_CURVE = "metrics/curves/validation.csv"
 FINDINGS = "data/audit/findings.csv"
 DATA = "metrics/data.json"
 BASELINES = "metrics/baselines.json"
 HARDEST = "data/predictions/hardest.csv"
 METRICS = "metrics/metrics.json"
+PLOTS = "metrics/plots"
 
 
 def provenance(stage: str) -> str:

@@ -6,7 +6,9 @@ import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
 from matplotlib.patheffects import withStroke
 from sklearn.calibration import calibration_curve
 from sklearn.decomposition import PCA
@@ -15,8 +17,9 @@ from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix, precision_
 from stages import tables
 
 BINS = 10  # of equal width, for the calibration curve
+FONT = "DejaVu Sans"  # comes with matplotlib
 LONGEST = 30  # characters of a label's name in a picture
-WRITTEN = 40  # labels at most, for the confusion matrix to have figures in its cells
+WRITTEN = 40  # labels at most, for a confusion matrix to have figures in its cells
 
 
 def draw(
@@ -35,18 +38,57 @@ def draw(
         names: label names, in the order of their numbers.
         folder: an existing folder.
     """
-    mpl.rcdefaults()  # whatever a matplotlibrc of the user says
-    mpl.rcParams.update({"font.family": "DejaVu Sans", "text.parse_math": False})
+    set_style()
     predictions = probabilities.argmax(axis=1)
     _per_class(labels, predictions, names, folder)
     _confusion(labels, predictions, names, folder)
     _calibration(labels == predictions, probabilities.max(axis=1), folder)
-    _hidden_states(labels, hidden, _short(names), folder)
+    _hidden_states(labels, hidden, _as_shown(names), folder)
 
 
-def _short(names: list[str]) -> list[str]:
-    """Names as they fit into a picture."""
-    return [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
+def set_style() -> None:
+    """Have every picture look the same, whatever a matplotlibrc or the machine's fonts are."""
+    mpl.rcdefaults()
+    mpl.rcParams.update({"font.family": FONT, "text.parse_math": False})
+
+
+def confusion_size(labels: int) -> float:
+    """Inches of a side of a confusion matrix."""
+    return max(4.0, 0.55 * labels + 2.0) if labels <= WRITTEN else 14.0
+
+
+def show_confusion(axes: Axes, shares: npt.NDArray[np.float64], names: list[str], title: str) -> None:
+    """Draw a confusion matrix.
+
+    Args:
+        axes: where to.
+        shares: of each label's rows, those predicted as each label: ``[labels, predictions]``.
+        names: label names, in that order.
+        title: what goes above.
+    """
+    ConfusionMatrixDisplay(shares, display_labels=_as_shown(names)).plot(
+        ax=axes,
+        cmap="Blues",
+        im_kw={"vmin": 0, "vmax": 1},  # the same shade means the same share in every picture
+        include_values=len(names) <= WRITTEN,
+        values_format=".2f",
+        # left to itself, scikit-learn writes in white on pale cells where all shares are small
+        text_kw={"fontsize": 8, "color": "black", "path_effects": [withStroke(linewidth=2, foreground="white")]},
+        colorbar=False,
+    )
+    for name in axes.get_xticklabels():
+        name.set(rotation=45, horizontalalignment="right", rotation_mode="anchor")
+    axes.set(xlabel="prediction", ylabel="label", title=title)
+    axes.tick_params(labelsize=9 if len(names) <= WRITTEN else 5)
+
+
+def _as_shown(names: list[str]) -> list[str]:
+    """Names cut to fit into a picture; the number of a label stands for a name in a script that the font lacks."""
+    glyphs = get_font(findfont(FONT)).get_charmap()
+    short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
+    return [
+        name if all(ord(sign) in glyphs for sign in name) else f"label {number}" for number, name in enumerate(short)
+    ]
 
 
 def _per_class(
@@ -66,22 +108,11 @@ def _confusion(
     tables.write_csv(folder / "confusion_matrix.csv", pairs)
 
     shares = confusion_matrix(labels, predictions, labels=list(range(len(names))), normalize="true")
-    size = max(4.0, 0.55 * len(names) + 2.0) if len(names) <= WRITTEN else 14.0
+    size = confusion_size(len(names))
     figure = Figure(figsize=(size + 0.8, size), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    ConfusionMatrixDisplay(shares, display_labels=_short(names)).plot(
-        ax=axes,
-        cmap="Blues",
-        im_kw={"vmin": 0, "vmax": 1},
-        include_values=len(names) <= WRITTEN,
-        values_format=".2f",
-        text_kw={"fontsize": 8, "color": "black", "path_effects": [withStroke(linewidth=2, foreground="white")]},
-        xticks_rotation=45,
-        colorbar=False,
-    )
+    show_confusion(axes, shares, names, f"Confusion on test, {len(labels)} rows, each row sums to 1")
     figure.colorbar(axes.images[0], ax=axes, shrink=0.8)
-    axes.set(xlabel="prediction", ylabel="label", title=f"Confusion on test, {len(labels)} rows, each row sums to 1")
-    axes.tick_params(labelsize=9 if len(names) <= WRITTEN else 5)
     _save(figure, folder / "confusion_matrix.png")
 
 

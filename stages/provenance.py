@@ -3,13 +3,13 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from stages import documents
 from stages.errors import InputError, listed
-
-NOT_DVC_S = {".git", ".hg", ".dvc"}  # what DVC leaves out of a folder, besides what .dvcignore names
 
 Stamp = dict[str, Any]
 
@@ -18,16 +18,18 @@ def inputs(stage: str) -> Stamp:
     """The stage, the MD5 of each file or folder among its deps in dvc.yaml, and the values of its params.
 
     What does not exist is left out: whoever reads it says so.
+
+    Raises:
+        InputError: dvc.yaml or params.yaml cannot be read.
     """
-    definition = documents.parse(Path("dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
-    values = documents.parse(Path("params.yaml").read_text(encoding="utf-8"))
+    definition = documents.read(Path("dvc.yaml"))[0]["stages"][stage]
+    values, _ = documents.read(Path("params.yaml"))
     deps = [resolved(dep, values) for dep in definition["deps"]]
-    keys = definition.get("params", [])
-    return {
-        "stage": stage,
-        "deps": {dep: md5(Path(dep)) for dep in deps if Path(dep).exists()},
-        "params": {key: value_of(values, key) for key in keys},
-    }
+    params = {}
+    for key in definition.get("params", []):
+        with suppress(KeyError):
+            params[key] = value_of(values, key)
+    return {"stage": stage, "deps": {dep: md5(Path(dep)) for dep in deps if Path(dep).exists()}, "params": params}
 
 
 def check_unchanged(stamp: Stamp) -> None:
@@ -58,42 +60,60 @@ def fingerprint(stamp: Stamp) -> str:
     return hashlib.sha256(text(stamp).encode()).hexdigest()[:32]
 
 
-def resolved(path: str, values: dict[str, Any]) -> str:
-    """A path of dvc.yaml or dvc.lock, its params filled in and one spelling for all that lead to the same place."""
-    filled = Path(re.sub(r"\$\{(\w+\.\w+)\}", lambda key: str(value_of(values, key[1])), path))
+def resolved(path: str, values: Any) -> str:
+    """A path of dvc.yaml, its params filled in, in the spelling of dvc.lock."""
+
+    def value(key: re.Match[str]) -> str:
+        with suppress(KeyError):
+            return str(value_of(values, key[1]))
+        return key[0]
+
+    filled = Path(re.sub(r"\$\{(\w+\.\w+)\}", value, path))
     return (filled.relative_to(Path.cwd()) if filled.is_relative_to(Path.cwd()) else filled).as_posix()
 
 
-def value_of(values: dict[str, Any], key: str) -> Any:
-    """The value of section.key in params.yaml.
+def value_of(values: Any, key: str) -> Any:
+    """The value of section.key, or of a whole section, in params.yaml.
 
     Raises:
-        InputError: it is missing.
+        KeyError: it is missing.
     """
-    section, name = key.split(".")
-    try:
-        return values[section][name]
-    except (KeyError, TypeError):
-        raise InputError(f"params.yaml: {key} is missing: undo its last edit") from None
+    for name in key.split("."):
+        if not isinstance(values, dict):
+            raise KeyError(key)
+        values = values[name]
+    return values
 
 
 def md5(path: Path) -> str:
     """The MD5 of a file, in hexadecimal, or what DVC makes of a folder's files: that of their list, and ``.dir``."""
     if path.is_dir():
-        files = {file.relative_to(path): file for file in path.rglob("*") if file.is_file()}
-        return md5_of_files({name.as_posix(): md5(files[name]) for name in files if _is_dvc_s(name)})
+        digests = {file.relative_to(path).as_posix(): md5(file) for file in files_in(path)}
+        listing = [{"md5": digests[name], "relpath": name} for name in sorted(digests)]
+        return f"{md5_of(json.dumps(listing, sort_keys=True).encode())}.dir"
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
-def _is_dvc_s(name: Path) -> bool:
-    return NOT_DVC_S.isdisjoint(name.parts) and not any(re.fullmatch(r"\..*\.partial", part) for part in name.parts)
+def files_in(folder: Path) -> Iterator[Path]:
+    """The files whose hashes make up a folder's in dvc.lock: all but those that are hidden from DVC."""
+    from dvc.fs import localfs  # a fifth of a second
+    from dvc.ignore import DvcIgnoreFilter
+
+    return map(Path, DvcIgnoreFilter(localfs, str(Path.cwd())).find(localfs, str(folder)))
 
 
-def md5_of_files(files: dict[str, str]) -> str:
-    """The hash of a folder whose files have these names and MD5s."""
-    listing = [{"md5": files[name], "relpath": name} for name in sorted(files, key=lambda name: name.split("/"))]
-    return f"{md5_of(json.dumps(listing, sort_keys=True).encode())}.dir"
+def check_hashed(folder: Path, files: Iterable[Path]) -> None:
+    """Compare what a stage reads of a folder with what DVC hashes of it.
+
+    Raises:
+        InputError: a file is hidden from DVC, which would miss its edits.
+    """
+    if hidden := set(files).difference(files_in(folder)):
+        raise InputError(
+            f"{min(hidden)}: hidden from DVC, by a pattern in .dvcignore or a .dvc folder beside it, so that no edit "
+            "would rerun anything: remove what hides it"
+        )
 
 
 def sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
+from stages import provenance
 from stages.errors import InputError, listed, reason
 
 SPLIT_NAMES = {
@@ -50,7 +51,7 @@ def split_files(path: Path) -> dict[str, Path]:
     """Find the file of each split: one file is train, and of a folder the files named for a split; others are named.
 
     Raises:
-        InputError: there is no such path, no train file, or two files for one split.
+        InputError: there is no such path, no train file, two files for one split, or one that DVC does not see.
     """
     if path.is_file():
         _ending(path)
@@ -74,6 +75,7 @@ def split_files(path: Path) -> dict[str, Path]:
         print(f"{path}: not read, since not named for a split: {listed(unread)}")
     if "train" not in files:
         raise InputError(f"{path}: no train file: name it train with one of the endings {', '.join(ENDINGS)} (or .gz)")
+    provenance.check_hashed(path, files.values())
     return files
 
 

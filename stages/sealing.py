@@ -38,7 +38,7 @@ class Sealing(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
-        """Take up the loss since the last line of the log, and the best checkpoint where it now lies."""
+        """Restore the training loss since the last log line, and the path of the best checkpoint."""
         if self.seal:
             self.trainer._tr_loss += self.seal["loss"]  # noqa: SLF001
             self.trainer._globalstep_last_logged = self.seal["logged_step"]  # noqa: SLF001
@@ -48,7 +48,7 @@ class Sealing(TrainerCallback):
     def on_epoch_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
-        """Draw the order of the rows in an epoch that is taken up again as it was drawn before."""
+        """Where training resumes within an epoch, restore the random state that its order of rows was drawn from."""
         if self.seal:
             torch.set_rng_state(torch.from_numpy(np.frombuffer(bytes.fromhex(self.seal["order"]), np.uint8).copy()))
             self.seal = None

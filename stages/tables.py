@@ -29,7 +29,7 @@ def schema(columns: dict[str, Any], names: list[str], *labels: str, **metadata: 
 
 
 def writer(path: Path, to: pa.Schema) -> pq.ParquetWriter:
-    """A writer with the settings that shape the bytes named, not left to the library."""
+    """A writer with every setting that affects the bytes given explicitly."""
     return pq.ParquetWriter(path, to, compression="zstd", version="2.6", use_dictionary=True, write_statistics=True)
 
 

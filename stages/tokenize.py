@@ -65,8 +65,8 @@ def tokenize_texts(
 
 def main() -> None:
     """Tokenize the three splits."""
-    params = load("tokenize", TokenizeParams)
     stamp = provenance.inputs("tokenize")
+    params = load("tokenize", TokenizeParams)
 
     from stages import tables
     from stages.progress import Progress

@@ -26,7 +26,7 @@ class TrainParams(Section):
         description="the share of the steps over which the learning rate rises linearly; then it falls linearly to 0"
     )
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="AdamW's decoupled weight decay; not of biases, layer norms and embeddings of tokens in no text"
+        description="AdamW's decoupled weight decay, of all but biases, layer norms and embeddings of tokens in no text"
     )
     max_grad_norm: Annotated[float, Field(gt=0)] = Field(description="gradients are clipped to this norm")
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
@@ -45,14 +45,13 @@ class TrainParams(Section):
 
 def main() -> None:
     """Train, and write the classifier and the curves."""
-    params = load("train", TrainParams)
-
     stamp = provenance.inputs("train")
+    params = load("train", TrainParams)
 
     from stages import checkpoints, curves, fine_tuning
     from stages.interruption import Interruption
 
-    outputs = (paths.CLASSIFIER, "metrics/curves/training.csv", "metrics/curves/validation.csv")
+    outputs = (paths.CLASSIFIER, paths.TRAINING_CURVE, paths.VALIDATION_CURVE)
     with (
         Interruption() as interruption,
         checkpoints.locked_folder(provenance.fingerprint(stamp)) as folder,

@@ -136,7 +136,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_check
 
 @pytest.fixture
 def emotion_files(workspace: Callable[..., Path]) -> Path:
-    """The workspace with the data set of the recipe emotion-files."""
+    """The workspace with the dataset of the recipe emotion-files."""
     recipe = yaml.safe_load((TREE / "recipes/emotion-files.yaml").read_text(encoding="utf-8"))["dataset"]
     return workspace(**{f"dataset__{key}": value for key, value in recipe.items()} | {"dataset__path": str(EMOTION)})
 

@@ -25,6 +25,6 @@ def own_dataset(workspace: Workspace, files: dict[str, str | bytes], **params: A
 
 
 def own_checkpoint(workspace: Workspace, checkpoint: Path, **params: Any) -> Path:
-    """A folder with a good data set, and a copy of the checkpoint in ``own-model``, which is given."""
+    """A folder with a good dataset, and a copy of the checkpoint in ``own-model``, which is given."""
     folder = own_dataset(workspace, {}, model__path="own-model", **params)
     return shutil.copytree(checkpoint, folder / "own-model")

@@ -216,15 +216,23 @@ def test_a_rank_without_torchrun_changes_nothing(copy: Path) -> None:
     run("python", "-m", "stages.train", cwd=copy, env={"LOCAL_RANK": "0"})
 
 
-def test_several_processes_are_refused(copy: Path) -> None:
-    done = run("python", "-m", "stages.train", cwd=copy, check=False, env={"WORLD_SIZE": "2", "RANK": "0"})
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is set, as torchrun does: "),
+        ({"HF_HUB_DOWNLOAD_TIMEOUT": "long"}, "HF_HUB_DOWNLOAD_TIMEOUT is 'long': set it to a whole number"),
+        ({"HF_ENDPOINT": "http://hub:port"}, "HF_ENDPOINT: Port could not be cast"),
+    ],
+)
+def test_a_variable_that_no_stage_can_run_with_is_named(copy: Path, variables: dict[str, str], said: str) -> None:
+    done = run("python", "-m", "stages.train", cwd=copy, check=False, env=variables)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: WORLD_SIZE is set, as torchrun does: ")
+    assert done.stderr.startswith(f"error: {said}")
 
 
 def test_a_stage_says_what_it_is_and_takes_no_other_argument(workspace: Workspace) -> None:
     folder = workspace()
-    assert "Audit the data" in run("python", "-m", "stages.audit", "--help", cwd=folder).stdout
+    assert "\nOut: metrics/data.json" in run("python", "-m", "stages.audit", "--help", cwd=folder).stdout
     refused = run("python", "-m", "stages.audit", "--epochs", "3", cwd=folder, check=False)
     assert "unrecognized arguments: --epochs 3" in refused.stderr
 

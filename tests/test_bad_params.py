@@ -174,7 +174,7 @@ def test_a_params_file_that_is_none_is_named(workspace: Workspace, fail: Fail, c
 
 def test_a_missing_params_file_is_named(workspace: Workspace, fail: Fail) -> None:
     (workspace() / "params.yaml").unlink()
-    assert fail() == "params.yaml does not exist: copy one from recipes/, or run from the top of the clone"
+    assert fail() == "params.yaml does not exist: run `git checkout params.yaml`, at the top of the clone"
 
 
 def test_data_that_is_not_there_is_named_with_what_brings_it(workspace: Workspace) -> None:

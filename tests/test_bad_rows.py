@@ -1,4 +1,4 @@
-"""A bad data set ends download with a line that says what is wrong and where, and leaves nothing."""
+"""A bad dataset ends download with a line that says what is wrong and where, and leaves nothing."""
 
 import gzip
 import io

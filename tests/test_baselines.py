@@ -30,7 +30,7 @@ def points() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
 def test_the_majority_class_is_that_of_train() -> None:
     labels = {"train": np.array([0, 1, 1]), "validation": np.array([0, 0, 0, 1]), "test": np.array([0, 1])}
     report = baselines.majority(labels, 3)
-    assert {split: report[split]["accuracy"] for split in paths.JUDGED} == {"validation": 0.25, "test": 0.5}
+    assert {split: report[split]["accuracy"] for split in paths.EVALUATED} == {"validation": 0.25, "test": 0.5}
 
 
 def test_tfidf_knows_the_words_of_train_only(workspace: Workspace) -> None:
@@ -61,7 +61,7 @@ def test_each_baseline_has_accuracy_and_f1_on_validation_and_test(pipeline: Path
     assert list(report) == ["majority", "tfidf", "first_token", "mean_over_tokens"]
     for name, figures in report.items():
         assert set(figures) - {"C"} == {"validation", "test"}, name
-        assert all(set(figures[split]) == {"accuracy", "f1"} for split in paths.JUDGED), name
+        assert all(set(figures[split]) == {"accuracy", "f1"} for split in paths.EVALUATED), name
 
 
 def test_the_regression_is_converged(points: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]) -> None:
@@ -69,7 +69,7 @@ def test_the_regression_is_converged(points: tuple[dict[str, np.ndarray], dict[s
     report = baselines.regression(features, labels, 3, [0.1])
     other = LogisticRegression(C=0.1, solver="lbfgs", tol=1e-10, max_iter=10_000)
     other.fit(features["train"], labels["train"])
-    expected = baselines.scores(labels, {split: other.predict(features[split]) for split in paths.JUDGED}, 3)
+    expected = baselines.scores(labels, {split: other.predict(features[split]) for split in paths.EVALUATED}, 3)
     assert report == {"C": 0.1} | expected
 
 
@@ -83,12 +83,21 @@ def test_the_regularization_is_chosen_on_validation(
     assert baselines.regression(features, labels, 3, grid) == best
 
 
-def test_a_regression_that_does_not_converge_is_an_error(
+def test_a_regularization_with_which_the_regression_does_not_converge_is_left_out(
+    points: tuple[dict[str, np.ndarray], dict[str, np.ndarray]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    alone = baselines.regression(*points, 3, [1e-6])
+    monkeypatch.setattr(baselines, "MOST_ITERATIONS", 6)
+    with pytest.warns(ConvergenceWarning):
+        assert baselines.regression(*points, 3, [1e-6, 1000]) == alone
+    assert "did not converge in 6 steps with C 1000: left out" in capsys.readouterr().out
+
+
+def test_a_regression_that_converges_with_no_regularization_is_an_error(
     points: tuple[dict[str, np.ndarray], dict[str, np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(baselines, "MOST_ITERATIONS", 1)
-    with (
-        pytest.warns(ConvergenceWarning),
-        pytest.raises(InputError, match="logistic regression with C 1 did not converge"),
-    ):
+    with pytest.warns(ConvergenceWarning), pytest.raises(InputError, match="logistic regression converges with no C"):
         baselines.regression(*points, 3, [1])

@@ -113,6 +113,21 @@ def test_the_only_text_of_a_label_stays_in_train_however_many_its_rows() -> None
     assert all(2 not in {label for _, label in carved(rows, 0.5, seed)} for seed in range(50))
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_a_text_repeated_more_often_than_a_split_has_rows_costs_no_other_label_its_share(seed: int) -> None:
+    counts = Counter(label for _, label in carved([*balanced(4, 50), *[("the same", 0)] * 100], seed=seed))
+    assert counts == {0: 15, 1: 5, 2: 5, 3: 5}
+
+
+def test_labels_of_a_single_row_add_nothing_to_the_share_of_others() -> None:
+    rows = [
+        *((f"only {label}", label) for label in range(50)),
+        *((text, label + 50) for text, label in balanced(3, 20)),
+    ]
+    counts = Counter(label for _, label in carved(rows))
+    assert all(abs(counts[label] - 2) <= 1 for label in (50, 51, 52))
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_a_row_added_to_train_moves_at_most_one_other_row_of_a_label_across(seed: int) -> None:
     rows = [row for number, row in enumerate(balanced(5, 60)) if number % 7]

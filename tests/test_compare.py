@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, git, run, set_params
+from edits import append
 
 from stages import paths, provenance, tables
 from tools import compare, comparison, rendering
@@ -286,7 +287,7 @@ def test_a_revision_without_a_run_is_told_to_run(copy: Path, compared: Compare) 
     assert refused(compared(copy, "HEAD")) == "workspace: has no dvc.lock: run `dvc repro` there and commit it"
     (copy / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
     said = refused(compared(copy, "HEAD"))
-    assert said == f"workspace: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock"
+    assert said == "workspace: dvc.lock: download is missing: it never ran: run `dvc repro`"
     (copy / "dvc.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
     assert refused(compared(copy, "HEAD")).startswith("workspace: dvc.lock: cannot be read (")
 
@@ -296,6 +297,23 @@ def test_params_that_did_not_run_are_named(copy: Path, compared: Compare) -> Non
     assert refused(compared(copy, "HEAD")) == (
         "workspace: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`"
     )
+
+
+@pytest.mark.parametrize("path", ["stages/train.py", "data/small/train.csv"])
+def test_code_and_data_that_did_not_run_are_named(copy: Path, compared: Compare, path: str) -> None:
+    append(copy / path, "# more\n" if path.endswith(".py") else "one more,joy\n")
+    name = path if path.endswith(".py") else "data/small"
+    said = refused(compared(copy, "HEAD"))
+    assert said.startswith(f"workspace: {name} does not match dvc.lock (")
+
+
+def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path, compared: Compare) -> None:
+    append(copy / "stages/train.py", "# more\n")
+    git("commit", "--quiet", "--all", "--message", "code", cwd=copy)
+    assert refused(compared(copy, "HEAD")).startswith("HEAD: stages/train.py does not match dvc.lock (train): ")
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
+    assert refused(compared(copy, "HEAD")).startswith("HEAD: params.yaml: train.seed is 5, but train ran with 42: ")
 
 
 def test_a_revision_that_is_no_commit_is_named(repository: Path, compared: Compare) -> None:

@@ -51,6 +51,10 @@ def test_a_stage_depends_on_the_modules_it_imports_and_no_others(stage: str) -> 
     assert listed == closure(TREE / f"stages/{stage}.py")
 
 
+def test_the_package_of_the_stages_has_no_code_that_no_stage_depends_on() -> None:
+    assert (TREE / "stages/__init__.py").read_bytes() == b""
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_the_pinned_libraries(stage: str) -> None:
     assert "requirements.txt" in STAGES[stage]["deps"]

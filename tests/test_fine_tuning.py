@@ -23,7 +23,7 @@ def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
         "seed": 11,
     }
     params = train.TrainParams(batch_size=12, early_stopping_patience=None, **said)
-    told = fine_tuning.training_arguments(params, tmp_path, rows=100, parts=3)
+    told = fine_tuning.training_arguments(params, tmp_path, rows=100, accumulation_steps=3)
     names = {
         "epochs": "num_train_epochs",
         "warmup_ratio": "warmup_steps",
@@ -47,5 +47,5 @@ def test_the_epoch_of_the_least_loss_is_kept(prepared: Prepare, monkeypatch: pyt
     assert losses[-1] > 2 * min(losses), "else there is nothing to choose"
     model = AutoModelForSequenceClassification.from_pretrained(paths.CLASSIFIER, output_hidden_states=True)
     tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER)
-    judged, _ = evaluate.predict_split(model, tokenizer, "validation")
-    assert metrics.cross_entropy(judged.labels, judged.probabilities) == pytest.approx(min(losses), abs=1e-4)
+    evaluated, _ = evaluate.predict_split(model, tokenizer, "validation")
+    assert metrics.cross_entropy(evaluated.labels, evaluated.probabilities) == pytest.approx(min(losses), abs=1e-4)

@@ -91,7 +91,15 @@ def test_a_lock_that_is_no_yaml_fails_on_the_cheap_machine(bare: Path) -> None:
     append(bare / "dvc.lock", "<<<<<<< HEAD\n")
     done = gate(bare)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: dvc.yaml or dvc.lock cannot be read (")
+    assert done.stderr.startswith("error: DVC cannot read the pipeline or its data (")
+
+
+def test_data_that_cannot_be_read_fails_on_the_cheap_machine(bare: Path) -> None:
+    (bare / "data/small/notes.txt").symlink_to("nowhere")
+    done = gate(bare)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: DVC cannot read the pipeline or its data (FileNotFoundError")
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_clone_without_its_history_is_told_to_fetch_it(bare: Path, tmp_path: Path) -> None:

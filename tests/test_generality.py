@@ -46,7 +46,7 @@ def run(workspace: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> R
         assert 0 <= metrics["f1"] <= 1
         raw = {split: tables.read(f"data/raw/{split}.parquet") for split in paths.SPLITS}
         names = tables.label_names(raw["train"].schema)
-        for split in paths.JUDGED:
+        for split in paths.EVALUATED:
             predictions = tables.read(f"data/predictions/{split}.parquet")
             assert predictions["label"].to_pylist() == raw[split]["label"].to_pylist()
             assert tables.label_names(predictions.schema) == names
@@ -144,7 +144,6 @@ def test_a_text_of_5000_words_is_cut_and_reported(run: Run) -> None:
     assert len(tokenized[0]) == 64
 
 
-@pytest.mark.filterwarnings("ignore:Glyph:UserWarning")  # the font of the plots has not every sign
 def test_labels_with_marks_and_spaces_keep_their_names(run: Run) -> None:
     labels = [
         "São Paulo",

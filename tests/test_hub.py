@@ -54,7 +54,7 @@ dataset_info:
 """
 
 SOURCES = ("dataset", "model")
-WHAT = {"dataset": "data set", "model": "checkpoint"}
+WHAT = {"dataset": "dataset", "model": "checkpoint"}
 REPOSITORY = {"dataset": "emotions", "model": "checkpoint"}
 
 
@@ -150,7 +150,7 @@ def error_of(
 
 @pytest.fixture(scope="module")
 def fetched(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that went well, in a folder with a decoy of the data set's name."""
+    """A run that went well, in a folder with a decoy of the dataset's name."""
     folder = tmp_path_factory.mktemp("fetched")
     (folder / "tiny/emotions").mkdir(parents=True)
     (folder / "tiny/emotions/train.csv").write_text("text,label\na decoy,0\n")
@@ -299,12 +299,12 @@ def test_the_configurations_are_listed_where_none_of_them_is_chosen(
 
 def test_two_splits_for_one_are_refused(hub: HubServer, tmp_path: Path) -> None:
     said = error_of(tmp_path, hub, "dataset", "hub_config", "twice")
-    assert said.startswith("error: data set tiny/emotions: a second validation split, dev: save one as a file")
+    assert said.startswith("error: dataset tiny/emotions: a second validation split, dev: save one as a file")
 
 
 def test_a_broken_file_of_a_data_set_is_told(hub: HubServer, tmp_path: Path) -> None:
     error = error_of(tmp_path, hub, "dataset", "hub_name", "tiny/broken")
-    assert error.startswith(f"error: data set tiny/broken at {COMMIT[:12]}: ArrowInvalid:")
+    assert error.startswith(f"error: dataset tiny/broken at {COMMIT[:12]}: ArrowInvalid:")
     assert "dataset.hub_name" in error
 
 

@@ -1,5 +1,7 @@
 """`make` and the summary at the end of `make repro`."""
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,17 @@ def test_a_recipe_never_overwrites_uncommitted_edits(with_recipe: Path) -> None:
     params.write_text(edited, encoding="utf-8")
     assert repro(with_recipe, "emotion-files").startswith("error: params.yaml has uncommitted edits")
     assert params.read_text(encoding="utf-8") == edited
+
+
+def test_a_recipe_waits_for_the_end_of_a_run(with_recipe: Path) -> None:
+    params, users = with_recipe / "params.yaml", with_recipe / ".dvc/tmp/rwlock"
+    before = params.read_bytes()
+    users.parent.mkdir(parents=True, exist_ok=True)
+    users.write_text(json.dumps({"write": {"models": {"pid": os.getpid(), "cmd": "dvc repro"}}}), encoding="utf-8")
+    said = repro(with_recipe, "emotion-files")
+    users.unlink()
+    assert said.startswith("error: DVC is running stages here: wait for its end")
+    assert params.read_bytes() == before
 
 
 def test_a_recipe_follows_another(with_recipe: Path) -> None:

@@ -1,4 +1,4 @@
-"""A batch too large for the device's memory is taken in parts; the memory's end is simulated."""
+"""A batch too large for the device's memory is accumulated over micro-batches; running out of memory is simulated."""
 
 import inspect
 import shutil
@@ -13,7 +13,7 @@ from trainings import BATCH, EPOCHS, STEPS, Prepare, failing, train_until, train
 
 from stages import train
 from stages.errors import InputError
-from stages.memory import in_parts_that_fit
+from stages.memory import accumulate_as_needed
 
 
 def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
@@ -29,14 +29,14 @@ def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
         return forward(self, input_ids, **others)
 
-    # the Trainer reads the signature, to see whether the loss may be summed over parts
+    # the Trainer reads the signature, to see whether the loss may be summed over micro-batches
     limited.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
     monkeypatch.setattr(model, "forward", limited)
     return sizes
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_a_batch_too_large_for_memory_is_taken_in_parts_and_stays_the_same_batch(
+def test_a_batch_too_large_for_memory_is_accumulated_and_stays_the_same_batch(
     prepared: Prepare,
     tiny_random_checkpoint: Path,
     tmp_path: Path,
@@ -66,7 +66,7 @@ def test_a_batch_too_large_for_memory_is_taken_in_parts_and_stays_the_same_batch
     ]
 
 
-def test_a_training_in_parts_goes_on_in_those_parts(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_accumulates_goes_on_as_it_was(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = prepared()
     sizes = limit_memory(monkeypatch, BATCH // 2)
     expected = trained(folder)
@@ -76,7 +76,7 @@ def test_a_training_in_parts_goes_on_in_those_parts(prepared: Prepare, monkeypat
     assert set(sizes) == {BATCH // 2}
 
 
-def test_a_checkpoint_of_whole_batches_is_not_gone_on_from_in_parts(
+def test_a_checkpoint_of_whole_batches_is_not_resumed_by_a_training_that_accumulates(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = prepared()
@@ -94,13 +94,13 @@ def test_one_text_that_fills_the_memory_is_an_error(
     assert "a batch of one text fills the memory" in failing(capsys)
 
 
-def test_parts_are_all_of_one_size() -> None:
+def test_micro_batches_are_all_of_one_size() -> None:
     tried: list[int] = []
 
-    def attempt(parts: int) -> None:
-        tried.append(parts)
+    def attempt(steps: int) -> None:
+        tried.append(steps)
         raise torch.OutOfMemoryError
 
     with pytest.raises(InputError):
-        in_parts_that_fit(attempt, 6, 1)
+        accumulate_as_needed(attempt, 6, 1)
     assert tried == [1, 2, 6]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import pytest
+from matplotlib.figure import Figure
 
 from stages import plots
 
@@ -18,11 +18,18 @@ def draw(folder: Path, names: list[str]) -> None:
     plots.draw(labels, probabilities, generator.normal(size=(20, 4)).astype(np.float32), names, folder)
 
 
-@pytest.mark.filterwarnings("ignore:Glyph 13")
 def test_a_label_with_a_carriage_return_is_one_row(tmp_path: Path) -> None:
     draw(tmp_path / "plots", ["a\rb", "c"])
     with (tmp_path / "plots/per_class.csv").open(encoding="utf-8", newline="") as file:
         assert [row["label"] for row in csv.DictReader(file)] == ["a\rb", "c"]
+
+
+def test_a_name_that_the_font_lacks_is_a_number_in_pictures_and_a_name_in_tables(tmp_path: Path) -> None:
+    figure = Figure()
+    plots.show_confusion(figure.add_subplot(), np.eye(3), ["a", "字", "é"], "")
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["a", "label 1", "é"]
+    draw(tmp_path / "plots", ["a", "字"])  # a warning, such as that of a missing glyph, would be an error
+    assert "字" in (tmp_path / "plots/per_class.csv").read_text(encoding="utf-8")
 
 
 def test_a_matplotlibrc_changes_no_picture(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from conftest import run
-from edits import edit_json
+from edits import edit_json, flip
 
 from stages import errors
 from tools import predict
@@ -32,7 +33,7 @@ def refused(call: Callable[..., tuple[int, str, str]]) -> Refused:
 
 def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(pipeline: Path, tmp_path: Path) -> None:
     rows = pq.read_table(pipeline / "data/raw/validation.parquet")
-    judged = pq.read_table(pipeline / "data/predictions/validation.parquet")
+    evaluated = pq.read_table(pipeline / "data/predictions/validation.parquet")
     names = json.loads((pipeline / "models/classifier/config.json").read_text(encoding="utf-8"))["id2label"]
     texts = rows["text"].to_pylist()
     (tmp_path / "texts").write_text("\n".join(texts), encoding="utf-8")
@@ -40,8 +41,8 @@ def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(pipel
     assert done.stderr == ""
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["text"] for row in found] == texts
-    assert [row["label"] for row in found] == [names[str(number)] for number in judged["prediction"].to_pylist()]
-    highest = [max(row) for row in judged["probabilities"].to_pylist()]
+    assert [row["label"] for row in found] == [names[str(number)] for number in evaluated["prediction"].to_pylist()]
+    highest = [max(row) for row in evaluated["probabilities"].to_pylist()]
     assert [row["score"] for row in found] == pytest.approx(highest, abs=1e-4)
 
 
@@ -102,6 +103,18 @@ def test_a_classifier_of_another_run_labels_nothing(refused: Refused, copy: Path
     said = refused(copy, "README.md")
     stamped = "models/classifier/provenance.json was made with train.seed 5"
     assert said.startswith(f"error: {stamped}, but dvc.lock says 42: run ")
+
+
+def test_weights_that_are_not_those_of_the_run_label_nothing(refused: Refused, copy: Path) -> None:
+    flip(copy / "models/classifier/model.safetensors")
+    assert refused(copy, "README.md").startswith("error: models/classifier does not match dvc.lock: delete it ")
+
+
+def test_a_stage_that_has_not_run_is_named(refused: Refused, copy: Path) -> None:
+    lock = yaml.safe_load((copy / "dvc.lock").read_text(encoding="utf-8"))
+    del lock["stages"]["tokenize"]
+    (copy / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    assert refused(copy, "README.md") == "error: dvc.lock: tokenize is missing: run `dvc repro`\n"
 
 
 def test_a_pipeline_that_has_not_run_is_named(refused: Refused, pipeline: Path, tmp_path: Path) -> None:

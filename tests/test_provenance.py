@@ -8,9 +8,10 @@ import pytest
 import yaml
 from conftest import STAGES, git, run, set_params
 from edits import append
-from own_data import Fail, Workspace, own_dataset
+from own_data import Fail, Workspace, own_checkpoint, own_dataset
 
 from stages import download, provenance, tokenize
+from tools import lockfile
 
 
 def lock_of(folder: Path) -> dict[str, Any]:
@@ -73,12 +74,42 @@ def test_each_stage_leaves_its_inputs_in_the_terms_of_dvc_lock(pipeline: Path, s
     }
 
 
-def test_a_folder_is_hashed_as_dvc_does_without_what_is_git_s(tmp_path: Path) -> None:
-    (tmp_path / "data/.git").mkdir(parents=True)
-    (tmp_path / "data/train.csv").write_text("text,label\n", encoding="utf-8")
-    before = provenance.md5(tmp_path / "data")
-    (tmp_path / "data/.git/HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
-    assert provenance.md5(tmp_path / "data") == before
+def test_folders_are_hashed_as_dvc_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clone, outside = tmp_path / "clone", tmp_path / "outside"
+    for name in ("train.csv", "train.csv.bak", "a/b/é", "a/b-c", "a/.hg", ".git/HEAD", "linked"):
+        for folder in (clone / "own", outside):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).symlink_to(tmp_path) if name == "linked" else (folder / name).write_text(name, "utf-8")
+    monkeypatch.chdir(clone)
+    git("init", "--quiet", cwd=clone)
+    run("dvc", "init", "--quiet", cwd=clone)
+    Path(".dvcignore").write_text("*.bak\n", encoding="utf-8")
+    stage = {"cmd": "true", "deps": ["own", str(outside)]}
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": {"stage": stage}}), encoding="utf-8")
+    run("dvc", "repro", "--quiet", cwd=clone)
+    deps = {dep["path"]: dep for dep in lock_of(clone)["stage"]["deps"]}
+    assert deps["own"]["nfiles"] < deps[str(outside)]["nfiles"]
+    for path, dep in deps.items():
+        assert provenance.md5(Path(path)) == dep["md5"]
+
+
+def test_a_file_of_rows_that_dvc_does_not_see_is_an_error(workspace: Workspace, fail: Fail) -> None:
+    own_dataset(workspace, {})
+    Path(".dvcignore").write_text("own/test.*\n", encoding="utf-8")
+    assert fail(download.main).startswith("own/test.csv: hidden from DVC, by a pattern in .dvcignore")
+
+
+def test_a_dataset_that_is_a_dvc_repository_within_this_one_is_an_error(workspace: Workspace, fail: Fail) -> None:
+    (own_dataset(workspace, {}) / "own/.dvc").mkdir()
+    assert fail(download.main).startswith("own/test.csv: hidden from DVC, ")
+
+
+def test_a_file_of_the_checkpoint_that_dvc_does_not_see_is_an_error(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path
+) -> None:
+    own_checkpoint(workspace, tiny_random_checkpoint)
+    Path(".dvcignore").write_text("config.json\n", encoding="utf-8")
+    assert fail(download.main).startswith("own-model/config.json: hidden from DVC, ")
 
 
 def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path) -> None:
@@ -107,3 +138,38 @@ def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path) 
     assert "run=true\n" in run("python", "-m", "tools.gate", "main", cwd=copy).stdout
     assert "ran " in run("python", "-m", "tools.repro", cwd=copy).stdout
     assert run("python", "-m", "tools.verify", cwd=copy).stdout.startswith("verified")
+
+
+def test_a_run_that_dvc_commit_made_up_is_run_again_and_forgotten(copy: Path) -> None:
+    params = (copy / "params.yaml").read_text(encoding="utf-8")
+    fewer = params.replace("epochs: 2", "epochs: 1")
+    assert fewer != params
+    (copy / "params.yaml").write_text(fewer, encoding="utf-8")
+    run("dvc", "commit", "--force", cwd=copy)
+    assert "DVC's run cache has outputs" in run("python", "-m", "tools.verify", "--cache", cwd=copy, check=False).stderr
+
+    said = run("python", "-m", "tools.repro", cwd=copy).stdout
+    assert "dvc.lock: train: its outputs were made from other inputs, as after a merge: this stage runs again" in said
+    assert ("train", "ran") in outcomes(said)
+    assert run("python", "-m", "tools.verify", "--cache", cwd=copy).stdout.startswith("verified")
+    curve = (copy / "metrics/curves/validation.csv").read_text(encoding="utf-8")
+    assert len(curve.splitlines()) == 2
+
+
+def outcomes(said: str) -> list[tuple[str, str]]:
+    """What became of each stage, in the last lines of `make repro`."""
+    lines = (line for line in said.splitlines() if line.startswith(("ran ", "from cache ", "unchanged ")))
+    return [(stage.strip(","), line.split("  ")[0]) for line in lines for stage in line.split()[1:]]
+
+
+def test_an_absolute_path_in_the_lock_stays_one_in_another_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamp = {"stage": "download", "deps": {f"{tmp_path}/own": "0" * 32}, "params": {}}
+    digest = provenance.md5_of(provenance.text(stamp).encode())
+    locked = {
+        "deps": [{"path": f"{tmp_path}/own", "md5": "0" * 32}],
+        "outs": [{"path": "data/provenance/download.json", "md5": digest}],
+    }
+    monkeypatch.chdir(tmp_path)  # where the path leads into the clone
+    assert lockfile.mixed({"download": locked}) == []

@@ -13,9 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from stages import download, tables
-from stages.dataset import build_splits
 from stages.errors import InputError
-from stages.rows import SPLIT_NAMES, Layout, Row, read_rows, split_files
+from stages.rows import SPLIT_NAMES, Layout, read_rows, split_files
 
 LAYOUT = Layout("text", "label", header=True, delimiter=None, quoting=True)
 LABELS = ["anger", "joy"]
@@ -190,63 +189,6 @@ def test_integer_labels_give_the_same_bytes_however_they_are_stored(
     download.main()
     assert raw_bytes() == {split: (folder / f"{split}.parquet").read_bytes() for split in SPLITS}
     assert "4 labels: 0, 1, 2, 10\n" in capsys.readouterr().out
-
-
-def test_integers_are_positions_among_the_label_names(workspace: Callable[..., Path]) -> None:
-    folder = workspace(dataset__path="own", dataset__labels=["low", "middle", "high"])
-    (folder / "own").mkdir()
-    for split in SPLITS:
-        (folder / f"own/{split}.csv").write_text("text,label\na,2\nb,0\nc,middle\n", encoding="utf-8")
-    download.main()
-    table = tables.read("data/raw/train.parquet")
-    assert table["label"].to_pylist() == [2, 0, 1]
-    assert tables.label_names(table.schema) == ["low", "middle", "high"]
-
-
-def test_integers_among_label_names_are_names(workspace: Callable[..., Path]) -> None:
-    folder = workspace(dataset__path="own", dataset__labels=["5", "1", "0"])
-    (folder / "own").mkdir()
-    for split in SPLITS:
-        (folder / f"own/{split}.csv").write_text("text,label\na,0\nb,1\nc,5\n", encoding="utf-8")
-    download.main()
-    assert tables.read("data/raw/train.parquet")["label"].to_pylist() == [2, 1, 0]
-
-
-def test_no_integer_is_a_position_among_names_that_are_those_of_train() -> None:
-    found = {"train": [Row("", "x", "no"), Row("", "y", "yes")], "test": [Row("here", "z", "1")]}
-    with pytest.raises(InputError, match="here: an unknown label '1', known are: no, yes"):
-        build_splits(found, None, skip=False)
-
-
-def test_where_one_label_name_is_an_integer_none_is_a_position() -> None:
-    rows = [Row("here", "a text", label) for label in ("a", "1", "2")]
-    splits, _ = build_splits({"train": rows}, ["1", "a", "b"], skip=True)
-    assert splits["train"].labels == [1, 0]
-    assert splits["train"].skipped == {"an unknown label": 1}
-
-
-@pytest.mark.parametrize(
-    ("labels", "names"),
-    [
-        (["b", "a", "C"], ["C", "a", "b"]),
-        (["10", "9", "-1"], ["-1", "9", "10"]),
-        (["01", "1", "2"], ["01", "1", "2"]),
-        (["10", "9", "x"], ["10", "9", "x"]),
-        (["²", "1", "--1"], ["--1", "1", "²"]),
-        (["New York", "São Paulo"], ["New York", "São Paulo"]),
-        ([" joy", "joy ", "fear"], ["fear", "joy"]),
-    ],
-)
-def test_label_names_not_given_are_those_of_train_sorted(
-    workspace: Callable[..., Path], labels: list[str], names: list[str]
-) -> None:
-    folder = workspace(dataset__path="own", dataset__labels=None)
-    (folder / "own").mkdir()
-    for split in SPLITS:
-        rows = [(f"text {number}", label) for number, label in enumerate(labels)]
-        (folder / f"own/{split}.csv").write_bytes(separated()(rows))
-    download.main()
-    assert tables.label_names(tables.read("data/raw/train.parquet").schema) == names
 
 
 def test_without_quoting_a_quote_is_a_character(tmp_path: Path) -> None:

@@ -94,9 +94,26 @@ def test_a_lock_of_another_dvc_yaml_is_named(copy: Path) -> None:
     assert code == 1
     assert said == (
         "error: dvc.lock: train: its command differs from dvc.yaml's: run `dvc repro`\n"
-        "error: dvc.lock: evaluate: stages/hardest.py is in only one of dvc.yaml's and dvc.lock's deps: "
-        "run `dvc repro`\n"
+        "error: dvc.lock: evaluate: stages/hardest.py is not in dvc.yaml's deps: run `dvc repro -f -s evaluate`\n"
     )
+
+
+def test_an_input_that_dvc_yaml_has_got_since_is_named(copy: Path) -> None:
+    definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
+    hardest = "      - stages/hardest.py\n"
+    (copy / "dvc.yaml").write_text(definition.replace(hardest, f"{hardest}      - README.md\n"), encoding="utf-8")
+    assert verify(copy) == (1, "error: dvc.lock: evaluate: README.md is in dvc.yaml's deps only: run `dvc repro`\n")
+
+
+def test_stages_that_a_user_has_added_are_no_mismatch(copy: Path) -> None:
+    own = {"cmd": "touch own.txt", "params": ["train", {"own.yaml": ["a"]}], "outs": ["own.txt"]}
+    several = {"foreach": ["x", "y"], "do": {"cmd": "touch ${item}.txt", "outs": ["${item}.txt"]}}
+    definition = yaml.safe_load((copy / "dvc.yaml").read_text(encoding="utf-8"))
+    definition["stages"] |= {"own": own, "several": several}
+    (copy / "dvc.yaml").write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
+    (copy / "own.yaml").write_text("a: 1\n", encoding="utf-8")
+    run("dvc", "repro", "own", "several", cwd=copy)
+    assert verify(copy) == (0, "")
 
 
 def test_a_swapped_model_file_is_named(copy: Path) -> None:

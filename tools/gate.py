@@ -18,7 +18,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from stages import documents
 from stages.errors import InputError, reason
 from tools import lockfile, params
 from tools.commands import output
@@ -37,11 +36,11 @@ def reasons() -> list[str]:
         with Repo() as repo:
             stages = list(repo.index.stages)
             status = repo.status()
-    except DvcException as error:
-        raise InputError(f"dvc.yaml or dvc.lock cannot be read ({reason(error)}): undo the last edit") from None
+    except (DvcException, OSError, UnicodeError) as error:
+        raise InputError(f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit") from None
     made = {str(out) for stage in stages for out in stage.outs}
-    lock = documents.parse(lockfile.PATH.read_text(encoding="utf-8")) if lockfile.PATH.exists() else {}
-    return [*lockfile.against_itself(lock.get("stages", {})), *_changes(status, made)]
+    lock = lockfile.parse(lockfile.PATH.read_text(encoding="utf-8")) if lockfile.PATH.exists() else {}
+    return [*lockfile.against_itself(lock), *_changes(status, made)]
 
 
 def _changes(status: dict[str, Any], made: set[str]) -> Iterator[str]:

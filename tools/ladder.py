@@ -41,7 +41,7 @@ def rungs() -> list[Rung]:
     baselines, metrics = (_figures(path) for path in (paths.BASELINES, paths.METRICS))
     try:
         steps = [
-            Rung(NAMES[name], *(report[split][score] for split in paths.JUDGED for score in ("accuracy", "f1")))
+            Rung(NAMES[name], *(report[split][score] for split in paths.EVALUATED for score in ("accuracy", "f1")))
             for name, report in baselines.items()
         ]
         tuned = Rung("fine-tuned", **{name: metrics[name] for name in Rung._fields[1:]})

@@ -1,31 +1,43 @@
-"""dvc.lock by itself, without any data and without the libraries that compute: is it whole, does it fit together."""
+"""Checks of dvc.lock alone, without data: is it whole, and consistent with itself?"""
 
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from voluptuous import Invalid
 
-from stages import paths, provenance
+from stages import documents, paths, provenance
+from stages.errors import InputError, reason
 
 PATH = Path("dvc.lock")
 Stages = dict[str, Any]  # of dvc.lock, by name
 
 
-def whole(lock: object) -> bool:
-    """Whether this is what DVC writes into dvc.lock: cut short, that may be YAML still."""
+def parse(text: str) -> Stages:
+    """The stages in dvc.lock's text.
+
+    Raises:
+        InputError: DVC cannot have written it. Cut short, it may be YAML still.
+    """
     try:
-        stages = COMPILED_LOCKFILE_SCHEMA(lock).get("stages", {})
-    except Invalid:
-        return False
+        stages = dict(COMPILED_LOCKFILE_SCHEMA(documents.parse(text)).get("stages", {}))
+    except (yaml.YAMLError, ValueError, Invalid) as error:
+        raise _unreadable(reason(error)) from None
     files = [file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, [])]
-    return all(file.keys() & {"md5", "checksum", "etag", "hash", "files"} for file in files)
+    if not all(file.keys() & {"md5", "checksum", "etag", "hash", "files"} for file in files):
+        raise _unreadable("a file has no hash")
+    return stages
+
+
+def _unreadable(why: str) -> InputError:
+    return InputError(f"{PATH}: cannot be read ({why}): undo its last edit, or run `make repro`")
 
 
 def files(locked: dict[str, Any], kind: str) -> dict[str, str]:
     """The MD5 of each file and folder among a stage's ``deps`` or ``outs``, those aside that a remote hashes."""
-    return {provenance.resolved(file["path"], {}): file["md5"] for file in locked.get(kind, []) if "md5" in file}
+    return {Path(file["path"]).as_posix(): file["md5"] for file in locked.get(kind, []) if "md5" in file}
 
 
 def params(locked: dict[str, Any]) -> dict[str, Any]:
@@ -45,6 +57,12 @@ def mixed(stages: Stages) -> list[str]:
         if files(locked, "outs").get(paths.provenance(stage), expected) != expected:
             found.append(stage)
     return found
+
+
+def of_run(locked: dict[str, Any]) -> Stages:
+    """An entry of DVC's run cache as an entry of dvc.lock; empty where it is not of a stage that leaves its inputs."""
+    folder = Path(paths.provenance("")).parent
+    return {Path(path).stem: locked for path in files(locked, "outs") if Path(path).parent == folder}
 
 
 def against_itself(stages: Stages) -> Iterator[str]:

@@ -12,20 +12,15 @@ import io
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.patheffects import withStroke
-from sklearn.metrics import ConfusionMatrixDisplay, accuracy_score, confusion_matrix
+from sklearn.metrics import accuracy_score, confusion_matrix
 
-from stages import entry, errors
+from stages import entry, errors, paths, plots
 from tools.revisions import WORKSPACE, files_at
 
 REPORT = Path("report")
-CONFUSION = "metrics/plots/confusion_matrix.csv"
-PER_CLASS = "metrics/plots/per_class.csv"  # a row for each label, in the order of their numbers
-TRAINING = "metrics/curves/training.csv"
-VALIDATION = "metrics/curves/validation.csv"
-WRITTEN = 15  # labels at most, for the confusion matrices to have figures in their cells
+CONFUSION = f"{paths.PLOTS}/confusion_matrix.csv"
+PER_CLASS = f"{paths.PLOTS}/per_class.csv"  # a row for each label, in the order of their numbers
 
 Rows = list[dict[str, str]]
 
@@ -46,7 +41,7 @@ def read(revision: str, title: str) -> Side | None:
     tables: dict[str, Rows] = {}
     with files_at(revision) as files:
         try:
-            for name in (CONFUSION, PER_CLASS, TRAINING, VALIDATION):
+            for name in (CONFUSION, PER_CLASS, paths.TRAINING_CURVE, paths.VALIDATION_CURVE):
                 tables[name] = list(csv.DictReader(io.StringIO(files.read_text(name, encoding="utf-8"))))
         except FileNotFoundError:
             return None
@@ -58,26 +53,14 @@ def read(revision: str, title: str) -> Side | None:
 def confusion(sides: list[Side]) -> Figure:
     """The confusion matrices, each row in shares of its label, the labels in the order of their numbers."""
     names = list(dict.fromkeys(row["label"] for side in sides for row in side.tables[PER_CLASS]))
-    size = min(max(4.0, 0.6 * len(names) + 1.5), 12.0)
+    size = plots.confusion_size(len(names))
     figure = Figure(figsize=(size * len(sides), size), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(sides), sharex=True, sharey=True, squeeze=False)[0]
-    # left to itself, scikit-learn writes in white on pale cells where all shares are small
-    outline = withStroke(linewidth=2, foreground="white")
     for axes, side in zip(panels, sides, strict=True):
         labels, predictions = ([row[key] for row in side.tables[CONFUSION]] for key in ("label", "prediction"))
         shares = confusion_matrix(labels, predictions, labels=names, normalize="true")
-        ConfusionMatrixDisplay(shares, display_labels=names).plot(
-            ax=axes,
-            include_values=len(names) <= WRITTEN,
-            cmap="Blues",
-            values_format=".2f",
-            xticks_rotation="vertical",
-            colorbar=False,
-            im_kw={"vmin": 0, "vmax": 1},  # the same shade means the same share on both sides
-            text_kw={"fontsize": 8, "color": "black", "path_effects": [outline]},
-        )
-        title = f"{side.title}, accuracy {accuracy_score(labels, predictions):.4f}"
-        axes.set(title=title, xlabel="prediction", ylabel="label")
+        accuracy = accuracy_score(labels, predictions)
+        plots.show_confusion(axes, shares, names, f"{side.title}, accuracy {accuracy:.4f}")
         axes.label_outer()
     return figure
 
@@ -87,10 +70,10 @@ def curves(sides: list[Side]) -> Figure:
     figure = Figure(figsize=(5 * len(sides), 6), dpi=120, layout="constrained")
     panels = figure.subplots(2, len(sides), sharex=True, sharey="row", squeeze=False)
     for (losses, scores), side in zip(panels.T, sides, strict=True):
-        _plot(losses, side.tables[TRAINING], "loss", "training", linewidth=1, alpha=0.6)
-        _plot(losses, side.tables[VALIDATION], "loss", "validation", marker="o")
-        _plot(scores, side.tables[VALIDATION], "accuracy", "accuracy", marker="o")
-        _plot(scores, side.tables[VALIDATION], "f1", "weighted F1", marker="s", linestyle="--")
+        _plot(losses, side.tables[paths.TRAINING_CURVE], "loss", "training", linewidth=1, alpha=0.6)
+        _plot(losses, side.tables[paths.VALIDATION_CURVE], "loss", "validation", marker="o")
+        _plot(scores, side.tables[paths.VALIDATION_CURVE], "accuracy", "accuracy", marker="o")
+        _plot(scores, side.tables[paths.VALIDATION_CURVE], "f1", "weighted F1", marker="s", linestyle="--")
         losses.set(title=side.title)
         scores.set(xlabel="epoch")
     for axes, what in zip(panels[:, 0], ("loss", "score on validation"), strict=True):
@@ -109,7 +92,7 @@ def main() -> None:
     parser.add_argument("base", help="a revision")
     parser.add_argument("head", nargs="?", default=WORKSPACE, help="another, by default the workspace")
     given = parser.parse_args()
-    mpl.rcParams["text.parse_math"] = False  # label names are no formulas
+    plots.set_style()
     found = [read(given.base, f"base: {given.base[:12]}"), read(given.head, f"head: {given.head[:12]}")]
     sides = [side for side in found if side]
     if not sides:

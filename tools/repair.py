@@ -7,15 +7,17 @@ a restart. Copies that were under way stay beside the outputs as temporary files
 
 import json
 import re
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
-import yaml
 from dvc.lock import LockError, make_lock
 from dvc.utils.serialize import modify_yaml
 
 from stages import documents
+from stages.errors import InputError
 from tools import lockfile
 
 LOCK, USERS, RUNNING = lockfile.PATH, Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/lock")
@@ -33,15 +35,18 @@ def repair() -> list[str]:
         return []
 
 
+def running() -> bool:
+    """Whether a DVC runs stages here; it releases its own lock meanwhile."""
+    return USERS.exists() and any(map(_lives, _users() or ()))
+
+
 def _repair() -> list[str]:
     said = []
-    if USERS.exists():
-        users = _users()
-        if users and any(map(_lives, users)):  # DVC releases its lock while a stage runs
-            return []
-        if users != set():
-            USERS.unlink()
-            said.append(f"{USERS} was left behind when DVC was killed: removed")
+    if running():
+        return []
+    if USERS.exists() and _users() != set():
+        USERS.unlink()
+        said.append(f"{USERS} was left behind when DVC was killed: removed")
     said += _repair_lock() if LOCK.exists() else []
     for path in (path for folder in OUTPUTS for path in Path(folder).rglob(".*.tmp")):
         if COPY.fullmatch(path.name):
@@ -54,8 +59,9 @@ def _repair_lock() -> list[str]:
     text = LOCK.read_text(encoding="utf-8", errors="surrogateescape")
     if re.search("^<<<<<<< ", text, re.MULTILINE):
         return [f"{LOCK} has merge conflicts: take one side (`git checkout --ours {LOCK}`) and run again"]
-    stages = _stages(text)
-    if stages is None:
+    try:
+        mixed = lockfile.mixed(lockfile.parse(text))
+    except InputError:
         committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
         if committed.returncode == 0:
             LOCK.write_bytes(committed.stdout)
@@ -63,21 +69,28 @@ def _repair_lock() -> list[str]:
             LOCK.unlink()
         what = "restored the committed one" if committed.returncode == 0 else "removed, since none is committed"
         return [f"{LOCK} was cut short when DVC was killed: {what}; later results come from the cache"]
-    mixed = lockfile.mixed(stages)
     if mixed:
         with modify_yaml(str(LOCK)) as lock:
             for stage in mixed:
                 del lock["stages"][stage]
-    return [f"{LOCK}: {stage}: its outputs are of other inputs, as after a merge: runs again" for stage in mixed]
+        for run in mixed_runs():
+            shutil.rmtree(run)  # else DVC would take the same outputs from there
+    return [
+        f"{LOCK}: {stage}: its outputs were made from other inputs, as after a merge: this stage runs again"
+        for stage in mixed
+    ]
 
 
-def _stages(text: str) -> lockfile.Stages | None:
-    """The stages of dvc.lock's text; None if DVC cannot have written it."""
-    try:
-        lock = documents.parse(text)
-    except (yaml.YAMLError, ValueError):
-        return None
-    return dict(lock.get("stages", {})) if lockfile.whole(lock) else None
+def mixed_runs() -> Iterator[Path]:
+    """The folders of the run cache with outputs that were made from other inputs, as by `dvc commit` after an edit."""
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        runs = Path(repo.stage_cache.cache_dir)
+    for run in sorted(runs.glob("*/*")):
+        entries = [documents.parse(entry.read_text(encoding="utf-8")) for entry in run.iterdir()]
+        if any(lockfile.mixed(lockfile.of_run(entry)) for entry in entries):
+            yield run
 
 
 def _users() -> set[int] | None:

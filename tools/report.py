@@ -10,14 +10,14 @@ import argparse
 import json
 from pathlib import Path
 
-from stages import entry, errors
+from stages import entry, errors, paths
 from tools import comparison, ladder, rendering, revisions
 from tools.commands import output
 from tools.formatting import code, number
 
 RUN = Path("report/run.json")
 VERIFIED = Path("report/verified.txt")
-PROVENANCE = Path("models/classifier/provenance.json")
+PROVENANCE = Path(paths.CLASSIFIER_PROVENANCE)
 NAME_ANOTHER = "name a branch, tag or commit that git has, or run `git fetch`"
 
 

@@ -98,6 +98,8 @@ def main() -> None:
     parser.add_argument("--pull", action="store_true", help="fetch what the DVC remote has")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what ran to this JSON file")
     arguments = parser.parse_args()
+    if arguments.recipe and repair.running():
+        raise errors.InputError(f"DVC is running stages here: wait for its end, so that they keep their {PARAMS}")
     if arguments.recipe:
         use_recipe(arguments.recipe)
     params.check(paths=not arguments.pull)

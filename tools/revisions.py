@@ -1,16 +1,17 @@
 """Read the pipeline's results at a revision through DVC, from its cache or remote: nothing is checked out."""
 
+import functools
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
 from stages import documents, errors, paths, provenance, tables
 from tools import lockfile, verify
@@ -110,24 +111,30 @@ def files_at(revision: str) -> Iterator[Any]:
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
     try:
-        content = documents.parse(files.read_text("dvc.lock", encoding="utf-8"))
+        lock = lockfile.parse(files.read_text("dvc.lock", encoding="utf-8"))
     except FileNotFoundError:
         raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise errors.InputError(
-            f"{revision}: dvc.lock: cannot be read ({errors.reason(error)}): undo its last edit, or `dvc repro`"
-        ) from None
-    if not lockfile.whole(content):
-        raise errors.InputError(
-            f"{revision}: dvc.lock: cannot be read (not as DVC writes it): undo its last edit, or `dvc repro`"
-        )
-    lock = dict(content.get("stages", {}))
-    problems = list(lockfile.against_itself(lock))
-    if revision == WORKSPACE:
-        problems += verify.not_run()
+    except errors.InputError as error:
+        raise errors.InputError(f"{revision}: {error}") from None
+    definition, values = (
+        documents.parse(files.read_text(name, encoding="utf-8")) for name in ("dvc.yaml", "params.yaml")
+    )
+    digest = _in_workspace if revision == WORKSPACE else functools.partial(_in_git, files)
+    problems = [*lockfile.against_itself(lock), *verify.outdated(definition["stages"], values, lock, digest)]
     if problems:
         raise errors.InputError(f"{revision}: {problems[0]}")
     return lock
+
+
+def _in_workspace(path: str) -> str | None:
+    return provenance.md5(Path(path)) if Path(path).exists() else None
+
+
+def _in_git(files: Any, path: str) -> str | None:
+    """The hash of a file that is in git itself."""
+    if Path(path).is_absolute() or not files.isfile(path) or files.info(path).get("dvc_info"):
+        return None
+    return provenance.md5_of(files.read_bytes(path))
 
 
 def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:

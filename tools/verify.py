@@ -11,18 +11,19 @@ exits with 1 if there is any.
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from stages import documents, entry, errors, evaluate, paths, provenance, tables
-from tools import lockfile
+from tools import lockfile, repair
 
 Document = dict[str, Any]
+Digest = Callable[[str], str | None]
 RERUN = "run `dvc repro`"
+STAGES = ("download", "audit", "tokenize", "train", "evaluate")  # behind the predictions
 
 
 def verify(*, cache: bool) -> list[str]:
@@ -41,31 +42,26 @@ def verify(*, cache: bool) -> list[str]:
     return problems
 
 
-def _pipeline() -> tuple[Document, Document, Document]:
+def _pipeline() -> tuple[Document, Any, Document]:
     """The stages of dvc.yaml, params.yaml, and the stages of dvc.lock."""
-    definition, values, lock = (_document(Path(name)) for name in ("dvc.yaml", "params.yaml", "dvc.lock"))
-    if not isinstance(definition.get("stages"), dict):
+    definition, values = (documents.read(Path(name))[0] for name in ("dvc.yaml", "params.yaml"))
+    if not isinstance(definition, dict) or not isinstance(definition.get("stages"), dict):
         raise errors.InputError("dvc.yaml: it has no stages: undo its last edit")
-    if not lockfile.whole(lock):
-        raise errors.InputError("dvc.lock: cut short, or not as DVC writes it: undo its last edit, or run `make repro`")
-    return definition["stages"], values, lock.get("stages", {})
-
-
-def _document(path: Path) -> Document:
     try:
-        return dict(documents.parse(path.read_text(encoding="utf-8")))
+        lock = lockfile.PATH.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise errors.InputError(f"{path} does not exist: {RERUN}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, TypeError) as error:
-        reason = str(error).replace("\n", " ")
-        raise errors.InputError(f"{path}: cannot be read ({reason}): undo its last edit") from None
+        raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}") from None
+    except UnicodeDecodeError as error:
+        raise errors.InputError(f"{lockfile.PATH}: {errors.reason(error)}: undo its last edit, or {RERUN}") from None
+    stages = {name: stage for name, stage in definition["stages"].items() if "cmd" in stage}  # not foreach and matrix
+    return stages, values, lockfile.parse(lock)
 
 
 def _paths(entries: list[Any]) -> list[str]:
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
-def _lock_against_definition(definition: Document, values: Document, lock: Document) -> Iterator[str]:
+def _lock_against_definition(definition: Document, values: Any, lock: Document) -> Iterator[str]:
     for stage, wanted in definition.items():
         if stage not in lock:
             yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"
@@ -76,38 +72,64 @@ def _lock_against_definition(definition: Document, values: Document, lock: Docum
         for kind, keys in (("deps", ("deps",)), ("outs", ("outs", "metrics", "plots"))):
             entries = _paths([entry for key in keys for entry in wanted.get(key, [])])
             expected = {provenance.resolved(path, values) for path in entries}
-            for path in sorted(expected ^ {provenance.resolved(item["path"], {}) for item in locked.get(kind, [])}):
-                yield f"dvc.lock: {stage}: {path} is in only one of dvc.yaml's and dvc.lock's {kind}: {RERUN}"
+            recorded = {provenance.resolved(item["path"], {}) for item in locked.get(kind, [])}
+            for path in sorted(expected - recorded):
+                yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
+            for path in sorted(recorded - expected):  # which DVC calls no change
+                yield f"dvc.lock: {stage}: {path} is not in dvc.yaml's {kind}: run `dvc repro -f -s {stage}`"
 
 
-def not_run() -> list[str]:
-    """A line for each param that is not in params.yaml as it is in dvc.lock.
+def outdated(definition: Document, values: Any, lock: Document, digest: Digest) -> Iterator[str]:
+    """A line for each reason why the predictions are not of the params and files as they are.
 
-    Raises:
-        InputError: a file of the pipeline cannot be read.
+    Args:
+        definition: the stages of dvc.yaml.
+        values: params.yaml.
+        lock: the stages of dvc.lock.
+        digest: gives the hash of a file or folder that no stage makes, None where that is not known.
     """
-    return list(_params_against_lock(*_pipeline()))
+    for stage in STAGES:
+        if stage not in lock:
+            yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"
+    yield from _params_against_lock(definition, values, lock)
+    made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
+    read = {path: (stage, md5) for stage in lock for path, md5 in lockfile.files(lock[stage], "deps").items()}
+    for path, (stage, md5) in read.items():
+        if path not in made and digest(path) not in {None, md5}:
+            yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
 
 
 def unfit_classifier() -> list[str]:
     """A line for each reason why the classifier at hand may not label texts by params.yaml.
 
-    They would be tokenized otherwise than its train rows, or it was made from other inputs than dvc.lock says.
+    They would be tokenized otherwise than its train rows, or it is not what dvc.lock says.
 
     Raises:
         InputError: a file of the pipeline cannot be read.
     """
     definition, values, lock = _pipeline()
-    tokenized = {stage: locked for stage, locked in lock.items() if stage == "tokenize"}
-    problems = list(_params_against_lock(definition, values, tokenized))
-    return problems + list(_classifier_against_lock(lock) if "train" in lock else [])
+    missing = [f"dvc.lock: {stage} is missing: {RERUN}" for stage in ("tokenize", "train") if stage not in lock]
+    if missing:
+        return missing
+    tokenized, made = ({stage: lock[stage]} for stage in ("tokenize", "train"))
+    problems = [*_params_against_lock(definition, values, tokenized), *_classifier_against_lock(made)]
+    recorded = lockfile.files(lock["train"], "outs").get(paths.CLASSIFIER)
+    if not problems and provenance.md5(Path(paths.CLASSIFIER)) != recorded:
+        problems.append(f"{paths.CLASSIFIER} does not match dvc.lock: delete it and run `dvc checkout`, or {RERUN}")
+    return problems
 
 
-def _params_against_lock(definition: Document, values: Document, lock: Document) -> Iterator[str]:
+def _params_against_lock(definition: Document, values: Any, lock: Document) -> Iterator[str]:
     for stage, locked in lock.items():
         recorded = lockfile.params(locked)
         for key in definition.get(stage, {}).get("params", []):
-            value = provenance.value_of(values, key)
+            if not isinstance(key, str):
+                continue  # of another file, in a stage of the user's own
+            try:
+                value = provenance.value_of(values, key)
+            except KeyError:
+                yield f"params.yaml: {key} is missing: undo its last edit"
+                continue
             if key not in recorded or recorded[key] != value:
                 yield f"params.yaml: {key} is {value!r}, but {stage} ran with {recorded.get(key)!r}: {RERUN}"
 
@@ -128,13 +150,13 @@ def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
 
 def _stamps_against_lock(lock: Document) -> Iterator[str]:
     yield from _classifier_against_lock(lock)
-    for split in paths.JUDGED:
+    for split in paths.EVALUATED:
         name = paths.predictions(split)
         yield from _stamp_against_lock(name, tables.metadata(tables.read(name).schema), "evaluate", lock)
 
 
 def _classifier_against_lock(lock: Document) -> Iterator[str]:
-    name = f"{paths.CLASSIFIER}/provenance.json"
+    name = paths.CLASSIFIER_PROVENANCE
     with errors.reading(name):
         stamp = json.loads(Path(name).read_text(encoding="utf-8"))
     yield from _stamp_against_lock(name, stamp, "train", lock)
@@ -152,13 +174,13 @@ def _stamp_against_lock(name: str, stamp: Document, stage: str, lock: Document) 
 
 def _metrics_against_predictions() -> Iterator[str]:
     recorded = json.loads(Path(paths.METRICS).read_text(encoding="utf-8"))
-    judged = {}
-    for split in paths.JUDGED:
+    evaluated = {}
+    for split in paths.EVALUATED:
         table = tables.read(paths.predictions(split))
-        judged[split] = evaluate.Judged(
+        evaluated[split] = evaluate.Evaluated(
             table["label"].to_numpy(), np.stack(table["probabilities"].to_numpy()), table["leaked"].to_numpy()
         )
-    computed = evaluate.summarize(judged)
+    computed = evaluate.summarize(evaluated)
     for name in sorted(recorded.keys() | computed.keys()):
         said, given = recorded.get(name), computed.get(name)
         if said != given:
@@ -174,6 +196,8 @@ def _lock_against_cache(lock: Document) -> Iterator[str]:
         for path, digest in lockfile.files(locked, "outs").items():
             if path != paths.METRICS:
                 yield from _cached(cache, path, digest)
+    for run in repair.mixed_runs():
+        yield f"{run}: DVC's run cache has outputs that were made from other inputs: delete this folder"
 
 
 def _cached(cache: Path, name: str, digest: str) -> Iterator[str]:

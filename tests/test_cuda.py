@@ -1,0 +1,54 @@
+"""On a GPU: what makes training fast changes no result, and a training runs (tiny random models). Else skipped."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from token_rows import PAD, ROWS, TEXTS
+from trainings import Prepare
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+
+from stages import evaluate, fine_tuning, first_token, paths, tables, train
+from stages.batching import PadToLongest
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 3e-2)])
+@pytest.mark.parametrize("texts", [TEXTS, TEXTS[:1]], ids=["padded", "of one length"])
+@pytest.mark.parametrize("architecture", first_token.PARTS)
+def test_what_makes_training_fast_changes_no_logit_and_no_gradient(
+    architecture: str, texts: list[dict[str, object]], precision: torch.dtype, tolerance: float
+) -> None:
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
+    plain = AutoModelForSequenceClassification.from_config(config).eval()
+    fast = copy.deepcopy(plain)
+    fine_tuning.speed_up(fast, PAD, ROWS)
+    batch = {name: tensor.cuda() for name, tensor in PadToLongest(PAD)(texts).items()}
+
+    def learned(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+        model.cuda()
+        with torch.autocast("cuda", precision, enabled=precision != torch.float32):
+            output = model(**batch)
+        output.loss.backward()
+        return {"logits": output.logits.float()} | {
+            name: 0 * weight if weight.grad is None else weight.grad
+            for name, weight in model.named_parameters()
+            if "word_embeddings" not in name  # of which there are fewer
+        }
+
+    torch.testing.assert_close(learned(fast), learned(plain), rtol=tolerance, atol=tolerance)
+
+
+def test_a_training_on_a_gpu_says_so_and_its_classifier_is_evaluated(prepared: Prepare) -> None:
+    prepared()
+    train.main()
+    made = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))["machine"]
+    assert made["device"] == torch.cuda.get_device_name()
+    evaluate.main()
+    stamp = tables.metadata(tables.read(paths.predictions("test")).schema)
+    assert stamp["machine"]["precision"] == "float32"

@@ -1,0 +1,74 @@
+"""What a label in a file stands for: a name, or the position of one."""
+
+import pytest
+from own_data import Workspace
+
+from stages import download, paths, tables
+from stages.dataset import build_splits
+from stages.errors import InputError
+from stages.rows import Row
+
+
+def test_integers_are_positions_among_the_label_names(workspace: Workspace) -> None:
+    folder = workspace(dataset__path="own", dataset__labels=["low", "middle", "high"])
+    (folder / "own").mkdir()
+    for split in paths.SPLITS:
+        (folder / f"own/{split}.csv").write_text("text,label\na,2\nb,0\nc,middle\n", encoding="utf-8")
+    download.main()
+    table = tables.read("data/raw/train.parquet")
+    assert table["label"].to_pylist() == [2, 0, 1]
+    assert tables.label_names(table.schema) == ["low", "middle", "high"]
+
+
+def test_integers_among_label_names_are_names(workspace: Workspace) -> None:
+    folder = workspace(dataset__path="own", dataset__labels=["5", "1", "0"])
+    (folder / "own").mkdir()
+    for split in paths.SPLITS:
+        (folder / f"own/{split}.csv").write_text("text,label\na,0\nb,1\nc,5\n", encoding="utf-8")
+    download.main()
+    assert tables.read("data/raw/train.parquet")["label"].to_pylist() == [2, 1, 0]
+
+
+def test_no_integer_is_a_position_among_names_that_are_those_of_train() -> None:
+    found = {"train": [Row("", "x", "no"), Row("", "y", "yes")], "test": [Row("here", "z", "1")]}
+    with pytest.raises(InputError, match="here: an unknown label '1', known are: no, yes"):
+        build_splits(found, None, skip=False)
+
+
+def test_where_one_label_name_is_an_integer_none_is_a_position() -> None:
+    rows = [Row("here", "a text", label) for label in ("a", "1", "2")]
+    splits, _ = build_splits({"train": rows}, ["1", "a", "b"], skip=True)
+    assert splits["train"].labels == [1, 0]
+    assert splits["train"].skipped == {"an unknown label": 1}
+
+
+@pytest.mark.parametrize("label", ["2.0", 2.0])
+def test_a_name_with_a_decimal_point_is_no_position(label: str | float) -> None:
+    found = {"train": [Row("here", "a text", label), Row("there", "another", "3.0")]}
+    assert build_splits(found, ["1.0", "2.0", "3.0"], skip=False)[0]["train"].labels == [1, 2]
+    with pytest.raises(InputError, match="an unknown label '1'"):
+        build_splits({"train": [*found["train"], Row("here", "a third", 1)]}, ["1.0", "2.0", "3.0"], skip=False)
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["b", "a", "C"], ["C", "a", "b"]),
+        (["10", "9", "-1"], ["-1", "9", "10"]),
+        (["01", "1", "2"], ["01", "1", "2"]),
+        (["10", "9", "x"], ["10", "9", "x"]),
+        (["²", "1", "--1"], ["--1", "1", "²"]),
+        (["New York", "São Paulo"], ["New York", "São Paulo"]),
+        ([" joy", "joy ", "fear"], ["fear", "joy"]),
+    ],
+)
+def test_label_names_not_given_are_those_of_train_sorted(
+    workspace: Workspace, labels: list[str], names: list[str]
+) -> None:
+    folder = workspace(dataset__path="own", dataset__labels=None)
+    (folder / "own").mkdir()
+    for split in paths.SPLITS:
+        rows = "".join(f"text {number},{label}\n" for number, label in enumerate(labels))
+        (folder / f"own/{split}.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    download.main()
+    assert tables.label_names(tables.read("data/raw/train.parquet").schema) == names
