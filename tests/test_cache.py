@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import PIPELINE_PARAMS, git, run, set_params, stages_run
+from conftest import PIPELINE_PARAMS, STAGES, git, run, set_params, stages_run
 
 OTHER = PIPELINE_PARAMS | {"train__seed": 3}
 
@@ -55,6 +55,14 @@ def test_a_clone_that_pulls_runs_no_stage(copy: Path, tmp_path: Path) -> None:
     clone = pushed_and_cloned(copy, tmp_path)
     assert stages_run(clone) == []
     assert git("status", "--short", cwd=clone) == ""
+
+
+def test_make_repro_says_which_stages_were_pulled(copy: Path, tmp_path: Path) -> None:
+    clone = pushed_and_cloned(copy, tmp_path)
+    shutil.rmtree(clone / ".dvc/cache")
+    shutil.rmtree(clone / "models")
+    said = run("python", "-m", "tools.repro", "--pull", cwd=clone).stdout
+    assert f"pulled {', '.join(STAGES)}" in " ".join(said.split())
 
 
 @pytest.mark.long

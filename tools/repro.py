@@ -29,9 +29,10 @@ RECIPES = Path("recipes")
 
 
 class StageLog(logging.Handler):
-    """Learns from DVC's own log which stages ran, which came from the cache, and which did not change."""
+    """Learns from DVC's own log which stages ran, were pulled or came from the cache, and which did not change."""
 
     PATTERNS = (
+        (re.compile(r"Pulling data for stage: '([^']+)'"), "pulled"),
         (re.compile(r"Running stage '([^']+)'"), "ran"),
         (re.compile(r"Stage '([^']+)' is cached"), "from cache"),
         (re.compile(r"Stage '([^']+)' didn't change"), "unchanged"),
