@@ -58,7 +58,7 @@ def read(path: Path) -> tuple[Any, yaml.Node | None]:
         raise InputError(f"{path}{where}: not YAML: {said}") from error
 
 
-def parse(text: str) -> Any:
+def parse(text: str | bytes) -> Any:
     """The content of a YAML document.
 
     Raises:

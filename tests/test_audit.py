@@ -159,7 +159,7 @@ def test_carved_splits_count_as_the_train_that_was_delivered(examine: Audit) -> 
 def test_more_than_a_limit_allows_stops_the_stage_and_as_many_do_not(
     examine: Audit, key: str, rows: dict[str, Rows], message: str
 ) -> None:
-    with pytest.raises(InputError, match=rf"params.yaml: audit.{key} is 0, the data have 1; the first is {message}"):
+    with pytest.raises(InputError, match=rf"params.yaml: audit.{key} is 0, the data has 1; the first is {message}"):
         examine(CLEAN | rows, **{f"audit__{key}": 0})
     assert not Path("metrics/data.json").exists()
     set_params(Path(), dataset__path="own", dataset__labels=None, **{f"audit__{key}": 1})

@@ -96,7 +96,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "weights that link to nowhere": (
         lambda checkpoint: instead(checkpoint / "model.safetensors", link_to_nowhere),
-        "own-model: no safetensors weights",
+        "own-model/model.safetensors: No such file or directory: check its name, and run from the top of the clone",
     ),
     "no tokenizer": (
         drop_tokenizer,

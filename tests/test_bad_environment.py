@@ -152,7 +152,7 @@ PLACES: dict[str, tuple[Callable[[], None], Callable[[Path], Any], str]] = {
     "no requirements.txt": (
         download.main, lambda folder: (folder / "requirements.txt").unlink(), "requirements.txt: No such file or"
     ),
-    "no dvc.yaml": (train.main, lambda folder: (folder / "dvc.yaml").unlink(), "dvc.yaml: No such file or directory"),
+    "no dvc.yaml": (train.main, lambda folder: (folder / "dvc.yaml").unlink(), "dvc.yaml does not exist: "),
     "no params.yaml": (train.main, lambda folder: (folder / "params.yaml").unlink(), "params.yaml does not exist: "),
     "params.yaml is a folder": (
         train.main, lambda folder: instead(folder / "params.yaml", Path.mkdir), "params.yaml: Is a directory: "

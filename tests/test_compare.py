@@ -290,6 +290,13 @@ def test_a_revision_without_a_run_is_told_to_run(copy: Path, compared: Compare) 
     assert said == "workspace: dvc.lock: download is missing: it never ran: run `dvc repro`"
     (copy / "dvc.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
     assert refused(compared(copy, "HEAD")).startswith("workspace: dvc.lock: cannot be read (")
+    (copy / "dvc.lock").write_bytes(b"\xff")
+    assert refused(compared(copy, "HEAD")).startswith("workspace: dvc.lock: cannot be read (")
+
+
+def test_params_that_cannot_be_read_are_named(copy: Path, compared: Compare) -> None:
+    (copy / "params.yaml").write_text("a: b: c\n", encoding="utf-8")
+    assert refused(compared(copy, "HEAD")).startswith("workspace: dvc.yaml or params.yaml cannot be read (Scan")
 
 
 def test_params_that_did_not_run_are_named(copy: Path, compared: Compare) -> None:

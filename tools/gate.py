@@ -39,7 +39,7 @@ def reasons() -> list[str]:
     except (DvcException, OSError, UnicodeError) as error:
         raise InputError(f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit") from None
     made = {str(out) for stage in stages for out in stage.outs}
-    lock = lockfile.parse(lockfile.PATH.read_text(encoding="utf-8")) if lockfile.PATH.exists() else {}
+    lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
     return [*lockfile.against_itself(lock), *_changes(status, made)]
 
 

@@ -15,14 +15,14 @@ PATH = Path("dvc.lock")
 Stages = dict[str, Any]  # of dvc.lock, by name
 
 
-def parse(text: str) -> Stages:
-    """The stages in dvc.lock's text.
+def parse(content: bytes) -> Stages:
+    """The stages in the content of dvc.lock.
 
     Raises:
         InputError: DVC cannot have written it. Cut short, it may be YAML still.
     """
     try:
-        stages = dict(COMPILED_LOCKFILE_SCHEMA(documents.parse(text)).get("stages", {}))
+        stages = dict(COMPILED_LOCKFILE_SCHEMA(documents.parse(content)).get("stages", {}))
     except (yaml.YAMLError, ValueError, Invalid) as error:
         raise _unreadable(reason(error)) from None
     files = [file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, [])]

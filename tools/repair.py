@@ -56,11 +56,11 @@ def _repair() -> list[str]:
 
 
 def _repair_lock() -> list[str]:
-    text = LOCK.read_text(encoding="utf-8", errors="surrogateescape")
-    if re.search("^<<<<<<< ", text, re.MULTILINE):
+    content = LOCK.read_bytes()
+    if re.search(b"^<<<<<<< ", content, re.MULTILINE):
         return [f"{LOCK} has merge conflicts: take one side (`git checkout --ours {LOCK}`) and run again"]
     try:
-        mixed = lockfile.mixed(lockfile.parse(text))
+        mixed = lockfile.mixed(lockfile.parse(content))
     except InputError:
         committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
         if committed.returncode == 0:

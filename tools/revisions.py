@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
 
 from stages import documents, errors, paths, provenance, tables
 from tools import lockfile, verify
@@ -111,16 +112,20 @@ def files_at(revision: str) -> Iterator[Any]:
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
     try:
-        lock = lockfile.parse(files.read_text("dvc.lock", encoding="utf-8"))
+        lock = lockfile.parse(files.read_bytes("dvc.lock"))
+        definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
+        stages = dict(definition["stages"])
     except FileNotFoundError:
         raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
     except errors.InputError as error:
         raise errors.InputError(f"{revision}: {error}") from None
-    definition, values = (
-        documents.parse(files.read_text(name, encoding="utf-8")) for name in ("dvc.yaml", "params.yaml")
-    )
+    except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+        said = errors.reason(error)
+        raise errors.InputError(
+            f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"
+        ) from None
     digest = _in_workspace if revision == WORKSPACE else functools.partial(_in_git, files)
-    problems = [*lockfile.against_itself(lock), *verify.outdated(definition["stages"], values, lock, digest)]
+    problems = [*lockfile.against_itself(lock), *verify.outdated(stages, values, lock, digest)]
     if problems:
         raise errors.InputError(f"{revision}: {problems[0]}")
     return lock

@@ -47,14 +47,10 @@ def _pipeline() -> tuple[Document, Any, Document]:
     definition, values = (documents.read(Path(name))[0] for name in ("dvc.yaml", "params.yaml"))
     if not isinstance(definition, dict) or not isinstance(definition.get("stages"), dict):
         raise errors.InputError("dvc.yaml: it has no stages: undo its last edit")
-    try:
-        lock = lockfile.PATH.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}") from None
-    except UnicodeDecodeError as error:
-        raise errors.InputError(f"{lockfile.PATH}: {errors.reason(error)}: undo its last edit, or {RERUN}") from None
+    if not lockfile.PATH.exists():
+        raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}")
     stages = {name: stage for name, stage in definition["stages"].items() if "cmd" in stage}  # not foreach and matrix
-    return stages, values, lockfile.parse(lock)
+    return stages, values, lockfile.parse(lockfile.PATH.read_bytes())
 
 
 def _paths(entries: list[Any]) -> list[str]:
@@ -91,6 +87,7 @@ def outdated(definition: Document, values: Any, lock: Document, digest: Digest) 
     for stage in STAGES:
         if stage not in lock:
             yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"
+    lock = {stage: lock[stage] for stage in STAGES if stage in lock}
     yield from _params_against_lock(definition, values, lock)
     made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
     read = {path: (stage, md5) for stage in lock for path, md5 in lockfile.files(lock[stage], "deps").items()}
