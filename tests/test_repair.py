@@ -9,7 +9,7 @@ import pytest
 from conftest import TREE, git
 from dvc.lock import make_lock
 
-from tools import repair
+from tools import lockfile, repair
 
 
 @pytest.fixture
@@ -66,6 +66,11 @@ def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:
     (line,) = repair.repair()
     assert "removed, since none is committed" in line
     assert not (folder / "dvc.lock").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"cmd: [", b"cmd: x\nouts: 3\n", b"\xff"])
+def test_an_entry_of_the_run_cache_that_is_not_whole_is_passed_over(content: bytes) -> None:
+    assert lockfile.of_run(content) == {}
 
 
 @pytest.mark.parametrize("kind", ["read", "write"])

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA, COMPILED_LOCKFILE_SCHEMA
 from voluptuous import Invalid
 
 from stages import documents, paths, provenance
@@ -59,8 +59,12 @@ def mixed(stages: Stages) -> list[str]:
     return found
 
 
-def of_run(locked: dict[str, Any]) -> Stages:
-    """An entry of DVC's run cache as an entry of dvc.lock; empty where it is not of a stage that leaves its inputs."""
+def of_run(content: bytes) -> Stages:
+    """An entry of DVC's run cache as one of dvc.lock; empty where it is not whole or has no provenance."""
+    try:
+        locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(documents.parse(content))
+    except (yaml.YAMLError, ValueError, Invalid):
+        return {}  # DVC passes over it, too
     folder = Path(paths.provenance("")).parent
     return {Path(path).stem: locked for path in files(locked, "outs") if Path(path).parent == folder}
 

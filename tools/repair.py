@@ -9,14 +9,12 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 from dvc.lock import LockError, make_lock
 from dvc.utils.serialize import modify_yaml
 
-from stages import documents
 from stages.errors import InputError
 from tools import lockfile
 
@@ -81,16 +79,14 @@ def _repair_lock() -> list[str]:
     ]
 
 
-def mixed_runs() -> Iterator[Path]:
+def mixed_runs() -> list[Path]:
     """The folders of the run cache with outputs that were made from other inputs, as by `dvc commit` after an edit."""
     from dvc.repo import Repo
 
     with Repo() as repo:
         runs = Path(repo.stage_cache.cache_dir)
-    for run in sorted(runs.glob("*/*")):
-        entries = [documents.parse(entry.read_text(encoding="utf-8")) for entry in run.iterdir()]
-        if any(lockfile.mixed(lockfile.of_run(entry)) for entry in entries):
-            yield run
+    entries = [entry for entry in runs.glob("*/*/*") if entry.is_file()]
+    return sorted({entry.parent for entry in entries if lockfile.mixed(lockfile.of_run(entry.read_bytes()))})
 
 
 def _users() -> set[int] | None:
