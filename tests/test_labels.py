@@ -1,7 +1,8 @@
 """What a label in a file stands for: a name, or the position of one."""
 
+import pyarrow as pa
 import pytest
-from own_data import Workspace
+from own_data import Workspace, own_dataset
 
 from stages import download, paths, tables
 from stages.dataset import build_splits
@@ -9,24 +10,21 @@ from stages.errors import InputError
 from stages.rows import Row
 
 
-def test_integers_are_positions_among_the_label_names(workspace: Workspace) -> None:
-    folder = workspace(dataset__path="own", dataset__labels=["low", "middle", "high"])
-    (folder / "own").mkdir()
-    for split in paths.SPLITS:
-        (folder / f"own/{split}.csv").write_text("text,label\na,2\nb,0\nc,middle\n", encoding="utf-8")
+def download_rows(workspace: Workspace, rows: str, names: list[str] | None) -> pa.Table:
+    """The train rows as written by download, from csv files that hold the same ``rows`` for each split."""
+    own_dataset(workspace, {f"{split}.csv": f"text,label\n{rows}" for split in paths.SPLITS}, dataset__labels=names)
     download.main()
-    table = tables.read("data/raw/train.parquet")
+    return tables.read(paths.raw("train"))
+
+
+def test_integers_are_positions_among_the_label_names(workspace: Workspace) -> None:
+    table = download_rows(workspace, "a,2\nb,0\nc,middle\n", ["low", "middle", "high"])
     assert table["label"].to_pylist() == [2, 0, 1]
     assert tables.label_names(table.schema) == ["low", "middle", "high"]
 
 
 def test_integers_among_label_names_are_names(workspace: Workspace) -> None:
-    folder = workspace(dataset__path="own", dataset__labels=["5", "1", "0"])
-    (folder / "own").mkdir()
-    for split in paths.SPLITS:
-        (folder / f"own/{split}.csv").write_text("text,label\na,0\nb,1\nc,5\n", encoding="utf-8")
-    download.main()
-    assert tables.read("data/raw/train.parquet")["label"].to_pylist() == [2, 1, 0]
+    assert download_rows(workspace, "a,0\nb,1\nc,5\n", ["5", "1", "0"])["label"].to_pylist() == [2, 1, 0]
 
 
 def test_no_integer_is_a_position_among_names_that_are_those_of_train() -> None:
@@ -65,10 +63,5 @@ def test_a_name_with_a_decimal_point_is_no_position(label: str | float) -> None:
 def test_label_names_not_given_are_those_of_train_sorted(
     workspace: Workspace, labels: list[str], names: list[str]
 ) -> None:
-    folder = workspace(dataset__path="own", dataset__labels=None)
-    (folder / "own").mkdir()
-    for split in paths.SPLITS:
-        rows = "".join(f"text {number},{label}\n" for number, label in enumerate(labels))
-        (folder / f"own/{split}.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
-    download.main()
-    assert tables.label_names(tables.read("data/raw/train.parquet").schema) == names
+    rows = "".join(f"text {number},{label}\n" for number, label in enumerate(labels))
+    assert tables.label_names(download_rows(workspace, rows, None).schema) == names
