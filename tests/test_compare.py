@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, git, run, set_params
-from edits import append
 
 from stages import paths, provenance, tables
 from tools import compare, comparison, rendering
@@ -282,77 +281,8 @@ def test_runs_of_two_recipes_do_not_make_a_side(repository: Path, compared: Comp
     assert refused(compared(repository, "main,right", "right")).startswith("main,right: differ in nothing: ")
 
 
-def test_a_revision_without_a_run_is_told_to_run(copy: Path, compared: Compare) -> None:
-    git("rm", "--quiet", "dvc.lock", cwd=copy)
-    assert refused(compared(copy, "HEAD")) == "workspace: has no dvc.lock: run `dvc repro` there and commit it"
-    (copy / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
-    said = refused(compared(copy, "HEAD"))
-    assert said == "workspace: dvc.lock: download is missing: it never ran: run `dvc repro`"
-    (copy / "dvc.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
-    assert refused(compared(copy, "HEAD")).startswith("workspace: dvc.lock: cannot be read (")
-    (copy / "dvc.lock").write_bytes(b"\xff")
-    assert refused(compared(copy, "HEAD")).startswith("workspace: dvc.lock: cannot be read (")
-
-
-def test_params_that_cannot_be_read_are_named(copy: Path, compared: Compare) -> None:
-    (copy / "params.yaml").write_text("a: b: c\n", encoding="utf-8")
-    assert refused(compared(copy, "HEAD")).startswith("workspace: dvc.yaml or params.yaml cannot be read (Scan")
-
-
-def test_params_that_did_not_run_are_named(copy: Path, compared: Compare) -> None:
-    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
-    assert refused(compared(copy, "HEAD")) == (
-        "workspace: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`"
-    )
-
-
-@pytest.mark.parametrize("path", ["stages/train.py", "data/small/train.csv"])
-def test_code_and_data_that_did_not_run_are_named(copy: Path, compared: Compare, path: str) -> None:
-    append(copy / path, "# more\n" if path.endswith(".py") else "one more,joy\n")
-    name = path if path.endswith(".py") else "data/small"
-    said = refused(compared(copy, "HEAD"))
-    assert said.startswith(f"workspace: {name} does not match dvc.lock (")
-
-
-def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path, compared: Compare) -> None:
-    append(copy / "stages/train.py", "# more\n")
-    git("commit", "--quiet", "--all", "--message", "code", cwd=copy)
-    assert refused(compared(copy, "HEAD")).startswith("HEAD: stages/train.py does not match dvc.lock (train): ")
-    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
-    git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
-    assert refused(compared(copy, "HEAD")).startswith("HEAD: params.yaml: train.seed is 5, but train ran with 42: ")
-
-
 def test_a_revision_that_is_no_commit_is_named(repository: Path, compared: Compare) -> None:
     assert refused(compared(repository, "HEAD:README.md")).startswith("HEAD:README.md: not a commit of a git")
-
-
-def test_predictions_that_are_nowhere_are_named_with_what_to_do(copy: Path, compared: Compare) -> None:
-    shutil.rmtree(copy / ".dvc/cache")
-    nowhere = f"{PREDICTIONS} is neither in DVC's cache nor on its remote"
-    assert refused(compared(copy, "HEAD")).startswith(f"HEAD: {nowhere}: run `dvc push` where it was made, or ")
-    (copy / PREDICTIONS).unlink()
-    assert refused(compared(copy, "workspace")) == f"workspace: {nowhere}: run `dvc pull` or `dvc repro`"
-
-
-def test_a_remote_out_of_reach_is_said(copy: Path, compared: Compare) -> None:
-    shutil.rmtree(copy / ".dvc/cache")
-    run("dvc", "remote", "add", "--default", "remote", "ssh://127.0.0.1:1/nowhere", cwd=copy)
-    said = refused(compared(copy, "HEAD"))
-    assert said.startswith(f"HEAD: {PREDICTIONS} cannot be fetched (ConnectionRefusedError: ")
-
-
-def test_edited_predictions_are_no_side(copy: Path, compared: Compare) -> None:
-    rewrite_predictions(copy, lambda labels: labels)
-    assert refused(compared(copy, "HEAD")).startswith(f"workspace: {PREDICTIONS} is not what dvc.lock says: ")
-
-
-def test_a_run_that_stopped_halfway_is_no_side(copy: Path, compared: Compare) -> None:
-    set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 1})
-    run("dvc", "repro", "train", cwd=copy)
-    assert refused(compared(copy, "HEAD")).startswith(
-        "workspace: dvc.lock: evaluate did not read the models/classifier that train wrote: run `dvc repro`"
-    )
 
 
 def stand_in_run(revision: str, classes: int, params: dict[str, Any], inputs: dict[str, str]) -> Run:

@@ -1,0 +1,92 @@
+"""What `tools.compare` refuses as a side: a revision whose results are not those of its params, code and data."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import PIPELINE_PARAMS, git, run, set_params
+from edits import append
+
+from tools import compare
+
+PREDICTIONS = "data/predictions/test.parquet"
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(copy: Path, call: Callable[..., tuple[int, str, str]]) -> Refused:
+    """Give the one line by which the command, in `copy`, refuses a revision."""
+
+    def line(revision: str) -> str:
+        code, out, err = call(compare.main, copy, revision)
+        assert (code, out) == (1, "")
+        assert err.count("\n") == 1
+        return err.removeprefix("error: ").rstrip()
+
+    return line
+
+
+def test_a_revision_without_a_run_is_told_to_run(copy: Path, refused: Refused) -> None:
+    git("rm", "--quiet", "dvc.lock", cwd=copy)
+    assert refused("HEAD") == "workspace: has no dvc.lock: run `dvc repro` there and commit it"
+    (copy / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
+    assert refused("HEAD") == "workspace: dvc.lock: download is missing: it never ran: run `dvc repro`"
+    (copy / "dvc.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
+    assert refused("HEAD").startswith("workspace: dvc.lock: cannot be read (")
+    (copy / "dvc.lock").write_bytes(b"\xff")
+    assert refused("HEAD").startswith("workspace: dvc.lock: cannot be read (")
+
+
+def test_params_that_cannot_be_read_are_named(copy: Path, refused: Refused) -> None:
+    (copy / "params.yaml").write_text("a: b: c\n", encoding="utf-8")
+    assert refused("HEAD").startswith("workspace: dvc.yaml or params.yaml cannot be read (Scan")
+
+
+def test_params_that_did_not_run_are_named(copy: Path, refused: Refused) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    assert refused("HEAD") == "workspace: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`"
+
+
+@pytest.mark.parametrize("path", ["stages/train.py", "data/small/train.csv"])
+def test_code_and_data_that_did_not_run_are_named(copy: Path, refused: Refused, path: str) -> None:
+    append(copy / path, "# more\n" if path.endswith(".py") else "one more,joy\n")
+    name = path if path.endswith(".py") else "data/small"
+    assert refused("HEAD").startswith(f"workspace: {name} does not match dvc.lock (")
+
+
+def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path, refused: Refused) -> None:
+    append(copy / "stages/train.py", "# more\n")
+    git("commit", "--quiet", "--all", "--message", "code", cwd=copy)
+    assert refused("HEAD").startswith("HEAD: stages/train.py does not match dvc.lock (train): ")
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
+    assert refused("HEAD").startswith("HEAD: params.yaml: train.seed is 5, but train ran with 42: ")
+
+
+def test_predictions_that_are_nowhere_are_named_with_what_to_do(copy: Path, refused: Refused) -> None:
+    shutil.rmtree(copy / ".dvc/cache")
+    nowhere = f"{PREDICTIONS} is neither in DVC's cache nor on its remote"
+    assert refused("HEAD").startswith(f"HEAD: {nowhere}: run `dvc push` where it was made, or ")
+    (copy / PREDICTIONS).unlink()
+    assert refused("workspace") == f"workspace: {nowhere}: run `dvc pull` or `dvc repro`"
+
+
+def test_a_remote_out_of_reach_is_said(copy: Path, refused: Refused) -> None:
+    shutil.rmtree(copy / ".dvc/cache")
+    run("dvc", "remote", "add", "--default", "remote", "ssh://127.0.0.1:1/nowhere", cwd=copy)
+    assert refused("HEAD").startswith(f"HEAD: {PREDICTIONS} cannot be fetched (ConnectionRefusedError: ")
+
+
+def test_edited_predictions_are_no_side(copy: Path, refused: Refused) -> None:
+    (copy / PREDICTIONS).unlink()
+    shutil.copy(copy / "data/predictions/validation.parquet", copy / PREDICTIONS)
+    assert refused("HEAD").startswith(f"workspace: {PREDICTIONS} is not what dvc.lock says: ")
+
+
+def test_a_run_that_stopped_halfway_is_no_side(copy: Path, refused: Refused) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 1})
+    run("dvc", "repro", "train", cwd=copy)
+    assert refused("HEAD").startswith(
+        "workspace: dvc.lock: evaluate did not read the models/classifier that train wrote: run `dvc repro`"
+    )
