@@ -1,11 +1,13 @@
 """Loading: the pretrained checkpoint as a classifier, the fine-tuned one, tokenizers; and whether they fit the data."""
 
+import functools
 from typing import Any
 
+import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from stages import machine, paths
-from stages.batching import TokenizedRows
+from stages.batching import PadToLongest, TokenizedRows
 from stages.errors import InputError, reading, reason, require
 
 
@@ -48,6 +50,10 @@ def load_classifier(names: list[str]) -> PreTrainedModel:
             f"{paths.PRETRAINED}: its weights lack {missing[0]} (of that shape) and {len(missing) - 1} more: they and "
             f"config.json are not of one {type(model).__name__}"
         )
+    if not getattr(model.config, "num_hidden_layers", 1):
+        raise InputError(f"{paths.PRETRAINED}: {type(model).__name__} without a layer: choose another model")
+    # under the model's own names, by which the Trainer loads a checkpoint, and not those in the pretrained file
+    model.save_pretrained = functools.partial(model.save_pretrained, save_original_format=False)
     return model
 
 
@@ -74,15 +80,23 @@ def load_fine_tuned(**config: Any) -> tuple[PreTrainedModel, PreTrainedTokenizer
     return model.to(machine.device()), load_tokenizer(paths.CLASSIFIER)
 
 
-def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *splits: TokenizedRows) -> None:
-    """Check that the model can read what the tokenizer gives.
+def check_fit(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *splits: TokenizedRows, bf16: bool = False
+) -> None:
+    """Check that the model can read what the tokenizer gives, in float32 or under autocast to bfloat16.
 
     Raises:
-        InputError: there is no padding token, a token id outside the vocabulary, or a text longer than the positions.
+        InputError: there is no padding token, a token id outside the vocabulary, a text longer than the positions, or
+            the model does not compute what it is given.
     """
     if tokenizer.pad_token_id is None:
         raise InputError(f"{paths.TOKENIZER}: no padding token: choose a checkpoint that has one")
-    size = model.get_input_embeddings().weight.shape[0]
+    try:
+        size = model.get_input_embeddings().weight.shape[0]
+    except NotImplementedError:
+        raise InputError(
+            f"{paths.PRETRAINED}: {type(model).__name__} has no embeddings of tokens: choose another model"
+        ) from None
     if (largest := max(tokenizer.pad_token_id, *(int(rows.ids.max(initial=0)) for rows in splits))) >= size:
         raise InputError(
             f"{paths.TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: "
@@ -96,3 +110,19 @@ def check_fit(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *split
         raise InputError(
             f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions"
         )
+    _check_computes(model, PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side), splits[0], bf16=bf16)
+
+
+def _check_computes(model: PreTrainedModel, collate: PadToLongest, rows: TokenizedRows, *, bf16: bool) -> None:
+    inputs = {name: tensor.to(model.device) for name, tensor in collate([rows[int(rows.lengths.argmin())]]).items()}
+    training = model.training
+    try:
+        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            model.eval()(**inputs)
+    except Exception as error:  # whatever an architecture raises where it needs other inputs, or another precision
+        raise InputError(
+            f"{paths.PRETRAINED}: {type(model).__name__} does not compute {'in bfloat16 ' if bf16 else ''}"
+            f"({reason(error)}): choose another model"
+        ) from error
+    finally:
+        model.train(training)

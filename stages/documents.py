@@ -50,7 +50,9 @@ def read(path: Path) -> tuple[Any, yaml.Node | None]:
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
     try:
-        return parse(text), yaml.compose(text, Loader=Loader)
+        loader = Loader(text)
+        node = loader.get_single_node()
+        return None if node is None else loader.construct_document(node), node
     except Exception as error:  # PyYAML's own, and whatever it raises of a tag with a value that is none
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""

@@ -20,6 +20,7 @@ from stages import checkpoints, cpu, machine, memory, metrics, paths, provenance
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import check_fit, load_classifier, load_tokenizer
 from stages.embeddings import trim
+from stages.errors import InputError
 from stages.first_token import narrow
 from stages.interruption import FiniteLoss, Interruption
 from stages.log import LogLines
@@ -41,18 +42,24 @@ def fine_tune(
         The Trainer's log history.
 
     Raises:
-        InputError: the checkpoint does not fit the data, the loss is not finite, or one text alone fills the memory.
+        InputError: the checkpoint does not fit the data, no step would change it, the loss is not finite, or one text
+            alone fills the memory.
         Stopped: a signal came; a checkpoint is in ``folder``.
     """
     train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
     tokenizer = load_tokenizer(paths.TOKENIZER)
     rows, held_out = TokenizedRows(train), TokenizedRows(validation)
+    if params.warmup_ratio and params.epochs == 1 and params.batch_size >= len(rows):
+        raise InputError(
+            "params.yaml: train.warmup_ratio: of the only step the learning rate would be 0, where it rises from: set "
+            "it to 0, lower train.batch_size, or raise train.epochs"
+        )
     newest = checkpoints.newest(folder)
 
     def attempt(steps: int) -> Trainer:
         set_seed(params.seed)
         model = load_classifier(tables.label_names(train.schema))
-        check_fit(model, tokenizer, rows, held_out)
+        check_fit(model, tokenizer, rows, held_out, bf16=machine.bf16_supported())
         speed_up(model, tokenizer.pad_token_id, rows, held_out)
         arguments = training_arguments(params, folder, len(rows), steps)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
@@ -89,11 +96,12 @@ def training_arguments(
     params: "TrainParams", output_dir: Path, rows: int, accumulation_steps: int = 1
 ) -> TrainingArguments:
     """The Trainer's settings: those of params.yaml, and those that the machine decides."""
+    rows_at_once = params.batch_size // accumulation_steps
     arguments = TrainingArguments(
         output_dir=str(output_dir),
         num_train_epochs=params.epochs,
-        per_device_train_batch_size=params.batch_size // accumulation_steps,
-        per_device_eval_batch_size=max(1, 128 // accumulation_steps),
+        per_device_train_batch_size=rows_at_once,
+        per_device_eval_batch_size=rows_at_once,  # which training has shown to fit in memory
         gradient_accumulation_steps=accumulation_steps,
         learning_rate=params.learning_rate,
         lr_scheduler_type="linear",

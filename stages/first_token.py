@@ -21,7 +21,7 @@ PARTS = {
 def narrow(model: PreTrainedModel) -> None:
     """Have the last layer computed for the first token only; decoders and other architectures are left alone."""
     config = model.config
-    if config.model_type not in PARTS or getattr(config, "is_decoder", False) or not config.num_hidden_layers:
+    if config.model_type not in PARTS or getattr(config, "is_decoder", False):
         return
     path, name, projections, mix = PARTS[config.model_type]
     layer = model.base_model.get_submodule(path.format(config.num_hidden_layers - 1))

@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from stages import metrics
+
 ROWS = 100  # at most
 
 
@@ -22,8 +24,7 @@ def table(
         row (from 0), text, label, prediction, probability (of the prediction), loss (of the label, in nats) and
         label_error (1 for the likeliest, empty where the label is not suspected).
     """
-    confidence = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0].astype(np.float64)
-    loss = -np.log(np.maximum(confidence, np.finfo(np.float32).tiny))
+    loss = metrics.losses(labels, probabilities)
     order = np.argsort(-loss, kind="stable")[:ROWS]
     predictions = probabilities.argmax(axis=1)
     columns = {

@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from math import isfinite
+from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
@@ -12,10 +13,12 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from stages.errors import InputError, Stopped
-from stages.sealing import ends_epoch
+from stages.sealing import SEAL, ends_epoch
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-NOTHING = "training had not started: `dvc repro` starts this stage again"
+BEGINS_AGAIN = "`dvc repro` starts this stage again"
+BEFORE = f"training had not started: {BEGINS_AGAIN}"
+AFTER = "training had ended: `dvc repro` goes on from its last checkpoint"
 EVALUATION_SECONDS = 5  # that an evaluation under way may still take: the checkpoint of its epoch comes after it
 
 
@@ -29,6 +32,7 @@ class Interruption(TrainerCallback):
     def __init__(self) -> None:
         self.signal: signal.Signals | None = None
         self.training = False
+        self.outside = BEFORE
         self.deadline = float("inf")
         self.before: dict[signal.Signals, Any] = {}
 
@@ -50,7 +54,7 @@ class Interruption(TrainerCallback):
         """
         self.signal = self.signal or signal.Signals(number)
         if not self.training:
-            raise Stopped(self.signal, NOTHING)
+            raise Stopped(self.signal, self.outside)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
@@ -61,7 +65,7 @@ class Interruption(TrainerCallback):
             Stopped: a signal arrived earlier, and its exception was swallowed by a finalizer.
         """
         if self.signal:
-            raise Stopped(self.signal, NOTHING)
+            raise Stopped(self.signal, BEFORE)
         self.training = True
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
@@ -72,7 +76,7 @@ class Interruption(TrainerCallback):
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
     ) -> None:
-        """Leave an evaluation that takes too long.
+        """Leave an evaluation that takes too long, without its epoch's checkpoint.
 
         Raises:
             Stopped: it has gone on for `EVALUATION_SECONDS` since the signal was seen.
@@ -80,10 +84,9 @@ class Interruption(TrainerCallback):
         if self.signal:
             self.deadline = min(self.deadline, time.monotonic() + EVALUATION_SECONDS)
             if time.monotonic() >= self.deadline:
-                raise Stopped(
-                    self.signal,
-                    f"in an evaluation: `dvc repro` goes on from the newest checkpoint in {args.output_dir}",
-                )
+                goes_on = f"`dvc repro` goes on from the newest checkpoint in {args.output_dir}"
+                sealed = any(Path(args.output_dir).glob(f"checkpoint-*/{SEAL}"))
+                raise Stopped(self.signal, f"in an evaluation: {goes_on if sealed else BEGINS_AGAIN}")
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Leave after the checkpoint.
@@ -104,7 +107,7 @@ class Interruption(TrainerCallback):
         Raises:
             Stopped: a signal has come.
         """
-        self.training = False
+        self.training, self.outside = False, AFTER
         self.on_save(args, state, control)
 
 

@@ -135,7 +135,8 @@ def _calibration(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[np.floa
 def _hidden_states(
     labels: npt.NDArray[np.int64], hidden: npt.NDArray[np.float32], names: list[str], folder: Path
 ) -> None:
-    components = PCA(n_components=2, svd_solver="full").fit(hidden)
+    with np.errstate(invalid="ignore"):  # of states that are all alike, the shares of the variance are 0 / 0
+        components = PCA(n_components=2, svd_solver="full").fit(hidden)
     points = components.transform(hidden)
     figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
     axes = figure.add_subplot()
@@ -146,7 +147,7 @@ def _hidden_states(
         clouds.append(axes.scatter(own[:, 0], own[:, 1], s=10, alpha=0.7, color=colors(number)))
     shares = [
         f"component {number}, {share:.0%} of the variance"
-        for number, share in enumerate(components.explained_variance_ratio_, 1)
+        for number, share in enumerate(np.nan_to_num(components.explained_variance_ratio_), 1)
     ]
     axes.set(xlabel=shares[0], ylabel=shares[1], title="Hidden states of test (mean over tokens), by PCA")
     if len(names) <= WRITTEN:

@@ -23,7 +23,7 @@ class TrainParams(Section):
     )
     learning_rate: Annotated[float, Field(gt=0, le=1)] = Field(description="AdamW's learning rate at its peak")
     warmup_ratio: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="the share of the steps over which the learning rate rises linearly; then it falls linearly to 0"
+        description="the share of the steps over which the learning rate rises from 0, linearly; then it falls to 0"
     )
     weight_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="AdamW's decoupled weight decay, of all but biases, layer norms and embeddings of tokens in no text"

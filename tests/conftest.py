@@ -113,6 +113,20 @@ def tiny_random_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_tiny_random_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny")
 
 
+@pytest.fixture(scope="session")
+def old_names(tiny_random_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights under the names in the file of bert-base-uncased, of which Transformers renames some."""
+    from safetensors.numpy import load_file, save_file
+
+    folder = shutil.copytree(tiny_random_checkpoint, tmp_path_factory.mktemp("checkpoint") / "old-names")
+    tensors = {
+        "bert." + name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
+        for name, value in load_file(folder / "model.safetensors").items()
+    }
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_checkpoint: Path) -> Callable[..., Path]:
     """A folder to run a stage's ``main`` in, in this process; called with the params that differ from the default's."""

@@ -16,11 +16,11 @@ from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
-    T5Config,
-    T5ForSequenceClassification,
 )
 
 from stages import baselines, download, errors, tokenize, train
@@ -222,9 +222,11 @@ def no_body(checkpoint: Path) -> None:
     save_file({"nothing": np.zeros(1)}, checkpoint / "model.safetensors", metadata={"format": "pt"})
 
 
-def t5(checkpoint: Path) -> None:
-    config = T5Config(vocab_size=80, d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    T5ForSequenceClassification(config).save_pretrained(checkpoint)
+def another(architecture: str) -> Callable[[Path], None]:
+    """What makes the weights those of a small model of another architecture."""
+    sizes = {"vocab_size": 80, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "d_kv": 8}
+    config = AutoConfig.for_model(architecture, **sizes, intermediate_size=32)
+    return lambda checkpoint: AutoModelForSequenceClassification.from_config(config).save_pretrained(checkpoint)
 
 
 MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
@@ -236,7 +238,9 @@ MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "model_type that classifies no texts": (
         other_type("vit"), "does not load for sequence classification (ValueError: Unrecognized configuration class"
     ),
-    "an encoder and a decoder": (t5, "T5ForSequenceClassification has a decoder: choose an encoder, such as BERT"),
+    "an encoder and a decoder": (
+        another("t5"), "T5ForSequenceClassification has a decoder: choose an encoder, such as BERT"
+    ),
     "weights of another architecture": (other_type("distilbert"), "its weights lack distilbert.transformer."),
     "hidden_size below 0": (
         lambda checkpoint: edit_json(checkpoint / "config.json", hidden_size=-32),
@@ -265,6 +269,16 @@ MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda checkpoint: edit_json(checkpoint / "config.json", hidden_size=64),
         "its weights lack bert.embeddings.LayerNorm.bias (of that shape) and ",
     ),
+    "no layer": (
+        lambda checkpoint: edit_json(checkpoint / "config.json", num_hidden_layers=0),
+        "BertForSequenceClassification without a layer: choose another model",
+    ),
+    "no embeddings of tokens": (
+        another("canine"), "CanineForSequenceClassification has no embeddings of tokens: choose another model"
+    ),
+    "a model that needs to be told more": (
+        another("xmod"), "XmodForSequenceClassification does not compute (ValueError: Input language unknown"
+    ),
     "a shard missing": (
         sharded('{"metadata": {}, "weight_map": {"pooler.dense.bias": "model-00002-of-00002.safetensors"}}'),
         "does not load for sequence classification (",
@@ -274,14 +288,32 @@ MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
 
 @pytest.mark.parametrize(("change", "message"), MODELS.values(), ids=MODELS)
 def test_a_checkpoint_that_is_no_text_classifier_is_found_at_train(
-    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path, change: Callable[[Path], None], message: str
+    workspace: Workspace,
+    fail: Fail,
+    tiny_random_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Path], None],
+    message: str,
 ) -> None:
+    monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
     change(own_checkpoint(workspace, tiny_random_checkpoint))
     download.main()
     tokenize.main()
     error = fail(train.main)
     assert error.startswith(f"models/pretrained/model: {message}")
     assert "\n" not in error
+
+
+def test_a_model_that_does_not_compute_in_bfloat16_is_refused_where_that_is_used(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.machine.bf16_supported", lambda: True)
+    another("deberta")(own_checkpoint(workspace, tiny_random_checkpoint))
+    download.main()
+    tokenize.main()
+    assert fail(train.main).startswith(
+        "models/pretrained/model: DebertaForSequenceClassification does not compute in bfloat16 ("
+    )
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_found_at_train(

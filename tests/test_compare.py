@@ -17,6 +17,7 @@ from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, git, run, set_params
 
 from stages import paths, provenance, tables
 from tools import compare, comparison, rendering
+from tools.formatting import signed
 from tools.revisions import Run
 
 PREDICTIONS = "data/predictions/test.parquet"
@@ -315,6 +316,12 @@ def test_another_order_of_the_labels_is_not_comparable_and_is_told_from_another_
         "the labels are ordered differently: `old` has `label 0`, `label 1`, `label 2`; "
         "`new` has `label 0`, `label 2`, `label 1`"
     )
+
+
+def test_a_difference_too_small_for_four_digits_is_not_written_as_0() -> None:
+    assert [signed(value) for value in (0.1, -0.00004, 2e-5, -1e-12, 0.0)] == [
+        "+0.1000", "-4e-05", "+2e-05", "+0.0000", "+0.0000"
+    ]  # fmt: skip
 
 
 def test_many_labels_are_folded_in_markdown() -> None:

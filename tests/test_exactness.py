@@ -118,7 +118,6 @@ def test_what_dropout_takes_from_the_first_token_it_takes_with_the_bias(architec
     "config",
     [
         {"model_type": "albert"},
-        {"model_type": "bert", "num_hidden_layers": 0},
         {"model_type": "bert", "is_decoder": True},
     ],
 )

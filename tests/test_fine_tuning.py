@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trainings import Prepare
+from trainings import ROWS, Prepare, failing
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from stages import audit, evaluate, fine_tuning, metrics, paths, train
@@ -32,14 +32,26 @@ def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
     }
     assert {key: getattr(told, names.get(key, key)) for key in said} == said
     assert (told.per_device_train_batch_size, told.gradient_accumulation_steps) == (4, 3)
+    assert told.per_device_eval_batch_size == 4
 
 
-def test_the_epoch_of_the_least_loss_is_kept(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_that_would_change_nothing_is_refused(prepared: Prepare, capsys: pytest.CaptureFixture[str]) -> None:
+    prepared(train__epochs=1, train__batch_size=ROWS)
+    assert "train.warmup_ratio: of the only step the learning rate would be 0" in failing(capsys)
+    prepared(train__epochs=1, train__batch_size=ROWS, train__warmup_ratio=0.0)
+    train.main()
+
+
+@pytest.mark.parametrize("checkpoint", ["tiny_random_checkpoint", "old_names"])
+def test_the_epoch_of_the_least_loss_is_kept(
+    prepared: Prepare, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, checkpoint: str
+) -> None:
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "300")
     monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)  # evaluate computes in float32
     rows = "".join(f"for the {number}th time,{'love' if number == 1 else 'joy'}\n" for number in range(72))
     Path("small/train.csv").write_text(f"text,label\n{rows}", encoding="utf-8")  # validation has six labels
-    prepared(train__best_metric="loss", train__label_smoothing=0.0, train__epochs=6)
+    path = str(request.getfixturevalue(checkpoint))
+    prepared(model__path=path, train__best_metric="loss", train__label_smoothing=0.0, train__epochs=6)
     audit.main()
     train.main()
     with Path("metrics/curves/validation.csv").open(encoding="utf-8", newline="") as file:

@@ -93,7 +93,7 @@ def test_integer_labels_take_the_names_that_are_given(run: Run) -> None:
 
 
 def test_a_label_name_no_row_has_is_a_label_of_the_classifier(run: Run) -> None:
-    done = run(in_three(texts_of(["a", "b"], 12), 2), dataset__labels=["a", "b", "neither"])
+    done = run(in_three(texts_of(["a", "b"], 20), 2), dataset__labels=["a", "b", "neither"])
     assert done["names"] == ["a", "b", "neither"]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import hardest
+from stages import hardest, metrics
 
 NAMES = ["no", "yes"]
 # thresholds, the mean probability of a label among its own rows: (.9 + .8 + .2) / 3 = .63 for no, .65 for yes
@@ -22,6 +22,12 @@ def test_the_rows_come_by_their_loss(table: pd.DataFrame) -> None:
     assert table["loss"].tolist() == [round(float(-np.log(p)), 4) for p in (0.2, 0.6, 0.7, 0.8, 0.9)]
     assert table.loc[0, ["text", "label", "prediction"]].tolist() == ["text 2", "no", "yes"]
     assert table.loc[0, "probability"] == 0.8
+
+
+def test_the_loss_of_a_label_with_next_to_no_probability_is_not_cut_short() -> None:
+    probabilities = np.array([[1e-30, 1], [1, 0]], dtype=np.float32)
+    assert metrics.losses(np.array([0, 0]), probabilities).tolist() == pytest.approx([69.08, 0], abs=0.01)
+    assert metrics.cross_entropy(np.array([0, 0]), probabilities) == pytest.approx(34.54, abs=0.01)
 
 
 def test_a_label_is_suspected_where_another_is_confident_and_only_there(table: pd.DataFrame) -> None:

@@ -17,7 +17,7 @@ from stages.memory import accumulate_as_needed
 
 
 def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
-    """Have the model's forward pass run out of memory above ``rows`` rows; give the sizes it saw in training."""
+    """Have the model run out of memory above ``rows`` rows, in training and evaluation; give the sizes in training."""
     sizes: list[int] = []
     model = transformers.BertForSequenceClassification
     forward = model.forward
@@ -25,8 +25,8 @@ def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
     def limited(self: Any, input_ids: torch.Tensor, **others: Any) -> Any:
         if self.training:
             sizes.append(len(input_ids))
-            if len(input_ids) > rows:
-                raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
+        if len(input_ids) > (rows if self.training else max(1, rows)):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
         return forward(self, input_ids, **others)
 
     # the Trainer reads the signature, to see whether the loss may be summed over micro-batches

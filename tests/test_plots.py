@@ -1,6 +1,7 @@
 """The tables and pictures of the evaluation hold every label, whatever its name."""
 
 import csv
+import warnings
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,12 +11,15 @@ from matplotlib.figure import Figure
 from stages import plots
 
 
-def draw(folder: Path, names: list[str]) -> None:
+def draw(folder: Path, names: list[str], spread: float = 1.0) -> None:
+    """Draw the plots of 20 made-up rows; a warning, such as that of a missing glyph, is an error."""
     generator = np.random.default_rng(0)
     labels = np.arange(20) % 2
     probabilities = generator.dirichlet([1, 1], 20).astype(np.float32)
     folder.mkdir()
-    plots.draw(labels, probabilities, generator.normal(size=(20, 4)).astype(np.float32), names, folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.draw(labels, probabilities, generator.normal(size=(20, 4)).astype(np.float32) * spread, names, folder)
 
 
 def test_a_label_with_a_carriage_return_is_one_row(tmp_path: Path) -> None:
@@ -28,8 +32,13 @@ def test_a_name_that_the_font_lacks_is_a_number_in_pictures_and_a_name_in_tables
     figure = Figure()
     plots.show_confusion(figure.add_subplot(), np.eye(3), ["a", "字", "é"], "")
     assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["a", "label 1", "é"]
-    draw(tmp_path / "plots", ["a", "字"])  # a warning, such as that of a missing glyph, would be an error
+    draw(tmp_path / "plots", ["a", "字"])
     assert "字" in (tmp_path / "plots/per_class.csv").read_text(encoding="utf-8")
+
+
+def test_hidden_states_that_are_all_alike_are_drawn(tmp_path: Path) -> None:
+    draw(tmp_path / "plots", ["a", "b"], spread=0.0)
+    assert (tmp_path / "plots/hidden_states.png").exists()
 
 
 def test_a_matplotlibrc_changes_no_picture(tmp_path: Path) -> None:

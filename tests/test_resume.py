@@ -40,6 +40,15 @@ def test_a_resumed_training_ends_with_the_bytes_of_one_that_was_not_stopped(
     assert f"checkpoint-{stops[-1]}\n" in capsys.readouterr().out
 
 
+def test_weights_under_names_that_transformers_renames_are_resumed_from(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, old_names: Path
+) -> None:
+    folder = prepared(model__path=str(old_names))
+    expected = left_alone(folder)
+    train_until(STEPS + 1, monkeypatch)
+    assert trained(folder) == expected
+
+
 @pytest.mark.parametrize("stop", [2 * STEPS, 2 * STEPS + 4], ids=["at the end", "after it"])
 def test_early_stopping_is_remembered(prepared: Prepare, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     # at a learning rate of next to nothing no epoch is better than the first

@@ -11,8 +11,9 @@ def number(value: float | None) -> str:
 
 
 def signed(difference: float) -> str:
-    """A difference to four digits, without a minus before zero."""
-    return f"{round(difference, 4) + 0.0:+.4f}"
+    """A difference to four digits, or to its first where those are all 0; without a minus before zero."""
+    difference = round(difference, 9) + 0.0  # past the digits that the arithmetic leaves
+    return f"{difference:+.1g}" if 0 < abs(difference) < 5e-5 else f"{difference:+.4f}"
 
 
 def code(name: str) -> str:
