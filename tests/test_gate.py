@@ -91,7 +91,21 @@ def test_a_lock_that_is_no_yaml_fails_on_the_cheap_machine(bare: Path) -> None:
     append(bare / "dvc.lock", "<<<<<<< HEAD\n")
     done = gate(bare)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: DVC cannot read the pipeline or its data (")
+    assert done.stderr.startswith("error: dvc.lock has merge conflicts: take one side")
+
+
+def test_news_of_what_was_imported_are_nothing_to_run(bare: Path, tmp_path: Path) -> None:
+    git("init", "--quiet", "upstream", cwd=tmp_path)
+    (tmp_path / "upstream/rows.csv").write_text("text,label\n", encoding="utf-8")
+    git("add", "rows.csv", cwd=tmp_path / "upstream")
+    git("commit", "--quiet", "--message", "rows", cwd=tmp_path / "upstream")
+    run("dvc", "import", str(tmp_path / "upstream"), "rows.csv", cwd=bare)
+    git("add", "rows.csv.dvc", ".gitignore", cwd=bare)
+    git("commit", "--quiet", "--message", "imported", cwd=bare)
+    append(tmp_path / "upstream/rows.csv", "one more,joy\n")
+    git("commit", "--quiet", "--all", "--message", "news", cwd=tmp_path / "upstream")
+    assert "update available" in run("dvc", "status", cwd=bare, check=False).stdout
+    assert answers(bare)["run"] == "false"
 
 
 def test_data_that_cannot_be_read_fails_on_the_cheap_machine(bare: Path) -> None:

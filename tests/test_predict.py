@@ -95,6 +95,9 @@ def test_texts_are_not_cut_elsewhere_than_where_the_classifier_was_trained(refus
     (copy / "params.yaml").write_text(params.replace("max_length: 128", "max_length: 6"), encoding="utf-8")
     said = refused(copy, "README.md")
     assert said == "error: params.yaml: tokenize.max_length is 6, but tokenize ran with 128: run `dvc repro`\n"
+    run("dvc", "repro", "--single-item", "tokenize", cwd=copy)
+    said = refused(copy, "README.md")
+    assert said.startswith("error: dvc.lock: train did not read the data/tokenized/train.parquet that tokenize wrote: ")
 
 
 def test_a_classifier_of_another_run_labels_nothing(refused: Refused, copy: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from conftest import TREE, git
 from dvc.lock import make_lock
 
+from stages.errors import InputError
 from tools import lockfile, repair
 
 
@@ -54,8 +55,8 @@ def test_a_lock_file_cut_short_becomes_the_committed_one(folder: Path, length: i
 def test_a_lock_file_with_the_conflicts_of_a_merge_is_left_to_a_person(folder: Path) -> None:
     conflict = f"<<<<<<< HEAD\n=======\n>>>>>>> other\n{(folder / 'dvc.lock').read_text(encoding='utf-8')}"
     (folder / "dvc.lock").write_text(conflict, encoding="utf-8")
-    (line,) = repair.repair()
-    assert line.startswith("dvc.lock has merge conflicts: take one side")
+    with pytest.raises(InputError, match=r"^dvc.lock has merge conflicts: take one side"):
+        repair.repair()
     assert (folder / "dvc.lock").read_text(encoding="utf-8") == conflict
 
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import PIPELINE_PARAMS, git, run, set_params
 from edits import append
 
-from tools import compare
+from tools import compare, revisions
 
 PREDICTIONS = "data/predictions/test.parquet"
 Refused = Callable[..., str]
@@ -33,7 +33,7 @@ def test_a_revision_without_a_run_is_told_to_run(copy: Path, refused: Refused) -
     (copy / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
     assert refused("HEAD") == "workspace: dvc.lock: download is missing: it never ran: run `dvc repro`"
     (copy / "dvc.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
-    assert refused("HEAD").startswith("workspace: dvc.lock: cannot be read (")
+    assert refused("HEAD").startswith("workspace: dvc.lock has merge conflicts: take one side ")
     (copy / "dvc.lock").write_bytes(b"\xff")
     assert refused("HEAD").startswith("workspace: dvc.lock: cannot be read (")
 
@@ -62,6 +62,44 @@ def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path,
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
     assert refused("HEAD").startswith("HEAD: params.yaml: train.seed is 5, but train ran with 42: ")
+
+
+def test_data_that_were_committed_without_a_run_are_named(copy: Path, refused: Refused) -> None:
+    append(copy / "data/small/train.csv", "one more,joy\n")
+    git("commit", "--quiet", "--all", "--message", "data", cwd=copy)
+    assert refused("HEAD").startswith("HEAD: data/small does not match dvc.lock (download): ")
+
+
+def test_data_of_dvc_that_were_committed_without_a_run_are_named(copy: Path, refused: Refused) -> None:
+    shutil.copytree(copy / "data/small", copy / "data/kept")
+    run("dvc", "add", "data/kept", cwd=copy)
+    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/kept"})
+    run("dvc", "repro", cwd=copy)
+    git("add", "data/kept.dvc", "data/.gitignore", cwd=copy)
+    git("commit", "--quiet", "--all", "--message", "data that DVC keeps", cwd=copy)
+    assert revisions.read("HEAD").test_file
+    append(copy / "data/kept/train.csv", "one more,joy\n")
+    run("dvc", "add", "data/kept", cwd=copy)
+    git("commit", "--quiet", "--all", "--message", "more data", cwd=copy)
+    assert refused("HEAD").startswith("HEAD: data/kept does not match dvc.lock (download): ")
+
+
+def test_a_commit_from_before_the_pipeline_is_named(copy: Path, refused: Refused) -> None:
+    git("checkout", "--quiet", "--orphan", "empty", cwd=copy)
+    git("commit", "--quiet", "--allow-empty", "--message", "all gone", "--only", cwd=copy)
+    assert refused("empty") == "empty: has no dvc.lock: run `dvc repro` there and commit it"
+
+
+def test_a_pipeline_in_a_folder_of_its_repository_is_read(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(pipeline, tmp_path / "repository/project", symlinks=True)
+    shutil.rmtree(folder / ".git")
+    git("init", "--quiet", cwd=folder.parent)
+    git("add", "--all", cwd=folder.parent)
+    git("commit", "--quiet", "--message", "one of several projects", cwd=folder.parent)
+    monkeypatch.chdir(folder)
+    assert revisions.read("HEAD").params == revisions.read("workspace").params
 
 
 def test_predictions_that_are_nowhere_are_named_with_what_to_do(copy: Path, refused: Refused) -> None:

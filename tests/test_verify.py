@@ -217,12 +217,16 @@ def test_data_by_a_path_of_another_spelling_is_verified(copy: Path, path: str) -
     assert verify(copy) == (0, "")
 
 
-def test_stages_of_other_kinds_are_verified(copy: Path) -> None:
+def test_stages_that_someone_added_are_not_looked_at(copy: Path) -> None:
     text = (copy / "dvc.yaml").read_text(encoding="utf-8")
-    more = "  notify:\n    cmd: echo done\n    deps:\n      - metrics/metrics.json\n\nplots:"
+    more = (
+        "  notify:\n    cmd: echo ${train.seed} > seed.txt\n    wdir: tests\n"
+        "    deps:\n      - ../metrics/metrics.json\n"
+        "    outs:\n      - seed.txt:\n          cache: false\n\nplots:"
+    )
     (copy / "dvc.yaml").write_text(text.replace("\nplots:", f"\n{more}", 1), encoding="utf-8")
     run("dvc", "repro", cwd=copy)
-    assert verify(copy) == (0, "")
+    assert verify(copy, "--cache") == (0, "")
 
 
 def test_a_reader_that_has_gone_leaves_no_traceback(pipeline: Path) -> None:

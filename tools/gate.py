@@ -27,19 +27,20 @@ def reasons() -> list[str]:
     """Why stages have to run, a line each; empty if every stage's inputs match dvc.lock.
 
     Raises:
-        InputError: DVC cannot read the pipeline.
+        InputError: DVC cannot read the pipeline, or dvc.lock cannot be read.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
+    from dvc.stage import PipelineStage
 
+    lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
     try:
         with Repo() as repo:
-            stages = list(repo.index.stages)
-            status = repo.status()
+            stages = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]  # not what is imported
+            status = repo.status([stage.addressing for stage in stages])
     except (DvcException, OSError, UnicodeError) as error:
         raise InputError(f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit") from None
     made = {str(out) for stage in stages for out in stage.outs}
-    lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
     return [*lockfile.against_itself(lock), *_changes(status, made)]
 
 

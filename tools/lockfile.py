@@ -1,5 +1,6 @@
 """Checks of dvc.lock alone, without data: is it whole, and consistent with itself?"""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ def parse(content: bytes) -> Stages:
     """The stages in the content of dvc.lock.
 
     Raises:
-        InputError: DVC cannot have written it. Cut short, it may be YAML still.
+        InputError: a merge left conflicts in it, or DVC cannot have written it. Cut short, it may be YAML still.
     """
+    check_merged(content)
     try:
         stages = dict(COMPILED_LOCKFILE_SCHEMA(documents.parse(content)).get("stages", {}))
     except (yaml.YAMLError, ValueError, Invalid) as error:
@@ -29,6 +31,16 @@ def parse(content: bytes) -> Stages:
     if not all(file.keys() & {"md5", "checksum", "etag", "hash", "files"} for file in files):
         raise _unreadable("a file has no hash")
     return stages
+
+
+def check_merged(content: bytes) -> None:
+    """Look for the conflicts of a merge.
+
+    Raises:
+        InputError: there are some.
+    """
+    if re.search(b"^<<<<<<< ", content, re.MULTILINE):
+        raise InputError(f"{PATH} has merge conflicts: take one side (`git checkout --ours {PATH}`) and run again")
 
 
 def _unreadable(why: str) -> InputError:

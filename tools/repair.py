@@ -24,13 +24,27 @@ COPY = re.compile(r"\.[\w-]{22}\.tmp")  # dvc_objects.fs.utils.tmp_fname
 
 
 def repair() -> list[str]:
-    """Repair what needs it, unless DVC is running here; give a line for each repair."""
+    """Repair what needs it, unless DVC is running here; give a line for each repair.
+
+    Raises:
+        InputError: a merge left conflicts in dvc.lock.
+    """
     RUNNING.parent.mkdir(parents=True, exist_ok=True)
     try:
         with make_lock(str(RUNNING), tmp_dir=str(RUNNING.parent)):
             return _repair()
     except LockError:
         return []
+
+
+def check_idle() -> None:
+    """Look whether DVC is running stages here.
+
+    Raises:
+        InputError: it is.
+    """
+    if running():
+        raise InputError("DVC is running stages here: wait for its end")
 
 
 def running() -> bool:
@@ -55,8 +69,7 @@ def _repair() -> list[str]:
 
 def _repair_lock() -> list[str]:
     content = LOCK.read_bytes()
-    if re.search(b"^<<<<<<< ", content, re.MULTILINE):
-        return [f"{LOCK} has merge conflicts: take one side (`git checkout --ours {LOCK}`) and run again"]
+    lockfile.check_merged(content)
     try:
         mixed = lockfile.mixed(lockfile.parse(content))
     except InputError:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +16,7 @@ import yaml
 
 from stages import documents, errors, paths, provenance, tables
 from tools import lockfile, verify
+from tools.commands import output
 
 WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 TEST_FILE = paths.raw("test")
@@ -88,15 +89,20 @@ def files_at(revision: str) -> Iterator[Any]:
     Raises:
         InputError: there is no such revision.
     """
-    from dvc.api import DVCFileSystem
+    from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
+    from dvc.repo.brancher import switch
     from dvc.scm import RevError, SCMError, resolve_rev
 
     with Repo() as here:
         config = dict(here.config)  # the remote and the cache are this clone's, whatever the revision had
+    with Repo(config=config) as here, ExitStack() as switched:
         try:
-            commit = None if revision == WORKSPACE else resolve_rev(here.scm, revision)
-            _ = commit and here.scm.resolve_commit(commit)
+            if revision != WORKSPACE:
+                here.scm.resolve_commit(resolve_rev(here.scm, revision))
+            switched.enter_context(switch(here, revision))
+        except NotDvcRepoError:
+            raise errors.InputError(f"{revision}: has no pipeline here: name a later commit") from None
         except RevError as error:
             raise errors.InputError(
                 f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
@@ -106,8 +112,7 @@ def files_at(revision: str) -> Iterator[Any]:
             raise errors.InputError(
                 f"{revision}: not a commit of a git repository: name one, in a clone of this repository"
             ) from None
-    with closing(DVCFileSystem(rev=commit, config=config)) as files:
-        yield files
+        yield here.dvcfs
 
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
@@ -136,10 +141,20 @@ def _in_workspace(path: str) -> str | None:
 
 
 def _in_git(files: Any, path: str) -> str | None:
-    """The hash of a file that is in git itself."""
-    if Path(path).is_absolute() or not files.isfile(path) or files.info(path).get("dvc_info"):
+    """The hash of a file or folder that git has or, in a file of `dvc add`, DVC; None where neither has it.
+
+    Git may lack some of a folder's files, so its hash is unknown; one with other files in git than when dvc.lock was
+    committed has none.
+    """
+    if Path(path).is_absolute() or not files.exists(path):
         return None
-    return provenance.md5_of(files.read_bytes(path))
+    if md5 := files.info(path).get("md5"):
+        return str(md5)
+    if files.isfile(path):
+        return provenance.md5_of(files.read_bytes(path))
+    commit = files.repo.get_rev()
+    ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
+    return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None
 
 
 def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:

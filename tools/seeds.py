@@ -2,12 +2,15 @@
 
 Run: python -m tools.seeds N
 
-Each seed K from 1 to N is a DVC experiment named COMMIT-seedK. All are queued first, so that later edits stay out, and
-each runs in a folder of its own; anything else in DVC's queue runs too. Seeds that have run before are not run again.
+Each seed K from 1 to N is a DVC experiment named COMMIT-seedK. All are queued first, so that later edits stay out,
+except of data that git does not track: those edits are found out at the end. Each runs in a folder of its own; anything
+else in DVC's queue runs too. Seeds that have run before are not run again.
 `python -m tools.compare` takes the experiments, joined by commas, as one side.
 """
 
 import argparse
+import os
+import re
 import statistics
 import subprocess
 from pathlib import Path
@@ -18,17 +21,21 @@ from rich.table import Table
 
 from stages import documents, entry, errors, paths
 from stages.params import PARAMS
-from tools import gate, params
+from tools import gate, params, repair, revisions
 from tools.commands import output
 from tools.formatting import number
+
+DVC = ("dvc", "--wait-for-lock")
 
 
 def experiments(seeds: int) -> list[str]:
     """Run the experiments of HEAD with seeds 1 to ``seeds`` that have not run yet; return the names of all.
 
     Raises:
-        InputError: there are uncommitted changes, even of data that git does not have, or an experiment failed.
+        InputError: there are uncommitted changes, even of data that git does not have, DVC is running stages here, an
+            experiment failed, or the experiments differ in more than their seed.
     """
+    repair.check_idle()
     if output("git", "status", "--porcelain", "--untracked-files=no"):
         raise errors.InputError(
             "there are uncommitted changes: commit them, since the experiments are named by their commit"
@@ -44,14 +51,16 @@ def experiments(seeds: int) -> list[str]:
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
-    known = _known(commit)
+    known = _known(commit) + _queued()
     for seed, name in enumerate(names, 1):
         if name not in known:
-            _dvc("exp", "run", "--quiet", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
-    _dvc("exp", "run", "--run-all", "--jobs", "1")
+            output(*DVC, "exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
+    if subprocess.run([*DVC, "exp", "run", "--run-all", "--jobs", "1"], check=False).returncode:
+        raise errors.InputError("`dvc exp run --run-all` failed: see its output above")
     known = _known(commit)
     if missing := [name for name in names if name not in known]:
         raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`")
+    revisions.read_side(",".join(names))
     return names
 
 
@@ -84,7 +93,7 @@ def _sources() -> list[Path]:
     values = documents.parse(PARAMS.read_text(encoding="utf-8"))
     found = [Path(values[name]["path"]) for name in ("dataset", "model")]
     for path in found:
-        if not path.is_absolute() and not path.resolve().is_relative_to(Path.cwd()):
+        if not path.is_absolute() and os.path.normpath(path).startswith(os.pardir):  # DVC's links lead elsewhere, too
             raise errors.InputError(f"{PARAMS}: {path} is outside the clone: make the path absolute")
     return found
 
@@ -104,9 +113,10 @@ def _known(commit: str) -> list[str]:
     return output("dvc", "exp", "list", "--name-only", "--rev", commit).split()
 
 
-def _dvc(*arguments: str) -> None:
-    if subprocess.run(["dvc", *arguments], check=False).returncode:
-        raise errors.InputError(f"`dvc {' '.join(arguments)}` failed: see its output above")
+def _queued() -> list[str]:
+    """The names of the experiments that an interrupted run has left in DVC's queue."""
+    lines = output("dvc", "queue", "status").splitlines()
+    return [word for line in lines if re.search("Queued|Running", line) for word in line.split()]
 
 
 def main() -> None:
