@@ -1,5 +1,6 @@
 """`make repro` repairs what a killed DVC leaves half-written."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -7,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import TREE, git
-from dvc.lock import make_lock
+from dvc.lock import Lock, make_lock
 
 from stages.errors import InputError
-from tools import lockfile, repair
+from tools import lockfile, repair, repro
 
 
 @pytest.fixture
@@ -124,3 +125,19 @@ def test_nothing_is_touched_while_dvc_is_at_work(folder: Path) -> None:
     used_by(folder, os.getpid())  # and while a stage of it runs, when it holds no lock
     assert repair.repair() == []
     assert (folder / "dvc.lock").read_bytes() == b""
+
+
+def test_another_command_of_dvc_is_waited_for(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0)  # in which it is otherwise tried six times more
+    held, tries, try_once = Lock(".dvc/tmp/lock"), itertools.count(), Lock._do_lock  # noqa: SLF001
+
+    def try_and_release(lock: Lock) -> None:
+        if next(tries) == 10:
+            held.unlock()
+        try_once(lock)
+
+    held.lock()
+    monkeypatch.setattr(Lock, "_do_lock", try_and_release)
+    assert repro.reproduce()[0] == 0
+    assert next(tries) > 10

@@ -135,7 +135,7 @@ def _params_against_lock(definition: Document, values: Any, lock: Document) -> I
 
 
 def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
-    digests: dict[str, str | None] = {}  # None for what is missing, which is reported once
+    digests: dict[str, str | None] = {}  # None for what is missing or wrong, which is reported once
     made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
     for stage, locked in ((stage, lock.get(stage, {})) for stage in definition):
         for path, digest in [*lockfile.files(locked, "deps").items(), *lockfile.files(locked, "outs").items()]:
@@ -146,6 +146,7 @@ def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
             if digests[path] not in {None, digest}:
                 advice = f"delete it and run `dvc checkout`, or {RERUN}" if path in made else RERUN
                 yield f"{path} does not match dvc.lock ({stage}): {advice}"
+                digests[path] = None
 
 
 def _stamps_against_lock(lock: Document) -> Iterator[str]:
