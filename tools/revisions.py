@@ -143,8 +143,8 @@ def _in_workspace(path: str) -> str | None:
 def _in_git(files: Any, path: str) -> str | None:
     """The hash of a file or folder that git has or, in a file of `dvc add`, DVC; None where neither has it.
 
-    Git may lack some of a folder's files, so its hash is unknown; one with other files in git than when dvc.lock was
-    committed has none.
+    Git may lack some of a folder's files, so that its hash is unknown. Of one that differs in git from what it was when
+    dvc.lock was last committed, a word that is no hash.
     """
     if Path(path).is_absolute() or not files.exists(path):
         return None
