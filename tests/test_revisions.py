@@ -70,7 +70,10 @@ def test_data_that_were_committed_without_a_run_are_named(copy: Path, refused: R
     assert refused("HEAD").startswith("HEAD: data/small does not match dvc.lock (download): ")
 
 
-def test_data_of_dvc_that_were_committed_without_a_run_are_named(copy: Path, refused: Refused) -> None:
+def test_data_of_dvc_that_were_committed_without_a_run_are_named(
+    copy: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
     shutil.copytree(copy / "data/small", copy / "data/kept")
     run("dvc", "add", "data/kept", cwd=copy)
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/kept"})
