@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import run
 
+from stages import paths
 from stages.errors import InputError
 from tools import ladder
 
@@ -17,7 +18,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def write(tfidf: float, mean: float) -> None:
+def write(tfidf: float, mean: float, **rows: str) -> None:
+    """Write the figures of both stages, and which test rows they are of, unlike for a stage that ``rows`` names."""
     baselines = {
         name: {split: {"accuracy": f1, "f1": f1} for split in ("validation", "test")}
         for name, f1 in (("mean_over_tokens", mean), ("majority", 0.2), ("tfidf", tfidf))
@@ -25,6 +27,11 @@ def write(tfidf: float, mean: float) -> None:
     Path("metrics").mkdir()
     Path("metrics/baselines.json").write_text(json.dumps(baselines), encoding="utf-8")
     Path("metrics/metrics.json").write_text(json.dumps(METRICS | {"loss": 1.0}), encoding="utf-8")
+    for stage in ("baselines", "evaluate"):
+        path = Path(paths.provenance(stage))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        deps = {paths.tokenized("test"): rows.get(stage, "the same")}
+        path.write_text(json.dumps({"deps": deps}), encoding="utf-8")
 
 
 def test_the_rungs_rise_to_the_fine_tuned_model() -> None:
@@ -41,6 +48,13 @@ def test_the_rungs_rise_to_the_fine_tuned_model() -> None:
 def test_a_model_above_its_ladder_is_no_finding() -> None:
     write(tfidf=0.6, mean=0.5)
     assert ladder.findings(ladder.rungs()) == []
+
+
+def test_figures_of_two_runs_are_a_finding() -> None:
+    write(tfidf=0.6, mean=0.5, baselines="others")
+    assert ladder.findings(ladder.rungs()) == [
+        "the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`"
+    ]
 
 
 def test_a_model_that_is_not_better_is_a_finding_on_each_split_where_it_is_not() -> None:

@@ -54,9 +54,15 @@ def rungs() -> list[Rung]:
 
 
 def findings(ladder: list[Rung]) -> list[str]:
-    """A line for each split on which the fine-tuned model does not beat the best baseline."""
+    """A line for each split on which the fine-tuned model does not beat the best baseline, and if they are of two runs.
+
+    Raises:
+        InputError: what the stages were made from is missing or cannot be read.
+    """
     *baselines, tuned = ladder
     found = []
+    if _rows("baselines") != _rows("evaluate"):
+        found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
     for split, score in (("validation", "validation_f1"), ("test", "f1")):
         best = max(baselines, key=lambda rung: getattr(rung, score))
         ours, theirs = getattr(tuned, score), getattr(best, score)
@@ -74,6 +80,12 @@ def table(ladder: list[Rung]) -> Table:
     for rung in ladder:
         result.add_row(rung.model, *map(number, rung[1:]))
     return result
+
+
+def _rows(stage: str) -> list[str | None]:
+    """The hashes of the rows that a stage evaluated on."""
+    deps = _figures(paths.provenance(stage)).get("deps", {})
+    return [deps.get(paths.tokenized(split)) for split in paths.EVALUATED]
 
 
 def _figures(path: str) -> dict[str, Any]:
