@@ -38,7 +38,7 @@ test-all: $(INSTALLED)  ## the long tests too
 	@python -m pytest $(WORKERS)
 
 torture: $(INSTALLED)  ## kill the pipeline 60 times at random moments: the end must be that of a run left alone
-	@python tests/torture.py
+	@PYTHONPATH=. python tests/torture.py
 
 bench: $(INSTALLED)  ## time training, inference and the stages (DATA=folder with train.txt and val.txt)
 	@python -m benchmarks $(DATA)

@@ -1,6 +1,6 @@
 """Kill `dvc repro` and what it started, again and again at random moments; the end is that of a run left alone.
 
-Run: make torture, or python tests/torture.py [--kills N] [--seed N]
+Run: make torture, or PYTHONPATH=. python tests/torture.py [--kills N] [--seed N]
 
 In a clone with nothing run, each stage in turn is killed once or more: all processes, only DVC or only the stage, by
 SIGKILL, SIGTERM or SIGINT; half of the times the next run starts while an orphan may still live. Then a run is left to
@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import chdir
 from pathlib import Path
 
 import yaml
@@ -31,6 +32,8 @@ from conftest import (
     write_small_dataset,
 )
 from repros import Repro
+
+from tools import repair
 
 BLOWS = (
     ("group", signal.SIGKILL),
@@ -89,7 +92,9 @@ class Torture:
         self.counts: Counter[str] = Counter()
 
     def start(self, clone: Path) -> Repro:
-        """Begin a run; it makes a checkpoint after each half second of training."""
+        """Repair, as `make repro` does, and begin a run; it makes a checkpoint after each half second of training."""
+        with chdir(clone):  # an empty list of users would otherwise end every later run at once
+            self.counts["repairs"] += len(repair.repair())
         return Repro(clone, RETUNE_CHECKPOINTS=str(self.checkpoints), RETUNE_CHECKPOINT_SECONDS="0.5")
 
     def strike(self, clone: Path, due: Counter[str]) -> Repro:
@@ -151,6 +156,7 @@ class Torture:
             f"kills: {self.kills.total()} ({kills})\n"
             f"training runs resumed from a checkpoint: {self.counts['resumes']}\n"
             f"runs that found another run's process alive: {self.counts['refusals']}\n"
+            f"repairs of what a killed DVC had left behind: {self.counts['repairs']}\n"
             f"rounds: {self.counts['rounds']}, {self.counts['equal bytes']} of them ended with equal bytes"
         )
 
