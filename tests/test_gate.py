@@ -87,7 +87,7 @@ def test_a_wrong_param_fails_on_the_cheap_machine(bare: Path) -> None:
     assert "train.epochs: should be greater than or equal to 1" in done.stderr
 
 
-def test_a_lock_that_is_no_yaml_fails_on_the_cheap_machine(bare: Path) -> None:
+def test_a_lock_with_the_conflicts_of_a_merge_fails_on_the_cheap_machine(bare: Path) -> None:
     append(bare / "dvc.lock", "<<<<<<< HEAD\n")
     done = gate(bare)
     assert done.returncode == 1
