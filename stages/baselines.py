@@ -58,16 +58,20 @@ def regression(
     """
     from sklearn.linear_model import LogisticRegression
 
+    from stages.progress import Progress
+
     model = LogisticRegression(solver="newton-cg", tol=TOLERANCE, max_iter=MOST_ITERATIONS, warm_start=True)
     best: Report = {}
-    for c in grid:
-        model.set_params(C=c).fit(features["train"], labels["train"])
-        if model.n_iter_.max() >= MOST_ITERATIONS:
-            print(f"warning: logistic regression did not converge in {MOST_ITERATIONS} steps with C {c}: left out")
-            continue
-        report = scores(labels, {split: model.predict(features[split]) for split in paths.EVALUATED}, classes)
-        if not best or report["validation"]["f1"] > best["validation"]["f1"]:
-            best = {"C": c} | report
+    with Progress("logistic regression", len(grid), "values of C") as progress:
+        for c in grid:
+            model.set_params(C=c).fit(features["train"], labels["train"])
+            progress.advance(1)
+            if model.n_iter_.max() >= MOST_ITERATIONS:
+                print(f"warning: logistic regression did not converge in {MOST_ITERATIONS} steps with C {c}: left out")
+                continue
+            report = scores(labels, {split: model.predict(features[split]) for split in paths.EVALUATED}, classes)
+            if not best or report["validation"]["f1"] > best["validation"]["f1"]:
+                best = {"C": c} | report
     if not best:
         raise errors.InputError("logistic regression converges with no C: raise MOST_ITERATIONS in stages/baselines.py")
     return best
@@ -90,7 +94,7 @@ def tfidf() -> dict[str, Any]:
 
 
 def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[str, dict[str, Any]]:
-    """The frozen checkpoint's last hidden states, of the first token and as the mean over tokens, standardized."""
+    """The frozen checkpoint's last hidden states, of the first token and mean-pooled, standardized."""
     import numpy as np
     import torch
     from sklearn.preprocessing import StandardScaler
@@ -106,7 +110,7 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
 
     def read(output: Any, mask: torch.Tensor) -> torch.Tensor:
         hidden = output.last_hidden_state
-        return torch.cat([inference.first_token(hidden, mask), inference.mean_over_tokens(hidden, mask)], dim=1)
+        return torch.cat([inference.first_token(hidden, mask), inference.mean_pooling(hidden, mask)], dim=1)
 
     both = {
         split: inference.infer(body, rows[split], collate, f"hidden states of {split}", read) for split in paths.SPLITS
@@ -115,14 +119,14 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
         raise errors.InputError(f"{paths.PRETRAINED}: its hidden states hold NaN or inf: choose another checkpoint")
     width = both["train"].shape[1] // 2
     features: dict[str, dict[str, Any]] = {}
-    for name, part in (("first_token", slice(width)), ("mean_over_tokens", slice(width, None))):
+    for name, part in (("first_token", slice(width)), ("mean_pooling", slice(width, None))):
         scaler = StandardScaler().fit(both["train"][:, part])
         features[name] = {split: scaler.transform(both[split][:, part]) for split in paths.SPLITS}
     return features
 
 
 def main() -> None:
-    """Judge each baseline on validation and test."""
+    """Evaluate each baseline on validation and test."""
     stamp = provenance.inputs("baselines")
 
     from stages import tables

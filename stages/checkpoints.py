@@ -1,4 +1,4 @@
-"""Checkpoints of a training under way: where they lie, which are whole, and going on from one to the very same bytes.
+"""Checkpoints of a training under way: where they lie, which are whole, and resuming from one to the very same bytes.
 
 They are the Trainer's own. What it leaves out is in a seal, which is written last and holds the hash of every file.
 """
@@ -56,7 +56,7 @@ def newest(folder: Path) -> Sealed | None:
 
 
 def attach(trainer: Trainer, machine: dict[str, Any], newest: Sealed | None) -> Path | None:
-    """Have the checkpoints of ``trainer`` sealed; give the one to go on from.
+    """Have the checkpoints of ``trainer`` sealed; give the one to resume from.
 
     That is ``newest`` where it accumulated as often; else None, and what lies in the folder is removed.
     """
@@ -67,7 +67,7 @@ def attach(trainer: Trainer, machine: dict[str, Any], newest: Sealed | None) -> 
         path = seal = None
     trainer.add_callback(Sealing(trainer, notes, seal))
     if seal:
-        print(f"going on from {path}", flush=True)
+        print(f"resuming from {path}", flush=True)
         before = seal["machine"]
         if changed := [f"{key} {before[key]}, now {now}" for key, now in machine.items() if before[key] != now]:
             print(f"warning: another machine than before, so the model's bytes may differ: {'; '.join(changed)}")

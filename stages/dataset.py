@@ -45,12 +45,21 @@ def build_splits(
         names = _sorted({str(_label(row.label)) for row in rows["train"] if not _problem(row)})
     number = {name: position for position, name in enumerate(names)}
     if positions:
+        _check_positions({_label(row.label) for split_rows in rows.values() for row in split_rows}, len(names))
         number |= {str(position): position for position in range(len(names))}
     splits = {}
     for split, split_rows in rows.items():
         splits[split] = _build(split_rows, number, names, skip=skip)
         _check(split, splits[split], names)
     return splits, list(names)
+
+
+def _check_positions(labels: set[str | None], names: int) -> None:
+    if str(names) in labels and "0" not in labels:
+        raise InputError(
+            f"dataset.labels: integer labels index it from 0, and the rows' go from 1 to {names}: set it to null (the "
+            "numbers are the names then), or subtract 1 from the labels in the files"
+        )
 
 
 def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, skip: bool) -> Split:
@@ -77,7 +86,8 @@ def _check(name: str, split: Split, names: Sequence[str]) -> None:
     reasons = ", ".join(f"{count} with {reason}" for reason, count in split.skipped.items())
     left_out = f" ({split.skipped.total()} bad rows left out: {reasons})" if split.skipped else ""
     if not split.texts:
-        carve = "" if name == "train" else ", or remove its file to have it carved from train"
+        remove = ", or remove it (of a hub dataset, save the other splits as files) to have it carved from train"
+        carve = "" if name == "train" else remove
         raise InputError(f"the {name} split has no rows{left_out}: give it some{carve}")
     if len(set(split.labels)) < 2:
         label = names[split.labels[0]]
@@ -96,7 +106,8 @@ def _problem(row: Row) -> str:
         return "a text that is not a string of Unicode"
     if label := _label(row.label):
         return ""
-    return "no label" if label is not None or row.label is None else "a label that is not a name or an integer"
+    none = label is not None or row.label is None or row.label != row.label  # NaN
+    return "no label" if none else "a label that is not a name or an integer"
 
 
 def _label(value: object) -> str | None:

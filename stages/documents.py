@@ -11,21 +11,23 @@ import yaml
 
 from stages.errors import InputError, reason
 
+INT = (r"[-+]?[0-9_]+", r"[-+]?0b[01_]+", r"[-+]?0o[0-7_]+", r"[-+]?0x[0-9a-fA-F_]+")
 FLOAT = (
-    r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?",
-    r"[-+]?\.[0-9]+(?:[eE][-+][0-9]+)?",
+    r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?",
+    r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+",
+    r"[-+]?\.[0-9_]+(?:[eE][-+][0-9]+)?",
     r"[-+]?\.(?:inf|Inf|INF)",
     r"\.(?:nan|NaN|NAN)",
 )
-SCALARS = {  # an integer is a float, too: the first pattern that matches holds
+SCALARS = {
     "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    "int": (r"[-+]?[0-9]+", "-+0123456789"),
+    "int": ("|".join(INT), "-+0123456789"),
     "float": ("|".join(FLOAT), "-+.0123456789"),
 }
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the booleans, integers and floats of YAML 1.2, decimal ones only."""
+    """PyYAML's safe loader with the booleans, integers and floats that DVC's ruamel.yaml reads."""
 
 
 Loader.yaml_implicit_resolvers = {
@@ -34,7 +36,14 @@ Loader.yaml_implicit_resolvers = {
 }
 for kind, (pattern, first) in SCALARS.items():
     Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", re.compile(f"^(?:{pattern})$"), list(first))
-Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+
+
+def _integer(_: Loader, node: yaml.ScalarNode) -> int:
+    digits = node.value.replace("_", "")
+    return int(digits, 0 if re.match("[-+]?0[box]", digits) else 10)
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 def read(path: Path) -> tuple[Any, yaml.Node | None]:

@@ -5,6 +5,7 @@ Out: data/raw/{train,validation,test}.parquet (text, label), models/pretrained/{
 Run: python -m stages.download
 """
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -30,6 +31,15 @@ def _distinct(names: list[str]) -> list[str]:
     return names
 
 
+def _path(path: str) -> str:
+    if not path:
+        raise ValueError("a path")
+    plain = os.path.normpath(path)
+    if plain != str(Path(path)):  # DVC and Python would spell it each in their own way
+        raise ValueError(f"{plain}, without .. in its middle")
+    return path
+
+
 def _pinned(package: str) -> str:
     if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", package):
         raise ValueError("a package and its version, as name==version")
@@ -39,6 +49,7 @@ def _pinned(package: str) -> str:
 Commit = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 40, "a commit hash"))]
 Sha256 = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 64, "a sha256"))]
 LabelNames = Annotated[list[str], Field(min_length=2), AfterValidator(_distinct)]
+DataPath = Annotated[str, AfterValidator(_path)]
 Position = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(gt=0, le=0.5)]
 
@@ -47,7 +58,7 @@ class DatasetParams(Section):
     """Where the labelled texts come from and how to read them."""
 
     source: Literal["files", "hub"] = Field(description="files: from `path`; hub: from the Hugging Face hub")
-    path: str = Field(description="files: a folder with train, validation and test files, or a single file")
+    path: DataPath = Field(description="files: a folder with train, validation and test files, or a single file")
     text_column: str | Position = Field(description="the column of the texts: its name, or its position from 0")
     label_column: str | Position = Field(description="the column of the labels: its name, or its position from 0")
     header: bool = Field(description="whether csv, tsv and txt files begin with the names of their columns")
@@ -78,7 +89,7 @@ class ModelParams(Section):
         description="package: installed with pip; hub: from the Hugging Face hub; path: a folder"
     )
     package: Annotated[str, AfterValidator(_pinned)] = Field(description="package: its name and version, name==version")
-    path: str = Field(description="path: a folder with config.json, safetensors weights and tokenizer files")
+    path: DataPath = Field(description="path: a folder with config.json, safetensors weights and tokenizer files")
     weights_sha256: Sha256 | None = Field(
         description="the sha256 of the weights, checked wherever they come from; null (path and hub only): unchecked"
     )
@@ -91,11 +102,9 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     from stages import hub, tables
     from stages.carving import carve
     from stages.dataset import build_splits
-    from stages.rows import Layout, read_rows, split_files
+    from stages.files import split_files
+    from stages.rows import Layout, read_rows
 
-    if params.text_column == params.label_column:
-        column = f"column {params.text_column!r} for both the text and the label"
-        raise errors.InputError(f"params.yaml: dataset.text_column, dataset.label_column: {column}: name two columns")
     names = params.labels
     if params.source == "hub":
         found, hub_names = hub.dataset_rows(
@@ -107,6 +116,9 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
         files = split_files(Path(params.path))
         found = {split: read_rows(files[split], layout) for split in paths.SPLITS if split in files}
     splits, names = build_splits(found, names, skip=params.on_bad_rows == "skip")
+    present = set(splits["train"].labels)
+    if missing := [name for number, name in enumerate(names) if number not in present]:
+        print(f"warning: no train row has the label {errors.listed(missing)}")
     delivered = {split: split for split in splits}
     for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
         if split not in splits:

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
+from stages import tables
+
 SIMILARITY = 0.8
 SHINGLE = 5  # characters
 PERMUTATIONS, BANDS, SEED = 200, 25, 1
 LIKELY = 0.735  # estimated similarity from which a pair is checked: 99% of the pairs at 0.8 have it
-CHUNK = 4096  # texts at a time, to keep memory flat
 
 
 def normalize(text: str) -> str:
@@ -26,8 +27,11 @@ def normalize(text: str) -> str:
 
 
 def _kept(match: re.Match[str]) -> str:
-    """Marks, which make other letters, and symbols such as emoji; for anything else a space."""
-    return "".join(sign if unicodedata.category(sign)[0] in "MS" else " " for sign in match[0])
+    """Marks, which make other letters, and symbols such as emoji; for anything else a space.
+
+    What Python's version of Unicode does not know is kept, as an emoji is that a later one knows.
+    """
+    return "".join(sign if re.match("M|S|Cn", unicodedata.category(sign)) else " " for sign in match[0])
 
 
 def near_duplicates(texts: Sequence[str], among: Sequence[str]) -> dict[int, tuple[int, float]]:
@@ -76,5 +80,5 @@ def _minhashes(shingles: list[set[str]]) -> list[RMinHash]:
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[tuple[int, list[set[str]]]]:
-    for start in range(0, len(texts), CHUNK):
-        yield start, [_shingles(text) for text in texts[start : start + CHUNK]]
+    for part in tables.parts(texts):
+        yield part.start, [_shingles(text) for text in texts[part]]

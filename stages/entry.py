@@ -4,6 +4,7 @@ import argparse
 import errno
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -27,7 +28,7 @@ ELSEWHERE = (
 
 
 def pins() -> list[Requirement]:
-    """The libraries that compute, each with its version."""
+    """The libraries that compute and draw, each with its version."""
     try:
         lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -109,10 +110,15 @@ def _check_environment() -> None:
     for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):  # with a wrong value the library is not imported
         if not os.environ.get(name, "0").isdecimal():
             raise InputError(f"{name} is {os.environ[name]!r}: set it to a whole number of seconds, or unset it")
+    endpoint = os.environ.get("HF_ENDPOINT") or "https://"
     try:
-        _ = urlsplit(os.environ.get("HF_ENDPOINT", "")).port
+        _ = urlsplit(endpoint).port
     except ValueError as error:
         raise InputError(f"HF_ENDPOINT: {error}: correct it, or unset it") from None
+    if not endpoint.startswith(("https://", "http://")):
+        raise InputError("HF_ENDPOINT: it does not begin with https:// or http://: correct it, or unset it")
+    if not re.fullmatch("[!-~]*", os.environ.get("HF_TOKEN", "").strip()):
+        raise InputError("HF_TOKEN: it holds characters that no token has: correct it, or unset it")
 
 
 def _prepare(*, offline: bool) -> None:

@@ -1,4 +1,4 @@
-"""Judge the classifier on validation and, once, on test, in float32 whatever it was trained in.
+"""Evaluate the classifier on validation and test, in float32 whatever it was trained in.
 
 In:  models/classifier/, data/tokenized/{validation,test}.parquet, data/raw/test.parquet, data/audit/findings.csv
 Out: metrics/metrics.json, data/predictions/{validation,test}.parquet, data/predictions/hardest.csv, metrics/plots/
@@ -38,7 +38,7 @@ class Evaluated(NamedTuple):
 def predict_split(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", split: str
 ) -> "tuple[Evaluated, npt.NDArray[np.float32]]":
-    """Give what the model makes of a split, and the means over tokens of its last hidden states ``[rows, width]``."""
+    """Give what the model makes of a split, and its last hidden states, mean-pooled, ``[rows, width]``."""
     import torch
     from scipy.special import softmax
 
@@ -51,7 +51,7 @@ def predict_split(
     collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
 
     def read(output: Any, mask: torch.Tensor) -> torch.Tensor:
-        return torch.cat([output.logits, inference.mean_over_tokens(output.hidden_states[-1], mask)], dim=1)
+        return torch.cat([output.logits, inference.mean_pooling(output.hidden_states[-1], mask)], dim=1)
 
     both = inference.infer(model, rows, collate, f"evaluate {split}", read)
     logits, hidden = both[:, : model.config.num_labels], both[:, model.config.num_labels :]

@@ -1,5 +1,6 @@
 """Fine-tuning with the Trainer: how it is set, what it is fed, and what it leaves behind."""
 
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +75,8 @@ def fine_tune(
     )
     trainer.model.save_pretrained(classifier)
     tokenizer.save_pretrained(classifier)
+    for weights in classifier.glob("*.safetensors"):  # which safetensors lets nobody else read
+        shutil.copymode(classifier / "config.json", weights)
     made = {
         "machine": machine.description(bf16=trainer.args.bf16),
         "gradient_accumulation_steps": trainer.args.gradient_accumulation_steps,

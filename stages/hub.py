@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from stages import paths
 from stages.errors import InputError, chain, no_room, reason
+from stages.files import SPLIT_NAMES
 from stages.outputs import scratch
-from stages.rows import SPLIT_NAMES, Row, column_name
+from stages.rows import Row, check_distinct, column_name, label_name
 
 if TYPE_CHECKING:
     import datasets
@@ -86,8 +87,9 @@ def dataset_rows(
         loaded = datasets.load_dataset(remote, config, revision=revision, cache_dir=str(cache), keep_in_memory=True)
     known = next(iter(loaded.values())).column_names
     columns = [column_name(f"dataset {name}", known, column) for column in (text_column, label_column)]
+    check_distinct(f"dataset {name}", *columns)
     feature = next(iter(loaded.values())).features[columns[1]]
-    names = list(feature.names) if isinstance(feature, datasets.ClassLabel) else None
+    names = [known.strip() for known in feature.names] if isinstance(feature, datasets.ClassLabel) else None
     splits: dict[str, datasets.Dataset] = {}
     for found, rows in loaded.items():
         if (split := SPLIT_NAMES.get(found)) and splits.setdefault(split, rows) is not rows:
@@ -105,10 +107,8 @@ def dataset_rows(
 
 
 def _rows(where: str, split: "datasets.Dataset", columns: list[str], names: list[str] | None) -> Iterator[Row]:
-    """The rows of a split; a label goes by the name that the hub has for it, in whatever order params.yaml has them."""
     for number, (text, label) in enumerate(zip(*(split[column][:] for column in columns), strict=True), 1):
-        known = names is not None and isinstance(label, int) and 0 <= label < len(names)
-        yield Row(f"{where}, row {number}", text, names[label] if names and known else label)
+        yield Row(f"{where}, row {number}", text, label_name(label, names))
 
 
 def snapshot(name: str, revision: str, patterns: tuple[str, ...]) -> Path:

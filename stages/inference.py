@@ -54,7 +54,7 @@ def first_token(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return hidden[torch.arange(len(hidden), device=hidden.device), mask.argmax(dim=1)]
 
 
-def mean_over_tokens(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def mean_pooling(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """The mean ``[batch, width]`` of the hidden states of each row's tokens, padding left out."""
     weights = mask.unsqueeze(-1).to(hidden.dtype)
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1)

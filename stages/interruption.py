@@ -1,4 +1,4 @@
-"""What ends a training early: a signal (a checkpoint, and `dvc repro` goes on from there), and a diverging loss."""
+"""What ends a training early: a signal (a checkpoint, and `dvc repro` resumes from it), and a diverging loss."""
 # ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
 
 import shutil
@@ -18,7 +18,7 @@ from stages.sealing import SEAL, ends_epoch
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BEGINS_AGAIN = "`dvc repro` starts this stage again"
 BEFORE = f"training had not started: {BEGINS_AGAIN}"
-AFTER = "training had ended: `dvc repro` goes on from its last checkpoint"
+AFTER = "training had ended: `dvc repro` resumes from its last checkpoint"
 EVALUATION_SECONDS = 5  # that an evaluation under way may still take: the checkpoint of its epoch comes after it
 
 
@@ -84,9 +84,9 @@ class Interruption(TrainerCallback):
         if self.signal:
             self.deadline = min(self.deadline, time.monotonic() + EVALUATION_SECONDS)
             if time.monotonic() >= self.deadline:
-                goes_on = f"`dvc repro` goes on from the newest checkpoint in {args.output_dir}"
+                resumes = f"`dvc repro` resumes from the newest checkpoint in {args.output_dir}"
                 sealed = any(Path(args.output_dir).glob(f"checkpoint-*/{SEAL}"))
-                raise Stopped(self.signal, f"in an evaluation: {goes_on if sealed else BEGINS_AGAIN}")
+                raise Stopped(self.signal, f"in an evaluation: {resumes if sealed else BEGINS_AGAIN}")
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Leave after the checkpoint.
@@ -98,7 +98,7 @@ class Interruption(TrainerCallback):
             path = f"{args.output_dir}/checkpoint-{state.global_step}"
             raise Stopped(
                 self.signal,
-                f"at step {state.global_step} of {state.max_steps}, checkpoint {path}: `dvc repro` goes on from there",
+                f"at step {state.global_step} of {state.max_steps}, checkpoint {path}: `dvc repro` resumes from it",
             )
 
     def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
@@ -161,7 +161,7 @@ class FiniteLoss(TrainerCallback):
 
     def _check(self, split: str, loss: float, args: TrainingArguments, state: TrainerState) -> None:
         if not isfinite(loss):
-            shutil.rmtree(args.output_dir, ignore_errors=True)  # going on from there would lead here again
+            shutil.rmtree(args.output_dir, ignore_errors=True)  # resuming from them would lead here again
             raise InputError(
                 f"the {split} loss is {loss} at step {state.global_step} of {state.max_steps}, learning rate "
                 f"{self.learning_rate:.2e}: lower train.learning_rate, raise train.warmup_ratio, or lower "

@@ -16,7 +16,7 @@ class LogLines(TrainerCallback):
         logs: dict[str, float] | None = None,
         **_: object,
     ) -> None:
-        """Print the loss as training goes on, and the validation scores after each epoch."""
+        """Print the loss as training proceeds, and the validation scores after each epoch."""
         logs = logs or {}
         if "loss" in logs:
             said = f"loss {logs['loss']:.4f}, learning rate {logs['learning_rate']:.2e}"

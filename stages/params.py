@@ -90,4 +90,5 @@ def _problem(path: Path, lines: dict[tuple[str, ...], int], name: str, section: 
         return f"{place}: missing: {section.model_fields[keys[-1]].description}"
     message = str(detail["msg"]).removeprefix("Value error, ")
     _, should, what = message.rpartition(" should ")  # Input, String, List ...
-    return f"{place}: should {what if should else f'be {message}'}, is {reprlib.repr(detail['input'])}"
+    quote = ": put it in quotes" if detail["type"] == "string_type" and detail["input"] is not None else ""
+    return f"{place}: should {what if should else f'be {message}'}, is {reprlib.repr(detail['input'])}{quote}"

@@ -149,7 +149,7 @@ def _hidden_states(
         f"component {number}, {share:.0%} of the variance"
         for number, share in enumerate(np.nan_to_num(components.explained_variance_ratio_), 1)
     ]
-    axes.set(xlabel=shares[0], ylabel=shares[1], title="Hidden states of test (mean over tokens), by PCA")
+    axes.set(xlabel=shares[0], ylabel=shares[1], title="Mean-pooled hidden states of test, by PCA")
     if len(names) <= WRITTEN:
         axes.legend(clouds, names, fontsize=8, markerscale=2)
     _save(figure, folder / "hidden_states.png")

@@ -88,11 +88,15 @@ def value_of(values: Any, key: str) -> Any:
 def md5(path: Path) -> str:
     """The MD5 of a file, in hexadecimal, or what DVC makes of a folder's files: that of their list, and ``.dir``."""
     if path.is_dir():
-        digests = {file.relative_to(path).as_posix(): md5(file) for file in files_in(path)}
-        listing = [{"md5": digests[name], "relpath": name} for name in sorted(digests)]
-        return f"{md5_of(json.dumps(listing, sort_keys=True).encode())}.dir"
+        return md5_of_folder({file.relative_to(path).as_posix(): md5(file) for file in files_in(path)})
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def md5_of_folder(files: dict[str, str]) -> str:
+    """The MD5 of a folder as in dvc.lock, from the MD5 of each of its files by its path in the folder."""
+    listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]
+    return f"{md5_of(json.dumps(listing, sort_keys=True).encode())}.dir"
 
 
 def files_in(folder: Path) -> Iterator[Path]:

@@ -9,23 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages import provenance
 from stages.errors import InputError, listed, reason
+from stages.files import ending
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": None}
-ENDINGS = (*DELIMITERS, ".jsonl", ".parquet")
 
 
 class Row(NamedTuple):
@@ -47,62 +37,22 @@ class Layout(NamedTuple):
     quoting: bool
 
 
-def split_files(path: Path) -> dict[str, Path]:
-    """Find the file of each split: one file is train, and of a folder the files named for a split; others are named.
-
-    Raises:
-        InputError: there is no such path, no train file, two files for one split, or one that DVC does not see.
-    """
-    if path.is_file():
-        _ending(path)
-        return {"train": path}
-    if not path.is_dir():
-        raise InputError(f"dataset.path: {path} does not exist: set it to a file or to a folder with a train file")
-    files: dict[str, Path] = {}
-    unread = []
-    for file in sorted(path.iterdir()):
-        split = SPLIT_NAMES.get(file.name.split(".")[0].lower())
-        if split is None or file.suffix == ".dvc":
-            unread += [file.name] if file.suffix in ENDINGS else []
-            continue
-        if not file.is_file():
-            raise InputError(f"{file}: named for the {split} split, but no file: put a file there, or rename it")
-        _ending(file)
-        if split in files:
-            raise InputError(f"{path}: both {files[split].name} and {file.name} are {split}: leave one of them")
-        files[split] = file
-    if unread:
-        print(f"{path}: not read, since not named for a split: {listed(unread)}")
-    if "train" not in files:
-        raise InputError(f"{path}: no train file: name it train with one of the endings {', '.join(ENDINGS)} (or .gz)")
-    provenance.check_hashed(path, files.values())
-    return files
-
-
 def read_rows(path: Path, layout: Layout) -> Iterator[Row]:
     """Yield the rows of a file in order.
 
     Raises:
         InputError: the file is not what its ending says, is not UTF-8, or lacks a column.
     """
-    ending = _ending(path)
+    found = ending(path)
     try:
-        if ending == ".parquet":
+        if found == ".parquet":
             yield from _parquet(path, layout)
-        elif ending == ".jsonl":
+        elif found == ".jsonl":
             yield from _jsonl(path, layout)
         else:
-            yield from _separated(path, layout, layout.delimiter or DELIMITERS[ending])
+            yield from _separated(path, layout, layout.delimiter or DELIMITERS[found])
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"{path}: broken gzip file ({error}): fetch it again") from None
-
-
-def _ending(path: Path) -> str:
-    name = path.name.lower()
-    ending = Path(name.removesuffix(".gz")).suffix
-    if ending not in ENDINGS or name.endswith(".parquet.gz"):
-        raise InputError(f"{path}: unknown ending: {', '.join(ENDINGS)} are read, all but parquet also with .gz")
-    return ending
 
 
 def _text_lines(path: Path) -> Iterator[str]:
@@ -132,8 +82,11 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
     try:
         header = next(reader, []) if layout.header else None
         text, label = (_position(path, column, header) for column in (layout.text_column, layout.label_column))
+        check_distinct(str(path), text, label)
+        first = _field(header, label) if header and isinstance(layout.label_column, int) else None
         start = reader.line_num + 1
         columns = len(header or ())
+        known: set[str | None] = set()
         for fields in reader:
             if fields and not columns:
                 columns = len(fields)
@@ -142,12 +95,20 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
                         f"{path}, line {start}: {columns} columns, and none at position {last}: set dataset.delimiter, "
                         "dataset.text_column and dataset.label_column"
                     )
-            if delimiter == "\t" and any("\n" in field and "\t" in field for field in fields):
+            if any("\n" in field and _holds_rows(field, delimiter, columns, label, known) for field in fields):
                 raise InputError(
-                    f"{path}, the row that begins on line {start}: a quoted field with tabs and line ends: set "
-                    "dataset.quoting to false if a quote is just a character here, else take its tabs out"
+                    f"{path}, the row that begins on line {start}: a quoted field that seems to hold other rows: set "
+                    f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it"
+                )
+            known.add(_field(fields, label))
+            if first is not None and _field(fields, label) == first:
+                raise InputError(
+                    f"{path}, line {start}: its label is {first[:50]!r} as on line 1: set dataset.header to false if "
+                    "line 1 is a row, else remove one of them"
                 )
             problem = "more columns than the first line has" if len(fields) > columns else ""
+            if fields == header:
+                problem = "the header again"
             if fields:
                 yield Row(f"{path}, line {start}", _field(fields, text), _field(fields, label), problem)
             start = reader.line_num + 1
@@ -156,6 +117,12 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
         quotes = layout.quoting and "new-line" not in reason
         advice = "fix its quotes, or set dataset.quoting to false" if quotes else "fix its line ends"
         raise InputError(f"{path}, the row that begins on line {start}: {reason}: {advice}") from None
+
+
+def _holds_rows(field: str, delimiter: str, columns: int, label: int, known: set[str | None]) -> bool:
+    """Whether a field of several lines has a tab, which texts seldom have, or a line that would be a row."""
+    rows = (line.split(delimiter) for line in field.splitlines())
+    return delimiter in field if delimiter == "\t" else any(len(row) == columns and row[label] in known for row in rows)
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:
@@ -207,17 +174,43 @@ def column_name(where: str, names: list[str], column: str | int) -> str:
     return str(name)
 
 
+def check_distinct(where: str, text: str | int, label: str | int) -> None:
+    """Compare the columns of texts and of labels, both by name or both by position.
+
+    Raises:
+        InputError: they are one.
+    """
+    if text == label:
+        raise InputError(
+            f"{where}: dataset.text_column and dataset.label_column are one column, {text!r}: name two columns"
+        )
+
+
+def label_name(label: object, names: list[str] | None) -> object:
+    """A label by the name that its file or the hub has for it, in whatever order params.yaml has the names."""
+    return names[label] if names and isinstance(label, int) and 0 <= label < len(names) else label
+
+
 def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
     try:
         file = pq.ParquetFile(path)
-        names = file.schema_arrow.names
-        columns = [column_name(str(path), names, column) for column in (layout.text_column, layout.label_column)]
+        found = file.schema_arrow.names
+        columns = [column_name(str(path), found, column) for column in (layout.text_column, layout.label_column)]
+        check_distinct(str(path), *columns)
+        names = _class_labels(file.schema_arrow, columns[1])
         number = 0
         for batch in file.iter_batches(columns=columns):
             for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
                 number += 1
-                yield Row(f"{path}, row {number}", text, label)
+                yield Row(f"{path}, row {number}", text, label_name(label, names))
     except InputError:
         raise
     except Exception as error:  # whatever damage makes the library raise
         raise InputError(f"{path}: not a readable parquet file ({reason(error)}): fetch it again") from error
+
+
+def _class_labels(schema: pa.Schema, column: str) -> list[str] | None:
+    """The names that the datasets library has written for a column of integer labels."""
+    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+    names = features.get(column, {}).get("names")
+    return None if names is None else [name.strip() for name in names]

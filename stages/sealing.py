@@ -25,8 +25,8 @@ class Sealing(TrainerCallback):
     Besides the Trainer's own at the end of an epoch, one is made after each ``$RETUNE_CHECKPOINT_SECONDS`` (300).
 
     Attributes:
-        notes: what the seals are to hold for whoever goes on.
-        seal: that of the checkpoint to go on from, if there is one.
+        notes: what the seals are to hold for whoever resumes.
+        seal: that of the checkpoint to resume from, if there is one.
     """
 
     def __init__(self, trainer: Trainer, notes: dict[str, Any], seal: dict[str, Any] | None) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 METADATA = b"retune"
+ROWS, CHARACTERS = 4096, 2_000_000  # at once: enough to keep every core busy, few enough to keep memory flat
 TEXTS = {"text": Value("string")}
 TOKENS = {"input_ids": List(Value("int32"))}
 PREDICTIONS = {"probabilities": List(Value("float32")), "leaked": Value("bool")}
@@ -55,6 +57,18 @@ def read(path: str) -> pa.Table:
         table.validate(full=True)
         Features.from_arrow_schema(table.schema)
     return table
+
+
+def parts(texts: Sequence[str]) -> Iterator[slice]:
+    """Consecutive texts to work on at once: `ROWS` at most, of `CHARACTERS` together unless one alone is longer."""
+    start = characters = 0
+    for row, text in enumerate(texts):
+        characters += len(text)
+        if row > start and (row - start == ROWS or characters > CHARACTERS):
+            yield slice(start, row)
+            start, characters = row, len(text)
+    if texts:
+        yield slice(start, len(texts))
 
 
 def label_names(arrow: pa.Schema) -> list[str]:

@@ -17,14 +17,12 @@ from stages.params import Section, load
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-ROWS = 4096  # at a time: enough to keep every core busy, few enough to keep memory flat
-
 
 class TokenizeParams(Section):
     """How texts become token ids."""
 
     max_length: Annotated[int, Field(ge=4)] = Field(
-        description="the most tokens a text may have, special tokens counted; longer texts are cut at the end"
+        description="the most tokens a text may have, special tokens counted; longer texts are truncated"
     )
 
 
@@ -50,17 +48,22 @@ def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
 def tokenize_texts(
     tokenizer: "PreTrainedTokenizerBase", texts: list[str], max_length: int
 ) -> tuple[list[list[int]], int, int]:
-    """Give the token ids of each text, the number of texts that were cut, and of the tokens they lost."""
-    ids = tokenizer(texts, truncation=False, return_attention_mask=False, return_token_type_ids=False, verbose=False)[
-        "input_ids"
-    ]
-    long = [row for row, row_ids in enumerate(ids) if len(row_ids) > max_length]
-    lost = 0
-    for row in long:
-        cut = tokenizer(texts[row], truncation=True, max_length=max_length, verbose=False)["input_ids"]
-        lost += len(ids[row]) - len(cut)
-        ids[row] = cut
-    return ids, len(long), lost
+    """Give the token ids of each text, the number of texts that were truncated, and of the tokens dropped."""
+    from stages import tables
+
+    settings = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
+    ids: list[list[int]] = []
+    truncated = dropped = 0
+    for part in tables.parts(texts):
+        for text, whole in zip(
+            texts[part], tokenizer(texts[part], truncation=False, **settings)["input_ids"], strict=True
+        ):
+            row = whole
+            if len(whole) > max_length:
+                row = tokenizer(text, truncation=True, max_length=max_length, **settings)["input_ids"]
+                truncated, dropped = truncated + 1, dropped + len(whole) - len(row)
+            ids.append(row)
+    return ids, truncated, dropped
 
 
 def main() -> None:
@@ -81,7 +84,7 @@ def main() -> None:
                 tables.writer(Path(partial), schema) as file,
                 Progress(f"tokenize {split}", len(raw), "rows") as progress,
             ):
-                for batch in raw.to_batches(max_chunksize=ROWS):
+                for batch in raw.to_batches(max_chunksize=tables.ROWS):
                     ids, cut, lost = tokenize_texts(tokenizer, batch["text"].to_pylist(), params.max_length)
                     if [] in ids:
                         text = batch["text"][ids.index([])].as_py()
@@ -94,7 +97,7 @@ def main() -> None:
                     progress.advance(len(ids))
             print(
                 f"{split}: {len(raw)} rows, {tokens / len(raw):.1f} tokens on average; "
-                f"cut to {params.max_length}: {rows_cut} rows, which lost {tokens_lost} tokens"
+                f"truncated to {params.max_length}: {rows_cut} rows, {tokens_lost} tokens dropped"
             )
 
 

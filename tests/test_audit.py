@@ -195,8 +195,10 @@ def test_how_many_texts_are_taken_at_a_time_changes_nothing(monkeypatch: pytest.
     changed = [f"so {text}" for text in texts[::-1]]
     whole = near_duplicates(changed, texts)
     assert [other for other, _ in whole.values()] == [3, 2, 1, 0]
-    monkeypatch.setattr("stages.duplicates.CHUNK", 1)
-    assert near_duplicates(changed, texts) == whole
+    for limit in ("ROWS", "CHARACTERS"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"stages.tables.{limit}", 1)
+            assert near_duplicates(changed, texts) == whole
 
 
 @pytest.mark.parametrize(
@@ -206,6 +208,11 @@ def test_how_many_texts_are_taken_at_a_time_changes_nothing(monkeypatch: pytest.
 def test_marks_and_symbols_tell_texts_apart(one: str, other: str) -> None:
     assert near_duplicates([one], [other]).get(0, (0, 0.0))[1] < 1
     assert near_duplicates([one], [f"  {one.upper()}!"]) == {0: (0, 1.0)}
+
+
+def test_an_emoji_that_is_newer_than_python_is_a_symbol_too() -> None:
+    newer = "\U0001fae8"  # of Unicode 15, which Python 3.11 does not know and 3.12 does
+    assert normalize(f"So {newer}!") == f"so {newer}"
 
 
 def test_pairs_below_the_threshold_that_share_boilerplate_are_hardly_checked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,13 +48,21 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "source: file": ({"dataset__source": "file"}, "dataset.source: should be 'files' or 'hub', is 'file'"),
     "header: no, in quotes": ({"dataset__header": "no"}, "dataset.header: should be a valid boolean, is 'no'"),
+    "path: nothing": ({"dataset__path": ""}, "dataset.path: should be a path, is ''"),
+    "path: .. in its middle": (
+        {"dataset__path": "data/../../own"},
+        "dataset.path: should be ../own, without .. in its middle, is 'data/../../own'",
+    ),
     "text_column: -1": ({"dataset__text_column": -1}, "dataset.text_column: should be"),
     "delimiter: ;;": ({"dataset__delimiter": ";;"}, "dataset.delimiter: should have at most 1 character, is ';;'"),
     "delimiter: a quote": ({"dataset__delimiter": '"'}, "dataset.delimiter: should match pattern"),
     "delimiter: a line end": ({"dataset__delimiter": "\n"}, "dataset.delimiter: should match pattern"),
     "labels: a": ({"dataset__labels": "a"}, "dataset.labels: should be a valid list, is 'a'"),
     "labels: [a]": ({"dataset__labels": ["a"]}, "dataset.labels: should have at least 2 items"),
-    "labels: [0, a]": ({"dataset__labels": [0, "a"]}, "dataset.labels: should be a valid string, is 0"),
+    "labels: [0, a]": (
+        {"dataset__labels": [0, "a"]},
+        "dataset.labels: should be a valid string, is 0: put it in quotes",
+    ),
     "labels: [a, a]": (
         {"dataset__labels": ["a", "a"]},
         "dataset.labels: should be names that all differ, none empty, none with spaces around it, is ['a', 'a']",
@@ -185,6 +193,13 @@ def test_data_that_is_not_there_is_named_with_what_brings_it(workspace: Workspac
     with pytest.raises(InputError, match=r"dataset\.path: own does not exist: run `dvc pull`"):
         check()
     check(paths=False)
+
+
+@pytest.mark.parametrize("path", ["data", ".", "data/raw/train.parquet", "models/pretrained"])
+def test_data_where_a_stage_writes_are_an_error(workspace: Workspace, path: str) -> None:
+    (workspace(dataset__path=path) / path).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(InputError, match=rf"dataset\.path: {path} overlaps .*, which a stage writes: put your files"):
+        check()
 
 
 def test_params_with_a_byte_order_mark_and_crlf_are_read(workspace: Workspace) -> None:

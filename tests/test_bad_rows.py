@@ -15,6 +15,7 @@ from own_data import GOOD, Fail, Workspace, own_dataset
 from stages import audit, download, paths, tables
 
 SKIP = "fix the row, or set dataset.on_bad_rows to skip"
+REMOVE = "give it some, or remove it (of a hub dataset, save the other splits as files) to have it carved from train"
 UNKNOWN = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
 UNREADABLE = "own/train.parquet: not a readable parquet file ("
 COLUMNS = "set dataset.text_column and dataset.label_column, or dataset.header or dataset.delimiter"
@@ -160,11 +161,11 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "train with a header only": ({"train.csv": "text,label\n"}, {}, "the train split has no rows: give it some"),
     "validation with a header only": (
         {"validation.csv": "text,label\n"}, {},
-        "the validation split has no rows: give it some, or remove its file to have it carved from train",
+        f"the validation split has no rows: {REMOVE}",
     ),
     "empty jsonl": (
         {"test.jsonl": ""}, {},
-        "the test split has no rows: give it some, or remove its file to have it carved from train",
+        f"the test split has no rows: {REMOVE}",
     ),
     "parquet without rows": (
         {"train.parquet": parquet(text=[], label=[])}, {},
@@ -261,7 +262,12 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "quotes in a tsv that are just characters": (
         {"train.tsv": 'text\tlabel\n"so he said\ta\nand went\tb\nand that was the end"\ta\n'}, {},
-        ("own/train.tsv, the row that begins on line 2: a quoted field with tabs and line ends: "
+        ("own/train.tsv, the row that begins on line 2: a quoted field that seems to hold other rows: "
+        "set dataset.quoting to false"),
+    ),
+    "quotes in a csv that are just characters": (
+        {"train.csv": 'text,label\ngood words,b\n"so he said,a\nand went,b\nand that was the end",a\n'}, {},
+        ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
         "set dataset.quoting to false"),
     ),
     "unclosed quote": (
@@ -291,7 +297,23 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "one column for both": (
         {}, {"dataset__text_column": "label"},
-        "params.yaml: dataset.text_column, dataset.label_column: column 'label' for both the text and the label: name",
+        "own/train.csv: dataset.text_column and dataset.label_column are one column, 1: name two columns",
+    ),
+    "one column for both, by name and by position": (
+        {}, {"dataset__text_column": "label", "dataset__label_column": 1},
+        "own/train.csv: dataset.text_column and dataset.label_column are one column, 1: name two columns",
+    ),
+    "one column for both in parquet": (
+        {"train.parquet": parquet(text=["x", "y"], label=["a", "b"])}, {"dataset__label_column": 0},
+        "own/train.parquet: dataset.text_column and dataset.label_column are one column, 'text': name two columns",
+    ),
+    "a first row taken for a header": (
+        {"train.csv": "x,a\ny,b\nz,a\n"}, {"dataset__text_column": 0, "dataset__label_column": 1},
+        "own/train.csv, line 3: its label is 'a' as on line 1: set dataset.header to false if line 1 is a row, else",
+    ),
+    "a header in the middle": (
+        {"train.csv": f"{GOOD}text,label\nz,a\n"}, {},
+        f"own/train.csv, line {GOOD.count(chr(10)) + 1}: the header again: fix the row, or set dataset.on_bad_rows",
     ),
     "no text column": (
         {"train.csv": "tweet,label\nx,a\n"}, {},

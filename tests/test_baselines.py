@@ -58,7 +58,7 @@ def test_hidden_states_are_standardized_as_train_is(pipeline: Path, monkeypatch:
 
 def test_each_baseline_has_accuracy_and_f1_on_validation_and_test(pipeline: Path) -> None:
     report = json.loads((pipeline / "metrics/baselines.json").read_text(encoding="utf-8"))
-    assert list(report) == ["majority", "tfidf", "first_token", "mean_over_tokens"]
+    assert list(report) == ["majority", "tfidf", "first_token", "mean_pooling"]
     for name, figures in report.items():
         assert set(figures) - {"C"} == {"validation", "test"}, name
         assert all(set(figures[split]) == {"accuracy", "f1"} for split in paths.EVALUATED), name

@@ -137,7 +137,7 @@ def test_a_text_of_5000_words_is_cut_and_reported(run: Run) -> None:
     lines = [
         line
         for line in done["said"].splitlines()
-        if line.endswith(f"cut to 64: 1 rows, which lost {5000 + 2 - 64} tokens")
+        if line.endswith(f"truncated to 64: 1 rows, {5000 + 2 - 64} tokens dropped")
     ]
     assert [line.split(":")[0] for line in lines] == ["test"]
     tokenized = tables.read("data/tokenized/test.parquet")["input_ids"].to_pylist()

@@ -12,7 +12,7 @@ from token_rows import PAD, make_rows
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from stages.batching import PadToLongest
-from stages.inference import batches, first_token, infer, mean_over_tokens
+from stages.inference import batches, first_token, infer, mean_pooling
 
 
 @pytest.fixture(scope="module")
@@ -58,4 +58,4 @@ def test_hidden_states_are_read_from_the_tokens_and_not_from_the_padding(side: s
     hidden = torch.arange(2 * 9 * 4, dtype=torch.float32).reshape(2, 9, 4)
     own = hidden[0, :3] if side == "right" else hidden[0, -3:]
     assert first_token(hidden, batch["attention_mask"])[0].tolist() == own[0].tolist()
-    torch.testing.assert_close(mean_over_tokens(hidden, batch["attention_mask"])[0], own.mean(dim=0))
+    torch.testing.assert_close(mean_pooling(hidden, batch["attention_mask"])[0], own.mean(dim=0))

@@ -28,7 +28,7 @@ def signal_in_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("signal_in_evaluation")
 def test_a_long_evaluation_is_left_for_the_newest_checkpoint(prepared: Prepare) -> None:
     prepared()
-    with pytest.raises(Stopped, match="in an evaluation: `dvc repro` goes on from the newest checkpoint in "):
+    with pytest.raises(Stopped, match="in an evaluation: `dvc repro` resumes from the newest checkpoint in "):
         train.main()
     assert kept() == [f"checkpoint-{STEPS - 1}"]
 
@@ -51,7 +51,7 @@ def test_after_training_it_goes_on_from_the_last_checkpoint(
     expected = left_alone(folder)
     with monkeypatch.context() as patched:
         patched.setattr(curves, "write", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-        with pytest.raises(Stopped, match="training had ended: `dvc repro` goes on from its last checkpoint"):
+        with pytest.raises(Stopped, match="training had ended: `dvc repro` resumes from its last checkpoint"):
             train.main()
     assert trained(folder) == expected
     assert f"/checkpoint-{EPOCHS * STEPS}\n" in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """What a label in a file stands for: a name, or the position of one."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from own_data import Workspace, own_dataset
@@ -21,6 +23,32 @@ def test_integers_are_positions_among_the_label_names(workspace: Workspace) -> N
     table = download_rows(workspace, "a,2\nb,0\nc,middle\n", ["low", "middle", "high"])
     assert table["label"].to_pylist() == [2, 0, 1]
     assert tables.label_names(table.schema) == ["low", "middle", "high"]
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_integers_that_are_counted_from_1_are_an_error_even_where_bad_rows_are_skipped(*, skip: bool) -> None:
+    rows = [Row("here", "a text", str(number)) for number in (1, 2, 3)]
+    with pytest.raises(InputError, match="index it from 0, and the rows' go from 1 to 3: set it to null"):
+        build_splits({"train": rows}, ["low", "middle", "high"], skip=skip)
+
+
+def test_a_label_without_a_train_row_is_warned_of(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    download_rows(workspace, "a,low\nb,high\n", ["low", "middle", "high"])
+    assert "warning: no train row has the label middle\n" in capsys.readouterr().out
+
+
+def test_labels_of_a_parquet_file_that_names_them_go_by_their_names(workspace: Workspace, tmp_path: Path) -> None:
+    schema = tables.schema(tables.TEXTS, ["anger", " joy"], "label")
+    tables.write((tmp_path / "labelled.parquet"), schema, text=["cross", "glad", "furious"], label=[0, 1, 0])
+    content = (tmp_path / "labelled.parquet").read_bytes()
+    own_dataset(workspace, {f"{split}.parquet": content for split in paths.SPLITS}, dataset__labels=["joy", "anger"])
+    download.main()
+    assert tables.read(paths.raw("train"))["label"].to_pylist() == [1, 0, 1]
+
+
+def test_a_label_that_is_nan_is_none() -> None:
+    rows = [Row("", "a text", label) for label in ("a", "b", float("nan"))]
+    assert build_splits({"train": rows}, None, skip=True)[0]["train"].skipped == {"no label": 1}
 
 
 def test_integers_among_label_names_are_names(workspace: Workspace) -> None:

@@ -22,7 +22,7 @@ def write(tfidf: float, mean: float, **rows: str) -> None:
     """Write the figures of both stages, and which test rows they are of, unlike for a stage that ``rows`` names."""
     baselines = {
         name: {split: {"accuracy": f1, "f1": f1} for split in ("validation", "test")}
-        for name, f1 in (("mean_over_tokens", mean), ("majority", 0.2), ("tfidf", tfidf))
+        for name, f1 in (("mean_pooling", mean), ("majority", 0.2), ("tfidf", tfidf))
     }
     Path("metrics").mkdir()
     Path("metrics/baselines.json").write_text(json.dumps(baselines), encoding="utf-8")
@@ -38,7 +38,7 @@ def test_the_rungs_rise_to_the_fine_tuned_model() -> None:
     write(tfidf=0.6, mean=0.5)
     assert [rung.model for rung in ladder.rungs()] == [
         "majority class",
-        "frozen, mean of tokens",
+        "frozen, mean pooling",
         "TF-IDF",
         "fine-tuned",
     ]
@@ -68,10 +68,10 @@ def test_each_split_has_a_best_baseline_of_its_own() -> None:
     write(tfidf=0.6, mean=0.5)
     path = Path("metrics/baselines.json")
     baselines = json.loads(path.read_text(encoding="utf-8"))
-    baselines["mean_over_tokens"]["test"]["f1"] = 0.85
+    baselines["mean_pooling"]["test"]["f1"] = 0.85
     path.write_text(json.dumps(baselines), encoding="utf-8")
     assert ladder.findings(ladder.rungs()) == [
-        "the fine-tuned model does not beat frozen, mean of tokens on test: F1 0.7900 against 0.8500"
+        "the fine-tuned model does not beat frozen, mean pooling on test: F1 0.7900 against 0.8500"
     ]
 
 

@@ -136,6 +136,7 @@ MODULES = {
     "stages/entry.py": STAGES,
     "stages/errors.py": STAGES,
     "stages/evaluate.py": (E,),
+    "stages/files.py": (D,),
     "stages/findings.py": (A,),
     "stages/fine_tuning.py": (R, E),
     "stages/first_token.py": (R, E),

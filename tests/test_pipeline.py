@@ -88,6 +88,10 @@ def test_the_classifier_is_what_from_pretrained_needs_and_its_provenance(pipelin
     }
 
 
+def test_the_classifier_can_be_read_by_whoever_can_read_its_config(pipeline: Path) -> None:
+    assert len({path.stat().st_mode for path in (pipeline / "models/classifier").iterdir()}) == 1
+
+
 def test_curves_have_a_row_for_each_epoch_and_no_timings(pipeline: Path) -> None:
     with (pipeline / "metrics/curves/validation.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

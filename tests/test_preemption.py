@@ -46,7 +46,7 @@ def goes_on(clone: Path, undisturbed: Path, checkpoints: Path) -> None:
     """Hold a run of ``clone`` to go on from a checkpoint, and to end with the bytes of ``undisturbed``."""
     steps = {name.removeprefix("checkpoint-") for name in whole(checkpoints)}
     said = run("dvc", "repro", cwd=clone).stdout
-    resumed = re.search(r"^going on from .*/checkpoint-(\d+)$", said, re.MULTILINE)
+    resumed = re.search(r"^resuming from .*/checkpoint-(\d+)$", said, re.MULTILINE)
     assert resumed
     assert resumed[1] in steps
     for stage in ("train", "evaluate"):
@@ -82,7 +82,7 @@ def test_a_stopped_training_leaves_a_checkpoint_and_no_process_and_is_gone_on_fr
     assert len(stopped) == 1
     name = number.name if number in {signal.SIGINT, signal.SIGHUP} else "SIGTERM"
     match = re.fullmatch(
-        rf"stopped by {name}: at step (\d+) of \d+, checkpoint (\S+): `dvc repro` goes on from there", stopped[0]
+        rf"stopped by {name}: at step (\d+) of \d+, checkpoint (\S+): `dvc repro` resumes from it", stopped[0]
     )
     assert match
     assert Path(match[2]).parents[1] == checkpoints
@@ -161,11 +161,11 @@ def test_a_run_beside_an_orphan_waits_for_it_to_stop(
     assert second.process.returncode == 0, said
     assert "stopped by SIGTERM" in first.end()
     if params == LONG:
-        assert "going on from" in said
+        assert "resuming from" in said
         for stage in ("train", "evaluate"):
             assert digests(disturbed, stage) == digests(undisturbed, stage)
     else:
-        assert "going on from" not in said
+        assert "resuming from" not in said
         assert stages_run(disturbed) == []
 
 

@@ -156,6 +156,22 @@ def test_a_run_that_dvc_commit_made_up_is_run_again_and_forgotten(copy: Path) ->
     assert len(curve.splitlines()) == 2
 
 
+def test_a_made_up_run_that_the_run_cache_gives_later_is_run_again_at_once(copy: Path) -> None:
+    params = (copy / "params.yaml").read_text(encoding="utf-8")
+    fewer = params.replace("epochs: 2", "epochs: 1")
+    (copy / "params.yaml").write_text(fewer, encoding="utf-8")
+    run("dvc", "commit", "--force", cwd=copy)
+    git("checkout", "--quiet", "dvc.lock", "params.yaml", cwd=copy)
+    assert run("python", "-m", "tools.verify", cwd=copy).stdout.startswith("verified")
+
+    (copy / "params.yaml").write_text(fewer, encoding="utf-8")
+    said = run("python", "-m", "tools.repro", cwd=copy).stdout
+    assert "Stage 'train' is cached" in said
+    assert ("train", "ran") in outcomes(said)
+    assert len((copy / "metrics/curves/validation.csv").read_text(encoding="utf-8").splitlines()) == 2
+    assert run("python", "-m", "tools.verify", "--cache", cwd=copy).stdout.startswith("verified")
+
+
 def outcomes(said: str) -> list[tuple[str, str]]:
     """What became of each stage, in the last lines of `make repro`."""
     lines = (line for line in said.splitlines() if line.startswith(("ran ", "from cache ", "unchanged ")))

@@ -127,6 +127,23 @@ def test_nothing_is_touched_while_dvc_is_at_work(folder: Path) -> None:
     assert (folder / "dvc.lock").read_bytes() == b""
 
 
+def test_a_finished_stage_that_dvc_could_not_store_is_named_and_can_be_stored(copy: Path) -> None:
+    lock = read_lock(copy)
+    del lock["stages"]["train"]
+    (copy / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    cache = copy / ".dvc/cache/files"
+    shutil.rmtree(cache)
+    cache.touch()  # so that nothing can be stored
+    failed = run("python", "-m", "tools.repro", cwd=copy, check=False)
+    assert failed.returncode == 1
+    assert "\ntrain has finished, but DVC did not store it: " in failed.stderr
+    cache.unlink()
+    run("dvc", "commit", "--force", "train", cwd=copy)
+    assert "unchanged  download, audit, tokenize, train, evaluate, baselines" in run(
+        "python", "-m", "tools.repro", cwd=copy
+    ).stdout
+
+
 def test_another_command_of_dvc_is_waited_for(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copy)
     monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0)  # in which it is otherwise tried six times more

@@ -48,6 +48,13 @@ def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path
     assert "**Warning**: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
 
 
+def test_a_report_without_baselines_says_so(copy: Path) -> None:
+    (copy / "metrics/baselines.json").unlink()
+    said = report(copy)
+    assert "\n\n**No baselines**: metrics/baselines.json does not exist: " in said
+    assert "**within noise**" in said
+
+
 def test_what_does_not_verify_is_said(copy: Path) -> None:
     (copy / "report").mkdir()
     (copy / "report/verified.txt").write_text("error: metrics/metrics.json does not match dvc.lock (evaluate)\n")

@@ -1,4 +1,4 @@
-"""Training that goes on from a checkpoint ends with the bytes of one that was never stopped."""
+"""Training that resumes from a checkpoint ends with the bytes of one that was never stopped."""
 
 import os
 import shutil
@@ -112,7 +112,7 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(
         (newest / SEAL).write_text((newest / SEAL).read_text(encoding="utf-8")[:100], encoding="utf-8")
     capsys.readouterr()
     assert trained(folder) == expected
-    assert f"going on from {newest.with_name(f'checkpoint-{STEPS + 2}')}\n" in capsys.readouterr().out
+    assert f"resuming from {newest.with_name(f'checkpoint-{STEPS + 2}')}\n" in capsys.readouterr().out
 
 
 def test_a_stray_file_beside_the_checkpoints_is_removed(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:

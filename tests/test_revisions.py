@@ -70,6 +70,13 @@ def test_data_that_were_committed_without_a_run_are_named(copy: Path, refused: R
     assert refused("HEAD").startswith("HEAD: data/small does not match dvc.lock (download): ")
 
 
+def test_data_that_were_committed_with_the_lock_of_a_run_without_them_are_named(copy: Path, refused: Refused) -> None:
+    append(copy / "data/small/train.csv", "one more,joy\n")
+    append(copy / "dvc.lock", "\n")  # as in a branch that was squashed or rebased onto other data
+    git("commit", "--quiet", "--all", "--message", "data, and a run of others", cwd=copy)
+    assert refused("HEAD").startswith("HEAD: data/small does not match dvc.lock (download): ")
+
+
 def test_data_of_dvc_that_were_committed_without_a_run_are_named(
     copy: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,6 +98,11 @@ def test_a_commit_from_before_the_pipeline_is_named(copy: Path, refused: Refused
     git("checkout", "--quiet", "--orphan", "empty", cwd=copy)
     git("commit", "--quiet", "--allow-empty", "--message", "all gone", "--only", cwd=copy)
     assert refused("empty") == "empty: has no dvc.lock: run `dvc repro` there and commit it"
+
+
+def test_a_folder_without_git_is_named(copy: Path, refused: Refused) -> None:
+    shutil.rmtree(copy / ".git")
+    assert refused("HEAD").endswith(": run this in a clone of the repository that git may read")
 
 
 def test_a_pipeline_in_a_folder_of_its_repository_is_read(

@@ -14,7 +14,8 @@ import pytest
 
 from stages import download, tables
 from stages.errors import InputError
-from stages.rows import SPLIT_NAMES, Layout, read_rows, split_files
+from stages.files import SPLIT_NAMES, split_files
+from stages.rows import Layout, read_rows
 
 LAYOUT = Layout("text", "label", header=True, delimiter=None, quoting=True)
 LABELS = ["anger", "joy"]

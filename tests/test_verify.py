@@ -109,11 +109,17 @@ def test_stages_that_a_user_has_added_are_no_mismatch(copy: Path) -> None:
     own = {"cmd": "touch own.txt", "params": ["train", {"own.yaml": ["a"]}], "outs": ["own.txt"]}
     several = {"foreach": ["x", "y"], "do": {"cmd": "touch ${item}.txt", "outs": ["${item}.txt"]}}
     definition = yaml.safe_load((copy / "dvc.yaml").read_text(encoding="utf-8"))
-    definition["stages"] |= {"own": own, "several": several}
+    notify = {
+        "cmd": "echo ${train.seed} > seed.txt",
+        "wdir": "tests",
+        "deps": ["../metrics/metrics.json"],
+        "outs": [{"seed.txt": {"cache": False}}],
+    }
+    definition["stages"] |= {"own": own, "several": several, "notify": notify}
     (copy / "dvc.yaml").write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
     (copy / "own.yaml").write_text("a: 1\n", encoding="utf-8")
-    run("dvc", "repro", "own", "several", cwd=copy)
-    assert verify(copy) == (0, "")
+    run("dvc", "repro", cwd=copy)
+    assert verify(copy, "--cache") == (0, "")
 
 
 def test_a_swapped_model_file_is_named(copy: Path) -> None:
@@ -215,18 +221,6 @@ def test_data_by_a_path_of_another_spelling_is_verified(copy: Path, path: str) -
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": path})
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == (0, "")
-
-
-def test_stages_that_someone_added_are_not_looked_at(copy: Path) -> None:
-    text = (copy / "dvc.yaml").read_text(encoding="utf-8")
-    more = (
-        "  notify:\n    cmd: echo ${train.seed} > seed.txt\n    wdir: tests\n"
-        "    deps:\n      - ../metrics/metrics.json\n"
-        "    outs:\n      - seed.txt:\n          cache: false\n\nplots:"
-    )
-    (copy / "dvc.yaml").write_text(text.replace("\nplots:", f"\n{more}", 1), encoding="utf-8")
-    run("dvc", "repro", cwd=copy)
-    assert verify(copy, "--cache") == (0, "")
 
 
 def test_a_reader_that_has_gone_leaves_no_traceback(pipeline: Path) -> None:

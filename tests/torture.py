@@ -134,7 +134,7 @@ class Torture:
         assert not other, f"other bytes than those of the run that was left alone: {other}"
         assert leftovers(clone, self.checkpoints) == []
         assert "up to date" in run("dvc", "status", cwd=clone).stdout
-        self.counts["resumes"] += sum("going on from" in one for one in said)
+        self.counts["resumes"] += sum("resuming from" in one for one in said)
         self.counts["refusals"] += sum(any(words in one for words in REFUSALS) for one in said)
         self.counts["equal bytes"] += 1
 

@@ -17,7 +17,7 @@ NAMES = {
     "majority": "majority class",
     "tfidf": "TF-IDF",
     "first_token": "frozen, first token",
-    "mean_over_tokens": "frozen, mean of tokens",
+    "mean_pooling": "frozen, mean pooling",
 }
 COLUMNS = ("model", "validation\naccuracy", "validation\nF1", "test\naccuracy", "test\nF1")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stages import entry, errors
+from stages import documents, entry, errors
 from stages.audit import AuditParams
 from stages.download import DatasetParams, ModelParams
 from stages.params import PARAMS, Section, load
@@ -40,7 +40,14 @@ def check(*, paths: bool = True) -> dict[str, Section]:
         except errors.InputError as error:
             problems += error.problems
     for name in ("dataset", "model") if paths else ():
-        path = getattr(sections.get(name), "path", ".")
+        path = getattr(sections.get(name), "path", None)
+        if path is None:
+            continue
+        if out := next((out for out in _outputs() if _overlap(Path(path), Path(out))), None):
+            problems.append(
+                f"{PARAMS}: {name}.path: {path} overlaps {out}, which a stage writes: put your files elsewhere, such "
+                "as into data/own or models/own"
+            )
         if not Path(path).exists():
             advice = "put it there, or set the path to where it is"
             if Path(f"{path.rstrip('/')}.dvc").exists():
@@ -49,6 +56,19 @@ def check(*, paths: bool = True) -> dict[str, Section]:
     if problems:
         raise errors.InputError(*dict.fromkeys(problems))  # an unknown section is a problem of each
     return sections
+
+
+def _outputs() -> list[str]:
+    """What the stages in dvc.yaml write."""
+    definition, _ = documents.read(Path("dvc.yaml"))
+    stages = definition["stages"].values()
+    outs = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
+    return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    one, other = one.absolute(), other.absolute()
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def main() -> None:

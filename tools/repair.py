@@ -15,6 +15,7 @@ import psutil
 from dvc.lock import LockError, make_lock
 from dvc.utils.serialize import modify_yaml
 
+from stages import paths, provenance
 from stages.errors import InputError
 from tools import lockfile
 
@@ -100,6 +101,21 @@ def mixed_runs() -> list[Path]:
         runs = Path(repo.stage_cache.cache_dir)
     entries = [entry for entry in runs.glob("*/*/*") if entry.is_file()]
     return sorted({entry.parent for entry in entries if lockfile.mixed(lockfile.of_run(entry.read_bytes()))})
+
+
+def unstored() -> list[str]:
+    """The stages whose outputs are there, made from their inputs as they are, and not in dvc.lock.
+
+    That is so if DVC could not store them, as on a full disk; run again, it would delete them first.
+    """
+    stages = lockfile.parse(LOCK.read_bytes()) if LOCK.exists() else {}
+    found = []
+    for file in sorted(Path(paths.provenance("")).parent.glob("*.json")):
+        recorded = lockfile.files(stages.get(file.stem, {}), "outs").get(file.as_posix())
+        content = file.read_text(encoding="utf-8")
+        if provenance.md5(file) != recorded and content == provenance.text(provenance.inputs(file.stem)):
+            found.append(file.stem)
+    return found
 
 
 def _users() -> set[int] | None:

@@ -57,10 +57,14 @@ def metrics_section(base: str) -> str:
 
 def ladder_section(_: str) -> str:
     """The baselines and the fine-tuned model, with a warning if it does not beat them."""
-    steps = ladder.rungs()
+    try:
+        steps = ladder.rungs()
+        findings = ladder.findings(steps)
+    except errors.InputError as error:
+        return f"**No baselines**: {error}"
     rows = [(rung.model, *map(number, (rung.validation_f1, rung.accuracy, rung.f1))) for rung in steps]
     table = rendering.table(("model", "validation F1", "test accuracy", "test F1"), rows)
-    return "\n\n".join([table, *(f"**Warning**: {finding}." for finding in ladder.findings(steps))])
+    return "\n\n".join([table, *(f"**Warning**: {finding}." for finding in findings)])
 
 
 def run_section(_: str) -> str:

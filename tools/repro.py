@@ -107,7 +107,17 @@ def main() -> None:
         print(line)
     start = time.monotonic()
     code, stages = reproduce(*(["--pull"] if arguments.pull else []))
+    if not code and (again := repair.repair()):  # DVC's run cache or the remote had outputs of other inputs
+        print(*again, sep="\n")
+        code, more = reproduce()
+        stages |= {stage: became for stage, became in more.items() if became != "unchanged"}
     if code:
+        for stage in repair.unstored():
+            print(
+                f"{stage} has finished, but DVC did not store it: mend what it reports above, run "
+                f"`dvc commit -f {stage}`, which stores it, and run again",
+                file=sys.stderr,
+            )
         sys.exit(1)
     seconds = time.monotonic() - start
     if arguments.record:

@@ -94,6 +94,7 @@ def files_at(revision: str) -> Iterator[Any]:
     from dvc.repo.brancher import switch
     from dvc.scm import RevError, SCMError, resolve_rev
 
+    output("git", "rev-parse", "--git-dir", advice="run this in a clone of the repository that git may read")
     with Repo() as here:
         config = dict(here.config)  # the remote and the cache are this clone's, whatever the revision had
     with Repo(config=config) as here, ExitStack() as switched:
@@ -129,7 +130,8 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(
             f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"
         ) from None
-    digest = _in_workspace if revision == WORKSPACE else functools.partial(_in_git, files)
+    sizes = {dep["path"]: dep.get("nfiles") for stage in lock.values() for dep in stage.get("deps", [])}
+    digest = _in_workspace if revision == WORKSPACE else functools.partial(_in_git, files, sizes)
     problems = [*lockfile.against_itself(lock), *verify.outdated(stages, values, lock, digest)]
     if problems:
         raise errors.InputError(f"{revision}: {problems[0]}")
@@ -140,11 +142,11 @@ def _in_workspace(path: str) -> str | None:
     return provenance.md5(Path(path)) if Path(path).exists() else None
 
 
-def _in_git(files: Any, path: str) -> str | None:
+def _in_git(files: Any, sizes: dict[str, int | None], path: str) -> str | None:
     """The hash of a file or folder that git has or, in a file of `dvc add`, DVC; None where neither has it.
 
-    Git may lack some of a folder's files, so that its hash is unknown. Of one that differs in git from what it was when
-    dvc.lock was last committed, a word that is no hash.
+    Git may lack some of the files that a folder has in dvc.lock (``sizes``), so that its hash is unknown. For one that
+    has changed in git since dvc.lock was last committed it is "changed", which equals no hash.
     """
     if Path(path).is_absolute() or not files.exists(path):
         return None
@@ -152,6 +154,10 @@ def _in_git(files: Any, path: str) -> str | None:
         return str(md5)
     if files.isfile(path):
         return provenance.md5_of(files.read_bytes(path))
+    found = files.find(path)
+    if len(found) >= (sizes.get(path) or 0):
+        digests = {Path(name).relative_to(path).as_posix(): str(_in_git(files, sizes, name)) for name in found}
+        return provenance.md5_of_folder(digests)
     commit = files.repo.get_rev()
     ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
     return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None

@@ -11,8 +11,10 @@ else in DVC's queue runs too. Seeds that have run before are not run again.
 import argparse
 import os
 import re
+import shutil
 import statistics
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from dvc.repo import Repo
@@ -26,6 +28,7 @@ from tools.commands import output
 from tools.formatting import number
 
 DVC = ("dvc", "--wait-for-lock")
+POLL = 60  # seconds
 
 
 def experiments(seeds: int) -> list[str]:
@@ -55,13 +58,36 @@ def experiments(seeds: int) -> list[str]:
     for seed, name in enumerate(names, 1):
         if name not in known:
             output(*DVC, "exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
-    if subprocess.run([*DVC, "exp", "run", "--run-all", "--jobs", "1"], check=False).returncode:
-        raise errors.InputError("`dvc exp run --run-all` failed: see its output above")
+    for run in repair.mixed_runs():
+        shutil.rmtree(run)  # else an experiment would take its outputs from there
+    _run_queue()
     known = _known(commit)
     if missing := [name for name in names if name not in known]:
-        raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`")
-    revisions.read_side(",".join(names))
+        raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`, or .dvc/tmp/exps/celery")
+    try:
+        revisions.read_side(",".join(names))
+    except errors.InputError as error:
+        raise errors.InputError(f"{error}; to run an experiment anew, `dvc exp remove` it first") from None
     return names
+
+
+def _run_queue() -> None:
+    """Run DVC's queue; DVC would wait for ever for an experiment that fails before its first stage starts.
+
+    Raises:
+        InputError: DVC failed.
+    """
+    with subprocess.Popen([*DVC, "exp", "run", "--run-all", "--jobs", "1"]) as process:
+        while _queued():
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(POLL)
+                break
+        else:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(POLL)  # it may just be ending
+            process.terminate()
+    if process.returncode > 0:
+        raise errors.InputError("`dvc exp run --run-all` failed: see its output above")
 
 
 def read_metrics(names: list[str]) -> dict[str, dict[str, float]]:

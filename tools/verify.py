@@ -198,7 +198,10 @@ def _lock_against_cache(lock: Document) -> Iterator[str]:
             if path != paths.METRICS:
                 yield from _cached(cache, path, digest)
     for run in repair.mixed_runs():
-        yield f"{run}: DVC's run cache has outputs that were made from other inputs: delete this folder"
+        yield (
+            f"{run}: DVC's run cache has outputs that were made from other inputs: delete this folder, and the one of "
+            "its name on a remote"
+        )
 
 
 def _cached(cache: Path, name: str, digest: str) -> Iterator[str]:
