@@ -93,6 +93,7 @@ def pushed(first_run: Path, folder: Path, address: str, environment: dict[str, s
     """A bare repository and a developer's clone of it, with a DVC remote that holds main's results."""
     clone = shutil.copytree(first_run, folder / "clone", symlinks=True)
     run("dvc", "remote", "add", "--default", "store", address, cwd=clone)
+    run("dvc", "remote", "modify", "store", "verify", "true", cwd=clone)
     git("commit", "--quiet", "--all", "--message", "a remote", cwd=clone)
     run("dvc", "push", "--run-cache", cwd=clone, env=environment)
     git("clone", "--quiet", "--bare", str(clone), str(folder / "origin.git"), cwd=folder)

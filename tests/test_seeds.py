@@ -40,6 +40,14 @@ def test_two_seeds_run_once_and_their_mean_is_given(copy: Path) -> None:
     assert again.splitlines()[-1] == f"as one side of a comparison: {commit}-seed1,{commit}-seed2"
 
 
+@pytest.mark.long
+def test_an_experiment_that_never_starts_is_named(copy: Path) -> None:
+    folder = copy.rename(copy.with_name("cl\u00e9"))  # where DVC cannot set up an experiment, and waits for it
+    code = "import tools.seeds as seeds; seeds.POLL = 3; print(seeds.experiments(1))"
+    done = run("python", "-c", code, cwd=folder, check=False, env={"PYTHONPATH": str(folder)})
+    assert re.search(r"InputError: \w+-seed1 failed: see `dvc queue logs \w+-seed1`", done.stderr)
+
+
 def test_integers_are_integers_but_for_their_mean() -> None:
     metrics = {"a-seed1": {"accuracy": 1.0, "leaked_rows": 3}, "a-seed2": {"accuracy": 0.5, "leaked_rows": 4}}
     console = Console(width=80)
@@ -116,7 +124,7 @@ def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "params.yaml").write_bytes((TREE / "params.yaml").read_bytes())
     git("init", "--quiet", cwd=tmp_path)
     git("commit", "--quiet", "--allow-empty", "--message", "no DVC", cwd=tmp_path)
-    with pytest.raises(InputError, match=r"^`dvc exp list .*`: ERROR: you are not inside of a DVC repository"):
+    with pytest.raises(InputError, match=r"^`dvc .*exp list .*`: ERROR: you are not inside of a DVC repository"):
         seeds.experiments(1)
 
 

@@ -154,7 +154,7 @@ def _in_git(files: Any, sizes: dict[str, int | None], path: str) -> str | None:
         return str(md5)
     if files.isfile(path):
         return provenance.md5_of(files.read_bytes(path))
-    found = files.find(path)
+    found = list(files.find(path))
     if len(found) >= (sizes.get(path) or 0):
         digests = {Path(name).relative_to(path).as_posix(): str(_in_git(files, sizes, name)) for name in found}
         return provenance.md5_of_folder(digests)

@@ -136,12 +136,12 @@ def untracked(sources: list[Path]) -> list[str]:
 
 def _known(commit: str) -> list[str]:
     """The names of the experiments that start from ``commit``."""
-    return output("dvc", "exp", "list", "--name-only", "--rev", commit).split()
+    return output(*DVC, "exp", "list", "--name-only", "--rev", commit).split()
 
 
 def _queued() -> list[str]:
     """The names of the experiments that an interrupted run has left in DVC's queue."""
-    lines = output("dvc", "queue", "status").splitlines()
+    lines = output(*DVC, "queue", "status").splitlines()
     return [word for line in lines if re.search("Queued|Running", line) for word in line.split()]
 
 
