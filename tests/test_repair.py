@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
 from dvc.lock import Lock, make_lock
 
@@ -128,6 +129,20 @@ def test_nothing_is_touched_while_dvc_is_at_work(folder: Path) -> None:
     assert (folder / "dvc.lock").read_bytes() == b""
 
 
+def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_lock(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    assert repair.unstored() == []
+    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
+    del lock["stages"]["train"]
+    Path("dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    assert repair.unstored() == ["train"]
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    assert repair.unstored() == []
+
+
+@pytest.mark.long
 def test_a_finished_stage_that_dvc_could_not_store_is_named_and_can_be_stored(copy: Path) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     runs = copy / ".dvc/cache/runs"
