@@ -86,7 +86,7 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
         first = _field(header, label) if header and isinstance(layout.label_column, int) else None
         start = reader.line_num + 1
         columns = len(header or ())
-        known: set[str | None] = set()
+        known: set[str] = set()
         for fields in reader:
             if fields and not columns:
                 columns = len(fields)
@@ -95,20 +95,21 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
                         f"{path}, line {start}: {columns} columns, and none at position {last}: set dataset.delimiter, "
                         "dataset.text_column and dataset.label_column"
                     )
-            if any("\n" in field and _holds_rows(field, delimiter, columns, label, known) for field in fields):
+            given = _field(fields, label)
+            known |= {given} if given else set()
+            if _holds_rows(_field(fields, text) or "", delimiter, text, label, known):
                 raise InputError(
                     f"{path}, the row that begins on line {start}: a quoted field that seems to hold other rows: set "
                     f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it"
                 )
-            known.add(_field(fields, label))
-            if first is not None and _field(fields, label) == first:
-                raise InputError(
-                    f"{path}, line {start}: its label is {first[:50]!r} as on line 1: set dataset.header to false if "
-                    "line 1 is a row, else remove one of them"
-                )
             problem = "more columns than the first line has" if len(fields) > columns else ""
             if fields == header:
                 problem = "the header again"
+            elif first and given == first:
+                raise InputError(
+                    f"{path}, line {start}: its label is {first[:50]!r} as on line 1: set dataset.header to false if "
+                    "line 1 is a row, else name the columns in place of their positions"
+                )
             if fields:
                 yield Row(f"{path}, line {start}", _field(fields, text), _field(fields, label), problem)
             start = reader.line_num + 1
@@ -119,10 +120,15 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
         raise InputError(f"{path}, the row that begins on line {start}: {reason}: {advice}") from None
 
 
-def _holds_rows(field: str, delimiter: str, columns: int, label: int, known: set[str | None]) -> bool:
-    """Whether a field of several lines has a tab, which texts seldom have, or a line that would be a row."""
-    rows = (line.split(delimiter) for line in field.splitlines())
-    return delimiter in field if delimiter == "\t" else any(len(row) == columns and row[label] in known for row in rows)
+def _holds_rows(field: str, delimiter: str, text: int, label: int, known: set[str]) -> bool:
+    """Whether a text of several lines has a tab, which few have, or would be rows with known labels without quotes."""
+    lines = field.splitlines()
+    if len(lines) < 2 or delimiter == "\t":
+        return len(lines) > 1 and delimiter in field
+    rows = [line.split(delimiter) for line in lines]
+    rows[0] = [""] * text + rows[0]  # what stands before the quote
+    whole = rows[:-1] if text < label else rows[1:]  # the label of the last, or of the first, is outside the quotes
+    return all(label < len(row) and row[label] in known for row in whole)
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:
@@ -144,6 +150,7 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
     text, label = layout.text_column, layout.label_column
     if isinstance(text, int) or isinstance(label, int):
         raise InputError(f"{path}: set dataset.text_column and dataset.label_column to names: .jsonl has no positions")
+    check_distinct(str(path), text, label)
     for number, line in enumerate(_text_lines(path), 1):
         if not line.strip():
             continue
@@ -188,7 +195,8 @@ def check_distinct(where: str, text: str | int, label: str | int) -> None:
 
 def label_name(label: object, names: list[str] | None) -> object:
     """A label by the name that its file or the hub has for it, in whatever order params.yaml has the names."""
-    return names[label] if names and isinstance(label, int) and 0 <= label < len(names) else label
+    number = int(label) if isinstance(label, float) and label.is_integer() else label  # of a column with gaps
+    return names[number] if names and isinstance(number, int) and 0 <= number < len(names) else label
 
 
 def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
@@ -211,6 +219,8 @@ def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
 
 def _class_labels(schema: pa.Schema, column: str) -> list[str] | None:
     """The names that the datasets library has written for a column of integer labels."""
-    features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    names = features.get(column, {}).get("names")
-    return None if names is None else [name.strip() for name in names]
+    try:
+        names = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]["names"]
+        return [name.strip() for name in names]
+    except (ValueError, LookupError, TypeError, AttributeError):  # another library's, or of no labels
+        return None

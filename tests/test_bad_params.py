@@ -202,6 +202,17 @@ def test_data_where_a_stage_writes_are_an_error(workspace: Workspace, path: str)
         check()
 
 
+def test_data_that_another_stage_writes_are_accepted(workspace: Workspace) -> None:
+    folder = workspace(dataset__path="data/own")
+    (folder / "data/own").mkdir(parents=True)
+    text = (folder / "dvc.yaml").read_text(encoding="utf-8")
+    prepare = "stages:\n  prepare:\n    cmd: echo\n    outs:\n      - data/own\n"
+    (folder / "dvc.yaml").write_text(text.replace("stages:\n", prepare, 1), encoding="utf-8")
+    check()
+    (folder / "dvc.yaml").write_text("stages:\n", encoding="utf-8")  # which DVC has a line about
+    check()
+
+
 def test_params_with_a_byte_order_mark_and_crlf_are_read(workspace: Workspace) -> None:
     file = workspace(train__epochs=5) / "params.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))

@@ -270,6 +270,15 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
         "set dataset.quoting to false"),
     ),
+    "quotes in a csv whose first column is the label": (
+        {"train.csv": 'label,text\na,good words\nb,"so he said\na,and went\nb,and that was the end"\n'}, {},
+        ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
+        "set dataset.quoting to false"),
+    ),
+    "one column for both in jsonl": (
+        {"train.jsonl": '{"text": "a"}\n'}, {"dataset__label_column": "text"},
+        "own/train.jsonl: dataset.text_column and dataset.label_column are one column, 'text': name two columns",
+    ),
     "unclosed quote": (
         {"train.csv": 'text,label\nx,a\n"y,b\nz,a\n'}, {},
         ("own/train.csv, the row that begins on line 3: unexpected end of data: "
@@ -309,7 +318,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "a first row taken for a header": (
         {"train.csv": "x,a\ny,b\nz,a\n"}, {"dataset__text_column": 0, "dataset__label_column": 1},
-        "own/train.csv, line 3: its label is 'a' as on line 1: set dataset.header to false if line 1 is a row, else",
+        "own/train.csv, line 3: its label is 'a' as on line 1: set dataset.header to false if line 1 is a row,",
     ),
     "a header in the middle": (
         {"train.csv": f"{GOOD}text,label\nz,a\n"}, {},

@@ -138,8 +138,10 @@ def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_
     del lock["stages"]["train"]
     Path("dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
     assert repair.unstored() == ["train"]
+    Path("dvc.lock").write_bytes(b"")  # as a full disk leaves it
+    assert "train" in repair.unstored()
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
-    assert repair.unstored() == []
+    assert "train" not in repair.unstored()
 
 
 @pytest.mark.long

@@ -77,6 +77,18 @@ def test_data_that_were_committed_with_the_lock_of_a_run_without_them_are_named(
     assert refused("HEAD").startswith("HEAD: data/small does not match dvc.lock (download): ")
 
 
+def test_data_behind_links_count_as_changed_only_where_git_sees_it(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    small = copy / "data/small"
+    (small / "train.csv").rename(copy / "kept.csv")
+    (small / "train.csv").symlink_to("../../kept.csv")
+    git("add", "kept.csv", cwd=copy)
+    git("commit", "--quiet", "--all", "--message", "a link", cwd=copy)
+    append(copy / "dvc.lock", "\n")
+    git("commit", "--quiet", "--all", "--message", "a run", cwd=copy)
+    assert revisions.read("HEAD").test_file
+
+
 def test_data_of_dvc_that_were_committed_without_a_run_are_named(
     copy: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -268,3 +268,22 @@ def test_jsonl_columns_go_by_name(tmp_path: Path) -> None:
     assert read(file, LAYOUT._replace(text_column="0", label_column="1")) == [("a", "b")]
     with pytest.raises(InputError, match="to names"):
         read(file, LAYOUT._replace(text_column=0, label_column=1))
+
+
+@pytest.mark.parametrize(
+    "text", ["Dear Sir,\nthank you", "joy,\nanger,\nand more", "so,joy\n\nfine", "first\nsecond, joy", "a\nb,joy"]
+)
+def test_a_quoted_text_of_several_lines_with_commas_is_one_row(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "train.csv"
+    path.write_bytes(
+        separated(quoting=csv.QUOTE_ALL)([("unlabelled", ""), ("x", "joy"), (text, "joy"), ("y", "anger")])
+    )
+    assert [row.text for row in read_rows(path, LAYOUT)] == ["unlabelled", "x", text, "y"]
+
+
+@pytest.mark.parametrize("metadata", [b"", b"null", b"[]", b'{"info": {"features": {"label": {"names": 3}}}}'])
+def test_metadata_of_parquet_that_name_no_labels_are_passed_over(tmp_path: Path, metadata: bytes) -> None:
+    path = tmp_path / "train.parquet"
+    table = pa.table({"text": ["x"], "label": [1]}).replace_schema_metadata({b"huggingface": metadata})
+    pq.write_table(table, path)
+    assert [row.label for row in read_rows(path, LAYOUT)] == [1]

@@ -13,6 +13,8 @@ from stages import documents, paths, provenance
 from stages.errors import InputError, reason
 
 PATH = Path("dvc.lock")
+STAGES = ("download", "audit", "tokenize", "train", "evaluate")  # behind the predictions
+ALL_STAGES = (*STAGES, "baselines")
 Stages = dict[str, Any]  # of dvc.lock, by name
 
 
@@ -45,6 +47,12 @@ def check_merged(content: bytes) -> None:
 
 def _unreadable(why: str) -> InputError:
     return InputError(f"{PATH}: cannot be read ({why}): undo its last edit, or run `make repro`")
+
+
+def outputs(defined: dict[str, Any]) -> list[str]:
+    """The paths that a stage of dvc.yaml writes."""
+    outs = [out for kind in ("outs", "metrics", "plots") for out in defined.get(kind, [])]
+    return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
 
 
 def files(locked: dict[str, Any], kind: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from stages.download import DatasetParams, ModelParams
 from stages.params import PARAMS, Section, load
 from stages.tokenize import TokenizeParams
 from stages.train import TrainParams
+from tools import lockfile
 
 CLASSES: dict[str, type[Section]] = {
     "dataset": DatasetParams,
@@ -59,11 +60,12 @@ def check(*, paths: bool = True) -> dict[str, Section]:
 
 
 def _outputs() -> list[str]:
-    """What the stages in dvc.yaml write."""
+    """What the pipeline's own stages write."""
     definition, _ = documents.read(Path("dvc.yaml"))
-    stages = definition["stages"].values()
-    outs = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in stage.get(kind, [])]
-    return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
+    try:
+        return [out for stage in lockfile.ALL_STAGES for out in lockfile.outputs(definition["stages"][stage])]
+    except (LookupError, TypeError, AttributeError):
+        return []  # DVC says what is wrong with dvc.yaml
 
 
 def _overlap(one: Path, other: Path) -> bool:

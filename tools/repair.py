@@ -9,13 +9,14 @@ import json
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 from dvc.lock import LockError, make_lock
 from dvc.utils.serialize import modify_yaml
 
-from stages import paths, provenance
+from stages import documents, paths, provenance
 from stages.errors import InputError
 from tools import lockfile
 
@@ -108,13 +109,17 @@ def unstored() -> list[str]:
 
     That is so if DVC could not store them, as on a full disk; run again, it would delete them first.
     """
-    stages = lockfile.parse(LOCK.read_bytes()) if LOCK.exists() else {}
+    stages: lockfile.Stages = {}
+    with suppress(InputError, FileNotFoundError):  # the full disk may have cut it short, too
+        stages = lockfile.parse(LOCK.read_bytes())
+    definition = documents.read(Path("dvc.yaml"))[0]["stages"]
     found = []
-    for file in sorted(Path(paths.provenance("")).parent.glob("*.json")):
-        recorded = lockfile.files(stages.get(file.stem, {}), "outs").get(file.as_posix())
-        content = file.read_text(encoding="utf-8")
-        if provenance.md5(file) != recorded and content == provenance.text(provenance.inputs(file.stem)):
-            found.append(file.stem)
+    for stage in lockfile.ALL_STAGES:
+        file = Path(paths.provenance(stage))
+        recorded = lockfile.files(stages.get(stage, {}), "outs").get(file.as_posix())
+        whole = all(Path(out).exists() for out in lockfile.outputs(definition[stage]))
+        if whole and file.read_bytes() == provenance.text(provenance.inputs(stage)).encode():
+            found += [stage] if provenance.md5(file) != recorded else []
     return found
 
 

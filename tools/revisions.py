@@ -22,6 +22,7 @@ WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 TEST_FILE = paths.raw("test")
 TRAINING_SEED = "train.seed"
 PREDICTIONS = paths.predictions("test")
+MOST_FILES = 1000  # of a folder, to be hashed one by one
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,20 @@ def _in_git(files: Any, sizes: dict[str, int | None], path: str) -> str | None:
         return None
     if md5 := files.info(path).get("md5"):
         return str(md5)
-    if files.isfile(path):
-        return provenance.md5_of(files.read_bytes(path))
-    found = list(files.find(path))
-    if len(found) >= (sizes.get(path) or 0):
-        digests = {Path(name).relative_to(path).as_posix(): str(_in_git(files, sizes, name)) for name in found}
-        return provenance.md5_of_folder(digests)
     commit = files.repo.get_rev()
+    modes = {line.split()[0] for line in output("git", "ls-tree", "-r", commit, "--", path).splitlines()}
+    if modes <= {"100644", "100755"}:  # no links, no submodules
+        if files.isfile(path):
+            return provenance.md5_of(files.read_bytes(path))
+        found = files.fs.find(path, detail=True)
+        if (sizes.get(path) or 0) <= len(found) <= MOST_FILES:
+            return provenance.md5_of_folder(
+                {
+                    Path(name).relative_to(path).as_posix(): info.get("md5")
+                    or provenance.md5_of(files.read_bytes(name))
+                    for name, info in found.items()
+                }
+            )
     ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
     return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None
 

@@ -78,13 +78,13 @@ def _run_queue() -> None:
         InputError: DVC failed.
     """
     with subprocess.Popen([*DVC, "exp", "run", "--run-all", "--jobs", "1"]) as process:
-        while _queued():
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(POLL)
-                break
-        else:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(POLL)  # it may just be ending
+        idle = 0
+        try:
+            while process.poll() is None and idle < 2:
+                idle = 0 if _queued() else idle + 1
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL)
+        finally:
             process.terminate()
     if process.returncode > 0:
         raise errors.InputError("`dvc exp run --run-all` failed: see its output above")

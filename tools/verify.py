@@ -23,8 +23,6 @@ from tools import lockfile, repair
 Document = dict[str, Any]
 Digest = Callable[[str], str | None]
 RERUN = "run `dvc repro`"
-STAGES = ("download", "audit", "tokenize", "train", "evaluate")  # behind the predictions
-ALL_STAGES = (*STAGES, "baselines")
 
 
 def verify(*, cache: bool) -> list[str]:
@@ -52,7 +50,8 @@ def _pipeline() -> tuple[Document, Any, Document]:
         raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}")
     lock = lockfile.parse(lockfile.PATH.read_bytes())
     defined, locked = (
-        {name: stages[name] for name in ALL_STAGES if name in stages} for stages in (definition["stages"], lock)
+        {name: stages[name] for name in lockfile.ALL_STAGES if name in stages}
+        for stages in (definition["stages"], lock)
     )
     return defined, values, locked
 
@@ -88,10 +87,10 @@ def outdated(definition: Document, values: Any, lock: Document, digest: Digest) 
         lock: the stages of dvc.lock.
         digest: gives the hash of a file or folder that no stage makes, None where that is not known.
     """
-    for stage in STAGES:
+    for stage in lockfile.STAGES:
         if stage not in lock:
             yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"
-    lock = {stage: lock[stage] for stage in STAGES if stage in lock}
+    lock = {stage: lock[stage] for stage in lockfile.STAGES if stage in lock}
     yield from _params_against_lock(definition, values, lock)
     made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
     read = {path: (stage, md5) for stage in lock for path, md5 in lockfile.files(lock[stage], "deps").items()}
