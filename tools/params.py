@@ -63,7 +63,8 @@ def _outputs() -> list[str]:
     """What the pipeline's own stages write."""
     definition, _ = documents.read(Path("dvc.yaml"))
     try:
-        return [out for stage in lockfile.ALL_STAGES for out in lockfile.outputs(definition["stages"][stage])]
+        stages = [definition["stages"].get(stage, {}) for stage in lockfile.ALL_STAGES]
+        return [out for stage in stages for out in lockfile.outputs(stage)]
     except (LookupError, TypeError, AttributeError):
         return []  # DVC says what is wrong with dvc.yaml
 

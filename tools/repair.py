@@ -114,7 +114,7 @@ def unstored() -> list[str]:
         stages = lockfile.parse(LOCK.read_bytes())
     definition = documents.read(Path("dvc.yaml"))[0]["stages"]
     found = []
-    for stage in lockfile.ALL_STAGES:
+    for stage in [stage for stage in lockfile.ALL_STAGES if stage in definition]:
         file = Path(paths.provenance(stage))
         recorded = lockfile.files(stages.get(stage, {}), "outs").get(file.as_posix())
         whole = all(Path(out).exists() for out in lockfile.outputs(definition[stage]))
