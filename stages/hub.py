@@ -89,7 +89,7 @@ def dataset_rows(
     columns = [column_name(f"dataset {name}", known, column) for column in (text_column, label_column)]
     check_distinct(f"dataset {name}", *columns)
     feature = next(iter(loaded.values())).features[columns[1]]
-    names = [known.strip() for known in feature.names] if isinstance(feature, datasets.ClassLabel) else None
+    names = [label.strip() for label in feature.names] if isinstance(feature, datasets.ClassLabel) else None
     splits: dict[str, datasets.Dataset] = {}
     for found, rows in loaded.items():
         if (split := SPLIT_NAMES.get(found)) and splits.setdefault(split, rows) is not rows:

@@ -86,7 +86,7 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
         first = _field(header, label) if header and isinstance(layout.label_column, int) else None
         start = reader.line_num + 1
         columns = len(header or ())
-        known: set[str] = set()
+        known: set[str | None] = set()
         for fields in reader:
             if fields and not columns:
                 columns = len(fields)
@@ -95,9 +95,9 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
                         f"{path}, line {start}: {columns} columns, and none at position {last}: set dataset.delimiter, "
                         "dataset.text_column and dataset.label_column"
                     )
-            given = _field(fields, label)
-            known |= {given} if given else set()
-            if _holds_rows(_field(fields, text) or "", delimiter, text, label, known):
+            content, given = _field(fields, text), _field(fields, label)
+            known.add(given)
+            if _holds_rows(fields, delimiter, text, label, known):
                 raise InputError(
                     f"{path}, the row that begins on line {start}: a quoted field that seems to hold other rows: set "
                     f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it"
@@ -111,7 +111,7 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
                     "line 1 is a row, else name the columns in place of their positions"
                 )
             if fields:
-                yield Row(f"{path}, line {start}", _field(fields, text), _field(fields, label), problem)
+                yield Row(f"{path}, line {start}", content, given, problem)
             start = reader.line_num + 1
     except csv.Error as error:
         reason = str(error).split(" - ")[0]  # what follows is for programmers
@@ -120,15 +120,16 @@ def _separated(path: Path, layout: Layout, delimiter: str | None) -> Iterator[Ro
         raise InputError(f"{path}, the row that begins on line {start}: {reason}: {advice}") from None
 
 
-def _holds_rows(field: str, delimiter: str, text: int, label: int, known: set[str]) -> bool:
-    """Whether a text of several lines has a tab, which few have, or would be rows with known labels without quotes."""
-    lines = field.splitlines()
-    if len(lines) < 2 or delimiter == "\t":
-        return len(lines) > 1 and delimiter in field
-    rows = [line.split(delimiter) for line in lines]
+def _holds_rows(fields: list[str], delimiter: str, text: int, label: int, known: set[str | None]) -> bool:
+    """Whether a field has tabs and line ends, which few have, or the text would be rows with known labels unquoted."""
+    if delimiter == "\t":
+        return any("\n" in field and "\t" in field for field in fields)
+    rows = [line.split(delimiter) for line in (_field(fields, text) or "").splitlines()]
+    if len(rows) < 2:
+        return False
     rows[0] = [""] * text + rows[0]  # what stands before the quote
     whole = rows[:-1] if text < label else rows[1:]  # the label of the last, or of the first, is outside the quotes
-    return all(label < len(row) and row[label] in known for row in whole)
+    return all(label < len(row) and row[label] and row[label] in known for row in whole)
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:

@@ -49,6 +49,7 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "source: file": ({"dataset__source": "file"}, "dataset.source: should be 'files' or 'hub', is 'file'"),
     "header: no, in quotes": ({"dataset__header": "no"}, "dataset.header: should be a valid boolean, is 'no'"),
     "path: nothing": ({"dataset__path": ""}, "dataset.path: should be a path, is ''"),
+    "model.path: nothing": ({"model__path": ""}, "model.path: should be a path, is ''"),
     "path: .. in its middle": (
         {"dataset__path": "data/../../own"},
         "dataset.path: should be ../own, without .. in its middle, is 'data/../../own'",

@@ -265,6 +265,10 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         ("own/train.tsv, the row that begins on line 2: a quoted field that seems to hold other rows: "
         "set dataset.quoting to false"),
     ),
+    "quotes in another column of a tsv": (
+        {"train.tsv": 'text\tlabel\tnote\nx\ta\t"so\ny\tb\tand so"\n'}, {},
+        "own/train.tsv, the row that begins on line 2: a quoted field that seems to hold other rows: ",
+    ),
     "quotes in a csv that are just characters": (
         {"train.csv": 'text,label\ngood words,b\n"so he said,a\nand went,b\nand that was the end",a\n'}, {},
         ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "

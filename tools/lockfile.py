@@ -15,6 +15,7 @@ from stages.errors import InputError, reason
 PATH = Path("dvc.lock")
 STAGES = ("download", "audit", "tokenize", "train", "evaluate")  # behind the predictions
 ALL_STAGES = (*STAGES, "baselines")
+WRITTEN = ("outs", "metrics", "plots")
 Stages = dict[str, Any]  # of dvc.lock, by name
 
 
@@ -49,10 +50,10 @@ def _unreadable(why: str) -> InputError:
     return InputError(f"{PATH}: cannot be read ({why}): undo its last edit, or run `make repro`")
 
 
-def outputs(defined: dict[str, Any]) -> list[str]:
-    """The paths that a stage of dvc.yaml writes."""
-    outs = [out for kind in ("outs", "metrics", "plots") for out in defined.get(kind, [])]
-    return [next(iter(out)) if isinstance(out, dict) else out for out in outs]
+def declared(stage: dict[str, Any], *kinds: str) -> list[str]:
+    """The paths that a stage of dvc.yaml lists under ``kinds``, such as `WRITTEN`."""
+    entries = [entry for kind in kinds for entry in stage.get(kind, [])]
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
 def files(locked: dict[str, Any], kind: str) -> dict[str, str]:

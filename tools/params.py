@@ -40,11 +40,12 @@ def check(*, paths: bool = True) -> dict[str, Section]:
             sections[name] = load(name, section, PARAMS)
         except errors.InputError as error:
             problems += error.problems
+    written = _outputs() if paths else []
     for name in ("dataset", "model") if paths else ():
         path = getattr(sections.get(name), "path", None)
         if path is None:
             continue
-        if out := next((out for out in _outputs() if _overlap(Path(path), Path(out))), None):
+        if out := next((out for out in written if _overlap(Path(path), Path(out))), None):
             problems.append(
                 f"{PARAMS}: {name}.path: {path} overlaps {out}, which a stage writes: put your files elsewhere, such "
                 "as into data/own or models/own"
@@ -64,7 +65,7 @@ def _outputs() -> list[str]:
     definition, _ = documents.read(Path("dvc.yaml"))
     try:
         stages = [definition["stages"].get(stage, {}) for stage in lockfile.ALL_STAGES]
-        return [out for stage in stages for out in lockfile.outputs(stage)]
+        return [out for stage in stages for out in lockfile.declared(stage, *lockfile.WRITTEN)]
     except (LookupError, TypeError, AttributeError):
         return []  # DVC says what is wrong with dvc.yaml
 

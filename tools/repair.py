@@ -86,8 +86,7 @@ def _repair_lock() -> list[str]:
         with modify_yaml(str(LOCK)) as lock:
             for stage in mixed:
                 del lock["stages"][stage]
-        for run in mixed_runs():
-            shutil.rmtree(run)  # else DVC would take the same outputs from there
+        forget_mixed_runs()
     return [
         f"{LOCK}: {stage}: its outputs were made from other inputs, as after a merge: this stage runs again"
         for stage in mixed
@@ -104,6 +103,12 @@ def mixed_runs() -> list[Path]:
     return sorted({entry.parent for entry in entries if lockfile.mixed(lockfile.of_run(entry.read_bytes()))})
 
 
+def forget_mixed_runs() -> None:
+    """Remove them, since DVC would take the same outputs from there."""
+    for run in mixed_runs():
+        shutil.rmtree(run)
+
+
 def unstored() -> list[str]:
     """The stages whose outputs are there, made from their inputs as they are, and not in dvc.lock.
 
@@ -114,12 +119,15 @@ def unstored() -> list[str]:
         stages = lockfile.parse(LOCK.read_bytes())
     definition = documents.read(Path("dvc.yaml"))[0]["stages"]
     found = []
-    for stage in [stage for stage in lockfile.ALL_STAGES if stage in definition]:
-        file = Path(paths.provenance(stage))
-        recorded = lockfile.files(stages.get(stage, {}), "outs").get(file.as_posix())
-        whole = all(Path(out).exists() for out in lockfile.outputs(definition[stage]))
-        if whole and file.read_bytes() == provenance.text(provenance.inputs(stage)).encode():
-            found += [stage] if provenance.md5(file) != recorded else []
+    for stage in lockfile.ALL_STAGES:
+        outs = lockfile.declared(definition.get(stage, {}), *lockfile.WRITTEN)
+        if not outs or not all(Path(out).exists() for out in outs):
+            continue
+        file = paths.provenance(stage)
+        content = Path(file).read_bytes()
+        stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == provenance.md5_of(content)
+        if not stored and content == provenance.text(provenance.inputs(stage)).encode():
+            found.append(stage)
     return found
 
 

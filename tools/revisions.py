@@ -1,6 +1,5 @@
 """Read the pipeline's results at a revision through DVC, from its cache or remote: nothing is checked out."""
 
-import functools
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -131,8 +130,7 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(
             f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"
         ) from None
-    sizes = {dep["path"]: dep.get("nfiles") for stage in lock.values() for dep in stage.get("deps", [])}
-    digest = _in_workspace if revision == WORKSPACE else functools.partial(_in_git, files, sizes)
+    digest = _in_workspace if revision == WORKSPACE else _in_git(files, lock)
     problems = [*lockfile.against_itself(lock), *verify.outdated(stages, values, lock, digest)]
     if problems:
         raise errors.InputError(f"{revision}: {problems[0]}")
@@ -143,32 +141,38 @@ def _in_workspace(path: str) -> str | None:
     return provenance.md5(Path(path)) if Path(path).exists() else None
 
 
-def _in_git(files: Any, sizes: dict[str, int | None], path: str) -> str | None:
-    """The hash of a file or folder that git has or, in a file of `dvc add`, DVC; None where neither has it.
+def _in_git(files: Any, lock: lockfile.Stages) -> verify.Digest:
+    """What gives the hash of a file or folder that git has or, in a file of `dvc add`, DVC; None where neither has it.
 
-    Git may lack some of the files that a folder has in dvc.lock (``sizes``), so that its hash is unknown. For one that
-    has changed in git since dvc.lock was last committed it is "changed", which equals no hash.
+    Git may lack some of the files that a folder has in dvc.lock, or have links, so that its hash is unknown. For one
+    that has changed in git since dvc.lock was last committed it is "changed", which equals no hash.
     """
-    if Path(path).is_absolute() or not files.exists(path):
-        return None
-    if md5 := files.info(path).get("md5"):
-        return str(md5)
     commit = files.repo.get_rev()
-    modes = {line.split()[0] for line in output("git", "ls-tree", "-r", commit, "--", path).splitlines()}
-    if modes <= {"100644", "100755"}:  # no links, no submodules
-        if files.isfile(path):
-            return provenance.md5_of(files.read_bytes(path))
-        found = files.fs.find(path, detail=True)
-        if (sizes.get(path) or 0) <= len(found) <= MOST_FILES:
-            return provenance.md5_of_folder(
-                {
-                    Path(name).relative_to(path).as_posix(): info.get("md5")
-                    or provenance.md5_of(files.read_bytes(name))
-                    for name, info in found.items()
-                }
-            )
-    ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
-    return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None
+    sizes = {dep["path"]: dep.get("nfiles") for stage in lock.values() for dep in stage.get("deps", [])}
+    tree = [entry.split("\t") for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
+    linked = [Path(name) for mode, name in tree if not mode.startswith("100")]  # links and submodules
+
+    def digest(path: str) -> str | None:
+        if Path(path).is_absolute() or not files.exists(path):
+            return None
+        if md5 := files.info(path).get("md5"):
+            return str(md5)
+        if not any(link.is_relative_to(path) for link in linked):
+            if files.isfile(path):
+                return provenance.md5_of(files.read_bytes(path))
+            found = files.fs.find(path, detail=True)
+            if (sizes.get(path) or 0) <= len(found) <= MOST_FILES:
+                return provenance.md5_of_folder(
+                    {
+                        Path(name).relative_to(path).as_posix(): info.get("md5")
+                        or provenance.md5_of(files.read_bytes(name))
+                        for name, info in found.items()
+                    }
+                )
+        ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
+        return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None
+
+    return digest
 
 
 def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:

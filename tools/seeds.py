@@ -11,7 +11,6 @@ else in DVC's queue runs too. Seeds that have run before are not run again.
 import argparse
 import os
 import re
-import shutil
 import statistics
 import subprocess
 from contextlib import suppress
@@ -58,8 +57,7 @@ def experiments(seeds: int) -> list[str]:
     for seed, name in enumerate(names, 1):
         if name not in known:
             output(*DVC, "exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
-    for run in repair.mixed_runs():
-        shutil.rmtree(run)  # else an experiment would take its outputs from there
+    repair.forget_mixed_runs()
     _run_queue()
     known = _known(commit)
     if missing := [name for name in names if name not in known]:

@@ -56,10 +56,6 @@ def _pipeline() -> tuple[Document, Any, Document]:
     return defined, values, locked
 
 
-def _paths(entries: list[Any]) -> list[str]:
-    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
-
-
 def _lock_against_definition(definition: Document, values: Any, lock: Document) -> Iterator[str]:
     for stage, wanted in definition.items():
         if stage not in lock:
@@ -68,9 +64,8 @@ def _lock_against_definition(definition: Document, values: Any, lock: Document) 
         locked = lock[stage]
         if locked["cmd"] != wanted["cmd"]:
             yield f"dvc.lock: {stage}: its command differs from dvc.yaml's: {RERUN}"
-        for kind, keys in (("deps", ("deps",)), ("outs", ("outs", "metrics", "plots"))):
-            entries = _paths([entry for key in keys for entry in wanted.get(key, [])])
-            expected = {provenance.resolved(path, values) for path in entries}
+        for kind, keys in (("deps", ("deps",)), ("outs", lockfile.WRITTEN)):
+            expected = {provenance.resolved(path, values) for path in lockfile.declared(wanted, *keys)}
             recorded = {provenance.resolved(item["path"], {}) for item in locked.get(kind, [])}
             for path in sorted(expected - recorded):
                 yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
