@@ -29,8 +29,8 @@ def first(*_, **__):
     os._exit(0)
 stage = sys.argv.pop(1)  # a stage takes no arguments
 if stage == "download":
-    import stages.rows
-    stages.rows.read_rows = first
+    import stages.files
+    stages.files.read_rows = first
 else:
     import stages.tables
     stages.tables.read = first

@@ -102,8 +102,8 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     from stages import hub, tables
     from stages.carving import carve
     from stages.dataset import build_splits
-    from stages.files import split_files
-    from stages.rows import Layout, read_rows
+    from stages.files import read_rows, split_files
+    from stages.rows import Layout
 
     names = params.labels
     if params.source == "hub":

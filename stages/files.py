@@ -1,9 +1,18 @@
-"""Which local file holds which split, by their names."""
+"""Local files: which holds which split, and the rows of csv, tsv, txt and jsonl, plain or gzipped, and of parquet."""
 
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
 from stages import provenance
-from stages.errors import InputError, listed
+from stages.errors import InputError, listed, reason
+from stages.rows import Layout, Row, check_distinct, column_names, label_name
+from stages.separated import separated
 
 SPLIT_NAMES = {
     "train": "train",
@@ -15,7 +24,8 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
-ENDINGS = (".csv", ".tsv", ".txt", ".jsonl", ".parquet")
+DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": None}
+ENDINGS = (*DELIMITERS, ".jsonl", ".parquet")
 
 
 def split_files(path: Path) -> dict[str, Path]:
@@ -62,3 +72,81 @@ def ending(path: Path) -> str:
         read = f"{', '.join(ENDINGS)} are read, all but parquet also with .gz"
         raise InputError(f"{path}: unknown ending: {read}: convert it, or take it out of there")
     return found
+
+
+def read_rows(path: Path, layout: Layout) -> Iterator[Row]:
+    """Yield the rows of a file in order.
+
+    Raises:
+        InputError: the file is not what its ending says, is not UTF-8, or lacks a column.
+    """
+    found = ending(path)
+    try:
+        if found == ".parquet":
+            yield from _parquet(path, layout)
+        elif found == ".jsonl":
+            yield from _jsonl(path, layout)
+        else:
+            delimiter = layout.delimiter or DELIMITERS[found]
+            if delimiter is None:
+                raise InputError(f"{path}: a .txt file does not say what separates its columns: set dataset.delimiter")
+            yield from separated(path, _text_lines(path), layout, delimiter)
+    except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise InputError(f"{path}: broken gzip file ({error}): fetch it again") from None
+
+
+def _text_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file with their line ends, without a byte order mark."""
+    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                byte = error.object[error.start]
+                raise InputError(
+                    f"{path}, line {number}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8"
+                ) from None
+
+
+def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
+    text, label = layout.text_column, layout.label_column
+    if isinstance(text, int) or isinstance(label, int):
+        raise InputError(f"{path}: set dataset.text_column and dataset.label_column to names: .jsonl has no positions")
+    check_distinct(str(path), text, label)
+    for number, line in enumerate(_text_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            reason = getattr(error, "msg", error)  # without JSON's own count of lines
+            raise InputError(f"{path}, line {number}: not JSON ({reason}): each line is to be one object") from None
+        if not isinstance(row, dict):
+            raise InputError(f"{path}, line {number}: an object is expected, with a text and a label")
+        has = "" if text in row and label in row else f" (it has: {listed(list(row)) or 'nothing'})"
+        yield Row(f"{path}, line {number}{has}", row.get(text), row.get(label))
+
+
+def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
+    try:
+        file = pq.ParquetFile(path)
+        columns = column_names(str(path), file.schema_arrow.names, layout.text_column, layout.label_column)
+        names = _class_labels(file.schema_arrow, columns[1])
+        number = 0
+        for batch in file.iter_batches(columns=columns):
+            for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
+                number += 1
+                yield Row(f"{path}, row {number}", text, label_name(label, names))
+    except InputError:
+        raise
+    except Exception as error:  # whatever damage makes the library raise
+        raise InputError(f"{path}: not a readable parquet file ({reason(error)}): fetch it again") from error
+
+
+def _class_labels(schema: pa.Schema, column: str) -> list[str] | None:
+    """The names that the datasets library has written for a column of integer labels."""
+    try:
+        names = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"][column]["names"]
+        return [name.strip() for name in names]
+    except (ValueError, LookupError, TypeError, AttributeError):  # another library's, or of no labels
+        return None

@@ -14,7 +14,7 @@ from stages import paths
 from stages.errors import InputError, chain, no_room, reason
 from stages.files import SPLIT_NAMES
 from stages.outputs import scratch
-from stages.rows import Row, check_distinct, column_name, label_name
+from stages.rows import Row, column_names, label_name
 
 if TYPE_CHECKING:
     import datasets
@@ -86,8 +86,7 @@ def dataset_rows(
     with _explained("dataset", name, revision, "dataset.hub"), scratch(cache):
         loaded = datasets.load_dataset(remote, config, revision=revision, cache_dir=str(cache), keep_in_memory=True)
     known = next(iter(loaded.values())).column_names
-    columns = [column_name(f"dataset {name}", known, column) for column in (text_column, label_column)]
-    check_distinct(f"dataset {name}", *columns)
+    columns = column_names(f"dataset {name}", known, text_column, label_column)
     feature = next(iter(loaded.values())).features[columns[1]]
     names = [label.strip() for label in feature.names] if isinstance(feature, datasets.ClassLabel) else None
     splits: dict[str, datasets.Dataset] = {}
@@ -106,7 +105,7 @@ def dataset_rows(
     }, names
 
 
-def _rows(where: str, split: "datasets.Dataset", columns: list[str], names: list[str] | None) -> Iterator[Row]:
+def _rows(where: str, split: "datasets.Dataset", columns: tuple[str, str], names: list[str] | None) -> Iterator[Row]:
     for number, (text, label) in enumerate(zip(*(split[column][:] for column in columns), strict=True), 1):
         yield Row(f"{where}, row {number}", text, label_name(label, names))
 

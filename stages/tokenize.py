@@ -5,6 +5,7 @@ Out: data/tokenized/{train,validation,test}.parquet (input_ids, label), row for 
 Run: python -m stages.tokenize
 """
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,13 +80,13 @@ def main() -> None:
         for split, partial in zip(paths.SPLITS, partials, strict=True):
             raw = tables.read(paths.raw(split))
             schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
-            tokens = rows_cut = tokens_lost = 0
+            counts: Counter[str] = Counter()
             with (
                 tables.writer(Path(partial), schema) as file,
                 Progress(f"tokenize {split}", len(raw), "rows") as progress,
             ):
                 for batch in raw.to_batches(max_chunksize=tables.ROWS):
-                    ids, cut, lost = tokenize_texts(tokenizer, batch["text"].to_pylist(), params.max_length)
+                    ids, truncated, dropped = tokenize_texts(tokenizer, batch["text"].to_pylist(), params.max_length)
                     if [] in ids:
                         text = batch["text"][ids.index([])].as_py()
                         raise errors.InputError(
@@ -93,11 +94,11 @@ def main() -> None:
                             "fix or remove that row"
                         )
                     file.write_batch(tables.batch(schema, input_ids=ids, label=batch["label"]))
-                    tokens, rows_cut, tokens_lost = tokens + sum(map(len, ids)), rows_cut + cut, tokens_lost + lost
+                    counts.update(tokens=sum(map(len, ids)), truncated=truncated, dropped=dropped)
                     progress.advance(len(ids))
             print(
-                f"{split}: {len(raw)} rows, {tokens / len(raw):.1f} tokens on average; "
-                f"truncated to {params.max_length}: {rows_cut} rows, {tokens_lost} tokens dropped"
+                f"{split}: {len(raw)} rows, {counts['tokens'] / len(raw):.1f} tokens on average; "
+                f"truncated to {params.max_length}: {counts['truncated']} rows, {counts['dropped']} tokens dropped"
             )
 
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from stages import tables
 from stages.dataset import build_splits
 from stages.errors import MOST, InputError
+from stages.files import read_rows
 from stages.params import load
-from stages.rows import Layout, read_rows
+from stages.rows import Layout
 from tools.params import CLASSES
 
 ROWS = [(f"text {number}, she said\nso", "ab"[number % 2]) for number in range(6)]

@@ -156,6 +156,7 @@ MODULES = {
     "stages/progress.py": (T, E, B),
     "stages/provenance.py": STAGES,
     "stages/rows.py": (D,),
+    "stages/separated.py": (D,),
     "stages/sealing.py": (R, E),
     "stages/tables.py": STAGES,
     "stages/tokenize.py": (T,),

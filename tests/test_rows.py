@@ -14,8 +14,8 @@ import pytest
 
 from stages import download, tables
 from stages.errors import InputError
-from stages.files import SPLIT_NAMES, split_files
-from stages.rows import Layout, read_rows
+from stages.files import SPLIT_NAMES, read_rows, split_files
+from stages.rows import Layout
 
 LAYOUT = Layout("text", "label", header=True, delimiter=None, quoting=True)
 LABELS = ["anger", "joy"]

@@ -1,0 +1,94 @@
+"""The rows of csv, tsv and txt files, and what is wrong with a file that only seems to be one."""
+
+import csv
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from stages.errors import InputError
+from stages.rows import Layout, Row, check_distinct, column_name
+
+
+def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -> Iterator[Row]:
+    """Yield the rows among the lines of a file whose columns a character separates.
+
+    Raises:
+        InputError: a column is missing, quotes do not match, or rows are taken for a header or for one quoted text.
+    """
+    records = _records(path, lines, layout, delimiter)
+    header = next(records, (1, []))[1] if layout.header else None
+    text, label = (_position(path, column, header) for column in (layout.text_column, layout.label_column))
+    check_distinct(str(path), text, label)
+    heading = _field(header, label) if header and isinstance(layout.label_column, int) else None
+    columns = len(header or ())
+    known: set[str | None] = set()
+    for line, fields in records:
+        if not columns:
+            columns = len(fields)
+            if (last := max(text, label)) >= columns:
+                raise InputError(
+                    f"{path}, line {line}: {columns} columns, and none at position {last}: set dataset.delimiter, "
+                    "dataset.text_column and dataset.label_column"
+                )
+        content, given = _field(fields, text), _field(fields, label)
+        known.add(given)
+        if _holds_rows(fields, delimiter, text, label, known):
+            raise InputError(
+                f"{path}, the row that begins on line {line}: a quoted field that seems to hold other rows: set "
+                f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it"
+            )
+        problem = "more columns than the first line has" if len(fields) > columns else ""
+        if fields == header:
+            problem = "the header again"
+        elif heading and given == heading:
+            raise InputError(
+                f"{path}, line {line}: its label is {heading[:50]!r} as on line 1: set dataset.header to false if "
+                "line 1 is a row, else name the columns in place of their positions"
+            )
+        yield Row(f"{path}, line {line}", content, given, problem)
+
+
+def _records(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The fields of each row, a header's included, and the line it begins on; empty lines after the first are none."""
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(
+        lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE, strict=True
+    )
+    start = 1
+    try:
+        for fields in reader:
+            if fields or (layout.header and start == 1):
+                yield start, fields
+            start = reader.line_num + 1
+    except csv.Error as error:
+        reason = str(error).split(" - ")[0]  # what follows is for programmers
+        quotes = layout.quoting and "new-line" not in reason
+        advice = "fix its quotes, or set dataset.quoting to false" if quotes else "fix its line ends"
+        raise InputError(f"{path}, the row that begins on line {start}: {reason}: {advice}") from None
+
+
+def _holds_rows(fields: list[str], delimiter: str, text: int, label: int, known: set[str | None]) -> bool:
+    """Whether a field has tabs and line ends, which few have, or the text would be rows with known labels unquoted."""
+    if delimiter == "\t":
+        return any("\n" in field and "\t" in field for field in fields)
+    rows = [line.split(delimiter) for line in (_field(fields, text) or "").splitlines()]
+    if len(rows) < 2:
+        return False
+    rows[0] = [""] * text + rows[0]  # what stands before the quote
+    whole = rows[:-1] if text < label else rows[1:]  # the label of the last, or of the first, is outside the quotes
+    return all(label < len(row) and row[label] and row[label] in known for row in whole)
+
+
+def _position(path: Path, column: str | int, header: list[str] | None) -> int:
+    if isinstance(column, int):
+        if header is not None and column >= len(header):
+            column_name(f"{path}, line 1", [name.strip() for name in header], column)
+        return column
+    if header is None:
+        raise InputError(f"{path}: without a header, columns are positions from 0, not names like {column!r}")
+    names = [name.strip() for name in header]
+    return names.index(column_name(f"{path}, line 1", names, column))
+
+
+def _field(fields: list[str], position: int) -> str | None:
+    return fields[position] if position < len(fields) else None
