@@ -67,4 +67,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except subprocess.CalledProcessError as error:  # it has said why
+        sys.exit(f"error: `{' '.join(map(str, error.cmd))}` failed")

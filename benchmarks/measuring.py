@@ -39,7 +39,7 @@ class Counted:
 
     def __init__(self, collate: Callable[[Any], Any], steps: int) -> None:
         self.collate, self.steps = collate, steps
-        self.useful = self.computed = 0
+        self.rows = self.useful = self.computed = 0
         self.shapes: Counter[Shapes] = Counter()
 
     def __call__(self, rows: Any) -> Any:
@@ -48,6 +48,7 @@ class Counted:
         if not self.steps:  # a loader reads ahead
             return batch
         self.steps -= 1
+        self.rows += len(rows)
         mask = batch["attention_mask"]
         self.useful += int(mask.sum()) if mask.ndim == 2 else int((mask.diagonal(dim1=-2, dim2=-1) == 0).sum())
         self.computed += batch["input_ids"].numel()
@@ -74,13 +75,13 @@ def synchronize() -> None:
         torch.accelerator.synchronize()
 
 
-def report(counted: Counted, model: PreTrainedModel, forward: Forward, steps: int, seconds: float) -> Report:
+def report(counted: Counted, model: PreTrainedModel, forward: Forward, seconds: float) -> Report:
     """What a way has to show, now that it is done."""
     memory = torch.cuda.max_memory_allocated() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     model = copy.deepcopy(model).to("meta")
     total = sum(times * operations(model, forward, shapes) for shapes, times in counted.shapes.items())
     return {
-        "samples/s": steps * BATCH / seconds,
+        "samples/s": counted.rows / seconds,
         "useful": counted.useful / counted.computed,
         "gflops": total / seconds / 1e9,
         "memory": memory,

@@ -46,12 +46,12 @@ def by_trainer(trainer: Trainer, steps: int) -> Report:
     stopwatch = Stopwatch()
     trainer.add_callback(stopwatch)
     trainer.train()
-    return report(counted, trainer.model, torch.nn.Module.__call__, steps, stopwatch.seconds)
+    return report(counted, trainer.model, torch.nn.Module.__call__, stopwatch.seconds)
 
 
 def plain_arguments(folder: str, steps: int, **more: Any) -> TrainingArguments:
     """The Trainer's own settings, but for what every way shares."""
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=folder,
         max_steps=steps,
         per_device_train_batch_size=BATCH,
@@ -63,6 +63,8 @@ def plain_arguments(folder: str, steps: int, **more: Any) -> TrainingArguments:
         use_cpu=machine.device().type == "cpu",
         **more,
     )
+    arguments._n_gpu = 1  # noqa: SLF001 - over more, DataParallel would take that many batches at once
+    return arguments
 
 
 def columns(rows: TokenizedRows, length: int, pad: int) -> Dataset:
@@ -180,7 +182,7 @@ def loop(
         schedule.step()
         optimizer.zero_grad()
     synchronize()
-    return report(counted, model, forward, steps, time.perf_counter() - start)
+    return report(counted, model, forward, time.perf_counter() - start)
 
 
 def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

@@ -119,6 +119,8 @@ def _check_computes(model: PreTrainedModel, collate: PadToLongest, rows: Tokeniz
     try:
         with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             model.eval()(**inputs)
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # the GPU's fault, not the model's
+        raise
     except Exception as error:  # whatever an architecture raises where it needs other inputs, or another precision
         raise InputError(
             f"{paths.PRETRAINED}: {type(model).__name__} does not compute {'in bfloat16 ' if bf16 else ''}"

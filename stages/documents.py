@@ -3,6 +3,7 @@
 DVC reads YAML 1.2, PyYAML 1.1: there 1e-4 is a string, no and on are booleans, 1:30 is 90 and 010 is 8.
 """
 
+import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -61,7 +62,7 @@ def read(path: Path) -> tuple[Any, yaml.Node | None]:
     try:
         loader = Loader(text)
         node = loader.get_single_node()
-        return None if node is None else loader.construct_document(node), node
+        return None if node is None else loader.construct_document(copy.deepcopy(node)), node  # it merges `<<` in place
     except Exception as error:  # PyYAML's own, and whatever it raises of a tag with a value that is none
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""

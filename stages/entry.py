@@ -21,6 +21,7 @@ from packaging.version import Version
 from stages.errors import MAKE_ROOM, InputError, Stopped, no_room, reason
 
 REQUIREMENTS = Path("requirements.txt")
+GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # by name, since not every stage imports torch
 ELSEWHERE = (
     "standard output, a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS "
     "(by default ~/.cache/retune/checkpoints)"
@@ -152,4 +153,6 @@ def _message(error: Exception) -> str | None:
         gone = error.errno == errno.ENOENT
         advice = "check its name, and run from the top of the clone" if gone else "check the path and its permissions"
         return f"{error.filename}: {error.strerror}: {advice}"
+    if type(error).__name__ in GPU_ERRORS:
+        return f"{reason(error)}: free the GPU, or compute on the CPU by setting CUDA_VISIBLE_DEVICES to nothing"
     return None

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -93,6 +94,8 @@ def speed_up(model: PreTrainedModel, pad_token_id: int, *splits: TokenizedRows) 
         cpu.keep_heap()
         cpu.draw_masks_fast()
         model.set_attn_implementation("eager")  # scaled_dot_product_attention has no fused path for dropout on a CPU
+    else:
+        torch.backends.cuda.enable_cudnn_sdp(enabled=False)  # cuDNN's attention is planned anew for each batch shape
 
 
 def training_arguments(

@@ -34,6 +34,7 @@ def infer(
     device = next(model.parameters()).device
     parts = batches(rows.lengths, TOKENS_ON_CPU if device.type == "cpu" else TOKENS)
     result: npt.NDArray[np.float32] | None = None
+    torch.backends.cudnn.allow_tf32 = False  # else a GPU's convolutions round float32
     model.eval()
     with torch.inference_mode(), Progress(title, len(rows), "rows") as progress:
         for batch in parts:

@@ -9,6 +9,7 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from stages.errors import InputError
 
 Result = TypeVar("Result")
+ALSO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")  # the driver's and cuBLAS's own words
 
 
 def accumulate_as_needed(train: Callable[[int], Result], batch_size: int, steps: int) -> Result:
@@ -23,12 +24,16 @@ def accumulate_as_needed(train: Callable[[int], Result], batch_size: int, steps:
         try:
             return train(steps)
         except RuntimeError as error:
-            if not isinstance(error, torch.OutOfMemoryError) and not should_reduce_batch_size(error):
+            known = isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
+            if not known and not any(words in str(error) for words in ALSO_MEMORY):
                 raise
         # past the except clause nothing holds what the failed attempt left in memory
         clear_device_cache(garbage_collection=True)
         if steps == batch_size:
-            raise InputError("a batch of one text fills the memory: lower tokenize.max_length, or choose another model")
+            raise InputError(
+                "a batch of one text fills the memory: free what other processes have of it, lower "
+                "tokenize.max_length, or choose another model"
+            )
         before, steps = steps, next(more for more in range(2 * steps, batch_size + 1) if batch_size % more == 0)
         print(
             f"out of memory with {batch_size // before} texts at a time: restarting with {batch_size // steps}, "

@@ -26,10 +26,22 @@ def inputs(stage: str) -> Stamp:
     values, _ = documents.read(Path("params.yaml"))
     deps = [resolved(dep, values) for dep in definition["deps"]]
     params = {}
-    for key in definition.get("params", []):
+    for key in param_keys(stage, definition):
         with suppress(KeyError):
             params[key] = value_of(values, key)
     return {"stage": stage, "deps": {dep: md5(Path(dep)) for dep in deps if Path(dep).exists()}, "params": params}
+
+
+def param_keys(stage: str, definition: dict[str, Any]) -> list[str]:
+    """The keys of params.yaml that a stage reads, by its definition in dvc.yaml.
+
+    Raises:
+        InputError: it reads params of another file, which nothing here would look at.
+    """
+    entries = definition.get("params", [])
+    if others := [name for entry in entries if isinstance(entry, dict) for name in entry]:
+        raise InputError(f"dvc.yaml: {stage}: params of {listed(others)}: list such a file under deps")
+    return list(entries)
 
 
 def check_unchanged(stamp: Stamp) -> None:

@@ -1,5 +1,6 @@
 """A bad params.yaml ends a stage with a line that names the line and the key, and leaves nothing."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,13 @@ def test_params_with_a_byte_order_mark_and_crlf_are_read(workspace: Workspace) -
     file = workspace(train__epochs=5) / "params.yaml"
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
     assert load("train", train.TrainParams).epochs == 5
+
+
+def test_keys_that_are_merged_from_elsewhere_are_read(workspace: Workspace) -> None:
+    file = workspace() / "params.yaml"
+    text = file.read_text(encoding="utf-8").replace("train:\n", "train:\n  <<: {epochs: 5, seed: 7}\n")
+    file.write_text(re.sub("  seed: 42\n", "", text), encoding="utf-8")
+    assert load("train", train.TrainParams).seed == 7
 
 
 @pytest.mark.parametrize("value", ["2e-5", "3e-05", "0.1", ".5"])

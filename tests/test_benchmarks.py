@@ -49,6 +49,7 @@ def test_operations_counted_without_computing_are_those_of_a_step(
     batch = counted([text | {"label": 0} for text in TEXTS])
     with FlopCounterMode(display=False) as counter:
         model.train()(**batch).loss.backward()
+    assert counted.rows == len(TEXTS)
     (shapes,) = counted.shapes
     assert operations(model.to("meta"), Module.__call__, shapes) == counter.get_total_flops() > 0
 

@@ -10,7 +10,7 @@ from token_rows import PAD, ROWS, TEXTS
 from trainings import Prepare
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
-from stages import evaluate, fine_tuning, first_token, paths, tables, train
+from stages import audit, evaluate, fine_tuning, first_token, paths, tables, train
 from stages.batching import PadToLongest
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -46,6 +46,7 @@ def test_what_makes_training_fast_changes_no_logit_and_no_gradient(
 
 def test_a_training_on_a_gpu_says_so_and_its_classifier_is_evaluated(prepared: Prepare) -> None:
     prepared()
+    audit.main()
     train.main()
     made = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))["machine"]
     assert made["device"] == torch.cuda.get_device_name()

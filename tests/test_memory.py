@@ -11,7 +11,7 @@ import transformers
 from edits import edit_json
 from trainings import BATCH, EPOCHS, STEPS, Prepare, failing, train_until, trained
 
-from stages import train
+from stages import audit, evaluate, train
 from stages.errors import InputError
 from stages.memory import accumulate_as_needed
 
@@ -92,6 +92,52 @@ def test_one_text_that_fills_the_memory_is_an_error(
     prepared()
     limit_memory(monkeypatch, 0)
     assert "a batch of one text fills the memory" in failing(capsys)
+
+
+def test_a_gpu_that_fails_in_evaluate_is_named_and_not_the_model(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared()
+    audit.main()
+    train.main()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
+
+    monkeypatch.setattr(transformers.BertForSequenceClassification, "forward", full)
+    assert failing(capsys, evaluate.main).startswith("error: OutOfMemoryError: CUDA out of memory. Tried to allocate")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA`"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 17.00 GB)"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:116] DefaultCPUAllocator: can't allocate memory"),
+    ],
+    ids=["CUDA", "driver", "cuBLAS", "MPS", "CPU"],
+)
+def test_each_kind_of_running_out_of_memory_is_known(error: RuntimeError) -> None:
+    tried: list[int] = []
+
+    def attempt(steps: int) -> int:
+        tried.append(steps)
+        if steps == 1:
+            raise error
+        return steps
+
+    assert accumulate_as_needed(attempt, 2, 1) == 2
+    assert tried == [1, 2]
+
+
+def test_another_error_of_a_training_is_raised() -> None:
+    def attempt(_: int) -> None:
+        raise RuntimeError("size mismatch")
+
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        accumulate_as_needed(attempt, 2, 1)
 
 
 def test_micro_batches_are_all_of_one_size() -> None:

@@ -64,11 +64,11 @@ def left_alone(folder: Path) -> dict[str, str]:
     return LEFT_ALONE[params]
 
 
-def failing(capsys: pytest.CaptureFixture[str]) -> str:
-    """Train by way of the entry, to an error of one line."""
+def failing(capsys: pytest.CaptureFixture[str], main: Callable[[], None] = train.main) -> str:
+    """Train, or run another stage, by way of the entry, to an error of one line."""
     capsys.readouterr()
     with pytest.raises(SystemExit) as end:
-        entry.run(train.main)
+        entry.run(main)
     assert end.value.code == 1
     (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     return error
