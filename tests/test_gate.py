@@ -1,6 +1,7 @@
 """`python -m tools.gate` tells, in a clone without any data, whether a stage has to run; in doubt it says yes."""
 
 import re
+import shutil
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -106,6 +107,35 @@ def test_news_of_what_was_imported_are_nothing_to_run(bare: Path, tmp_path: Path
     git("commit", "--quiet", "--all", "--message", "news", cwd=tmp_path / "upstream")
     assert "update available" in run("dvc", "status", cwd=bare, check=False).stdout
     assert answers(bare)["run"] == "false"
+
+
+def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(copy: Path, tmp_path: Path) -> None:
+    shutil.copytree(copy / "data/small", copy / "data/kept")
+    run("dvc", "add", "data/kept", cwd=copy)
+    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/kept"})
+    run("dvc", "repro", "download", cwd=copy)
+    git("add", "data/kept.dvc", "data/.gitignore", cwd=copy)
+    git("commit", "--quiet", "--all", "--message", "data of dvc", cwd=copy)
+    git("clone", "--quiet", str(copy), "clone", cwd=tmp_path)
+    assert answers(tmp_path / "clone")["run"] == "false"
+    tracked = tmp_path / "clone/data/kept.dvc"
+    tracked.write_text(re.sub("md5: [0-9a-f]{32}", f"md5: {'0' * 32}", tracked.read_text(encoding="utf-8")))
+    assert answers(tmp_path / "clone")["run"] == "true"
+
+
+def test_a_pipeline_beside_it_that_repro_never_runs_is_nothing_to_run(bare: Path) -> None:
+    (bare / "analysis").mkdir()
+    (bare / "analysis/dvc.yaml").write_text("stages:\n  count:\n    cmd: echo 1 > n.txt\n    outs: [n.txt]\n")
+    assert answers(bare)["run"] == "false"
+
+
+def test_a_frozen_stage_with_other_inputs_fails_on_the_cheap_machine(bare: Path) -> None:
+    run("dvc", "freeze", "train", cwd=bare)
+    assert answers(bare)["run"] == "false"
+    set_params(bare, **PIPELINE_PARAMS | {"train__seed": 3})
+    done = gate(bare)
+    assert done.returncode == 1
+    assert done.stderr == ("error: dvc.yaml: train is frozen, and its inputs have changed: run `dvc unfreeze train`\n")
 
 
 def test_data_that_cannot_be_read_fails_on_the_cheap_machine(bare: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TREE, git, make_clone, run
+from edits import append
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,14 @@ def test_a_recipe_never_overwrites_uncommitted_edits(with_recipe: Path) -> None:
     params.write_text(edited, encoding="utf-8")
     assert repro(with_recipe, "emotion-files").startswith("error: params.yaml has uncommitted edits")
     assert params.read_text(encoding="utf-8") == edited
+
+
+def test_a_recipe_never_overwrites_edits_that_git_is_told_to_ignore(with_recipe: Path) -> None:
+    git("update-index", "--skip-worktree", "params.yaml", cwd=with_recipe)
+    append(with_recipe / "params.yaml", "# mine\n")
+    said = repro(with_recipe, "emotion-files")
+    git("update-index", "--no-skip-worktree", "params.yaml", cwd=with_recipe)
+    assert said.startswith("error: params.yaml has uncommitted edits")
 
 
 def test_a_recipe_waits_for_the_end_of_a_run(with_recipe: Path) -> None:

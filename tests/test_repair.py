@@ -77,6 +77,14 @@ def test_an_entry_of_the_run_cache_that_is_not_whole_is_passed_over(content: byt
     assert lockfile.of_run(content) == {}
 
 
+def test_a_lock_with_a_dataset_of_dvc_is_whole(folder: Path) -> None:
+    dataset = {"path": "ds://mine", "dataset": {"name": "mine", "url": "..", "type": "dvc", "rev_lock": "0" * 40}}
+    lock = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
+    lock["stages"]["own"] = {"cmd": "true", "deps": [dataset]}
+    (folder / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    assert repair.repair() == []
+
+
 @pytest.mark.parametrize("kind", ["read", "write"])
 def test_users_of_which_one_lives_stay(folder: Path, kind: str) -> None:
     users = used_by(folder, os.getpid(), kind)
@@ -108,13 +116,14 @@ def test_a_list_of_users_cut_short_is_removed(folder: Path) -> None:
     assert not users.exists()
 
 
-def test_copies_that_dvc_had_begun_are_removed(folder: Path) -> None:
-    begun, other = folder / "data/raw/.bPmmzEHaWl1H-PnTHCQFVA.tmp", folder / "data/raw/.mine.tmp"
+@pytest.mark.parametrize("outputs", ["data/raw", "models/classifier", "metrics/plots"])
+def test_copies_that_dvc_had_begun_are_removed(folder: Path, outputs: str) -> None:
+    begun, other = folder / outputs / ".bPmmzEHaWl1H-PnTHCQFVA.tmp", folder / outputs / ".mine.tmp"
     begun.parent.mkdir(parents=True)
     begun.touch()
     other.touch()
     (line,) = repair.repair()
-    assert line.startswith("data/raw/.bPmmzEHaWl1H-PnTHCQFVA.tmp was left behind by")
+    assert line.startswith(f"{outputs}/.bPmmzEHaWl1H-PnTHCQFVA.tmp was left behind by")
     assert not begun.exists()
     assert other.exists()
 
@@ -174,3 +183,10 @@ def test_another_command_of_dvc_is_waited_for(copy: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(Lock, "_do_lock", try_and_release)
     assert repro.reproduce()[0] == 0
     assert next(tries) > 10
+
+
+@pytest.mark.parametrize("file", ["path: a", "path: a\n      size: 3"])
+def test_a_lock_with_a_file_without_a_hash_is_no_lock(file: str) -> None:
+    text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    outs:\n    - {file}\n"
+    with pytest.raises(InputError, match="a file has no hash"):
+        lockfile.parse(text.encode())

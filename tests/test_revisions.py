@@ -1,13 +1,16 @@
 """What `tools.compare` refuses as a side: a revision whose results are not those of its params, code and data."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import PIPELINE_PARAMS, git, run, set_params
 from edits import append
 
+from stages.errors import InputError
 from tools import compare, revisions
 
 PREDICTIONS = "data/predictions/test.parquet"
@@ -87,6 +90,18 @@ def test_data_behind_links_count_as_changed_only_where_git_sees_it(copy: Path, m
     append(copy / "dvc.lock", "\n")
     git("commit", "--quiet", "--all", "--message", "a run", cwd=copy)
     assert revisions.read("HEAD").test_file
+    git("clone", "--quiet", "--depth", "1", copy.as_uri(), "shallow", cwd=copy)
+    monkeypatch.chdir(copy / "shallow")
+    with pytest.raises(InputError, match=r"^data/small: a shallow clone cannot tell if it changed: run `git fetch"):
+        revisions.read("HEAD")
+
+
+def test_a_revision_with_a_file_name_that_is_not_utf_8_is_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    Path(os.fsdecode(b"bad\xff.txt")).touch()
+    git("add", "--all", cwd=copy)
+    git("commit", "--quiet", "--message", "a name", cwd=copy)
+    assert revisions.read("HEAD").test_file
 
 
 def test_data_of_dvc_that_were_committed_without_a_run_are_named(
@@ -155,3 +170,13 @@ def test_a_run_that_stopped_halfway_is_no_side(copy: Path, refused: Refused) -> 
     assert refused("HEAD").startswith(
         "workspace: dvc.lock: evaluate did not read the models/classifier that train wrote: run `dvc repro`"
     )
+
+
+def test_runs_of_other_code_make_no_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(name: str) -> revisions.Run:
+        none = np.array([], dtype=np.int64)
+        return revisions.Run(name, [], none, none, "", {"train.seed": name}, {"stages/train.py": name})
+
+    monkeypatch.setattr(revisions, "read", read)
+    with pytest.raises(InputError, match=r"^a,b: differ in stages/train\.py, train\.seed: join"):
+        revisions.read_side("a,b")

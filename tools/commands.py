@@ -12,7 +12,7 @@ def output(*command: str, advice: str = "run this at the top of a clone of the r
     Raises:
         InputError: it failed; the message has what it printed on standard error, then ``advice``.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False)
     if done.returncode:
         said = textwrap.shorten(done.stderr, 300, placeholder=" ...") or f"exit code {done.returncode}"
         raise InputError(f"`{' '.join(command)}`: {said}: {advice}")

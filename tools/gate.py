@@ -27,25 +27,37 @@ def reasons() -> list[str]:
     """Why stages have to run, a line each; empty if every stage's inputs match dvc.lock.
 
     Raises:
-        InputError: DVC cannot read the pipeline, or dvc.lock cannot be read.
+        InputError: DVC cannot read the pipeline, or dvc.lock cannot be read, or a stage to be run is frozen.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
     lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
+    status: dict[str, Any] = {}
     try:
-        with Repo() as repo:
-            stages = [stage for stage in repo.index.stages if isinstance(stage, PipelineStage)]  # not what is imported
-            status = repo.status([stage.addressing for stage in stages])
+        with Repo() as repo, repo.lock:
+            run = repo.stage.collect("dvc.yaml", with_deps=True)  # what `dvc repro` looks at
+            stages = [stage for stage in run if isinstance(stage, PipelineStage)]  # not what is imported
+            frozen = [stage.addressing for stage in stages if stage.frozen]
+            for stage in stages:
+                stage.frozen = False  # else DVC would not look at its deps
+                status |= stage.status()
+            added = {out.fs_path: out.hash_info for out in repo.index.outs if not isinstance(out.stage, PipelineStage)}
     except (DvcException, OSError, UnicodeError) as error:
-        raise InputError(f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit") from None
-    made = {str(out) for stage in stages for out in stage.outs}
-    return [*lockfile.against_itself(lock), *_changes(status, made)]
+        raise InputError(
+            f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit, or check the permissions"
+        ) from None
+    stored = {str(out) for stage in stages for out in stage.outs}
+    stored |= {str(dep) for stage in stages for dep in stage.deps if added.get(dep.fs_path) == dep.hash_info}
+    why = [*lockfile.against_itself(lock), *_changes(status, stored)]
+    if stale := next((name for name in frozen if any(line.startswith(f"{name}: changed deps") for line in why)), ""):
+        raise InputError(f"dvc.yaml: {stale} is frozen, and its inputs have changed: run `dvc unfreeze {stale}`")
+    return why
 
 
-def _changes(status: dict[str, Any], made: set[str]) -> Iterator[str]:
-    """What `dvc status` names, except outputs that are only absent, also where they are the inputs of a later stage."""
+def _changes(status: dict[str, Any], stored: set[str]) -> Iterator[str]:
+    """What `dvc status` names, except files that are only absent, and stored by DVC: outputs, and data it tracks."""
     for stage, changes in status.items():
         for change in changes:
             if isinstance(change, str):
@@ -53,7 +65,7 @@ def _changes(status: dict[str, Any], made: set[str]) -> Iterator[str]:
                 continue
             for kind, paths in change.items():
                 for path, what in paths.items():
-                    absent = what == "not in cache" or (what == "deleted" and kind == "changed deps" and path in made)
+                    absent = what == "not in cache" or (what == "deleted" and kind == "changed deps" and path in stored)
                     if not absent:
                         yield f"{stage}: {kind}: {path}: {what if isinstance(what, str) else _keys(what)}"
 

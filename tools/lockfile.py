@@ -31,7 +31,7 @@ def parse(content: bytes) -> Stages:
     except (yaml.YAMLError, ValueError, Invalid) as error:
         raise _unreadable(reason(error)) from None
     files = [file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, [])]
-    if not all(file.keys() & {"md5", "checksum", "etag", "hash", "files"} for file in files):
+    if not all(file.keys() & {"md5", "checksum", "etag", "hash", "files", "dataset"} for file in files):
         raise _unreadable("a file has no hash")
     return stages
 
@@ -58,7 +58,14 @@ def declared(stage: dict[str, Any], *kinds: str) -> list[str]:
 
 def files(locked: dict[str, Any], kind: str) -> dict[str, str]:
     """The MD5 of each file and folder among a stage's ``deps`` or ``outs``, those aside that a remote hashes."""
-    return {Path(file["path"]).as_posix(): file["md5"] for file in locked.get(kind, []) if "md5" in file}
+    found = {Path(file["path"]).as_posix(): _md5(file) for file in locked.get(kind, [])}
+    return {path: md5 for path, md5 in found.items() if md5}
+
+
+def _md5(file: dict[str, Any]) -> str | None:
+    if "files" in file:  # one by one, as `dvc push` leaves a folder for a remote with version_aware
+        return provenance.md5_of_folder({entry["relpath"]: entry["md5"] for entry in file["files"]})
+    return file.get("md5")
 
 
 def params(locked: dict[str, Any]) -> dict[str, Any]:

@@ -42,15 +42,15 @@ def comparison_section(base: str) -> str:
 
 
 def metrics_section(base: str) -> str:
-    """What changed in metrics.json, from `dvc metrics diff`."""
+    """What changed in the metrics, from `dvc metrics diff`."""
     try:
         files = json.loads(output("dvc", "metrics", "diff", "--json", base, advice=NAME_ANOTHER) or "{}")
     except errors.InputError as error:
         return f"metrics.json: **not compared**: {error}"
     rows = [
-        (code(name), number(values.get("old")), number(values.get("new")))
-        for file in files.values()
-        for name, values in file.items()
+        (code(name if path == paths.METRICS else f"{path}: {name}"), number(found.get("old")), number(found.get("new")))
+        for path, values in files.items()
+        for name, found in values.items()
     ]
     return rendering.table(("metrics.json", "base", "head"), rows) if rows else "metrics.json: no change."
 

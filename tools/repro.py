@@ -60,12 +60,9 @@ def use_recipe(name: str) -> None:
     known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
     if name not in known:
         raise errors.InputError(f"RECIPE={name}: no such recipe: take one of {', '.join(known)}")
-    committed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", str(PARAMS)], check=False).returncode == 0
-    if (
-        not committed
-        and PARAMS.exists()
-        and PARAMS.read_bytes() not in [path.read_bytes() for path in RECIPES.glob("*.yaml")]
-    ):
+    committed = subprocess.run(["git", "show", f"HEAD:./{PARAMS}"], capture_output=True, check=False).stdout
+    kept = [committed, *(path.read_bytes() for path in RECIPES.glob("*.yaml"))]
+    if PARAMS.exists() and PARAMS.read_bytes() not in kept:
         raise errors.InputError(
             f"{PARAMS} has uncommitted edits: commit them, or undo them with `git checkout {PARAMS}`"
         )

@@ -107,7 +107,7 @@ def files_at(revision: str) -> Iterator[Any]:
         except RevError as error:
             raise errors.InputError(
                 f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
-                "`dvc exp list --all-commits`), after `git fetch` if only the git remote has it"
+                "`dvc exp list --all-commits`), after `git fetch` or `dvc exp pull` if only the git remote has it"
             ) from None
         except (SCMError, AttributeError):  # the latter for other objects, such as HEAD:README.md
             raise errors.InputError(
@@ -169,6 +169,8 @@ def _in_git(files: Any, lock: lockfile.Stages) -> verify.Digest:
                         for name, info in found.items()
                     }
                 )
+        if output("git", "rev-parse", "--is-shallow-repository").strip() == "true":
+            raise errors.InputError(f"{path}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
         ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
         return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None
 

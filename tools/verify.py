@@ -38,6 +38,12 @@ def verify(*, cache: bool) -> list[str]:
         problems += [*_stamps_against_lock(lock), *_metrics_against_predictions()]
     if cache:
         problems += _lock_against_cache(lock)
+    if problems:
+        problems += [
+            f"dvc.yaml: {stage} is frozen, so that DVC never runs it: run `dvc unfreeze {stage}`"
+            for stage, wanted in definition.items()
+            if wanted.get("frozen")
+        ]
     return problems
 
 
@@ -118,7 +124,7 @@ def unfit_classifier() -> list[str]:
 def _params_against_lock(definition: Document, values: Any, lock: Document) -> Iterator[str]:
     for stage, locked in lock.items():
         recorded = lockfile.params(locked)
-        for key in definition.get(stage, {}).get("params", []):
+        for key in provenance.param_keys(stage, definition.get(stage, {})):
             try:
                 value = provenance.value_of(values, key)
             except KeyError:
