@@ -11,8 +11,9 @@ import pytest
 from conftest import needs_emotion, set_params
 from hypothesis import given
 from hypothesis import strategies as st
+from own_data import Workspace, own_dataset
 
-from stages import audit, download, duplicates, evaluate
+from stages import audit, download, duplicates, evaluate, paths
 from stages.duplicates import SIMILARITY, near_duplicates, normalize
 from stages.errors import InputError
 from stages.findings import describe
@@ -233,3 +234,17 @@ def test_of_several_texts_that_are_similar_the_first_is_given() -> None:
     text = TRAIN[0][0]
     assert near_duplicates([text.upper()], [f"so {text}", text, f"{text}!"])[0] == (1, 1.0)
     assert near_duplicates([text], [f"so {text}", f"oh {text}"])[0][0] == 0
+
+
+def test_a_leak_that_is_near_is_not_counted_as_equal(workspace: Workspace) -> None:
+    text = "the harbour was quiet and we sat there until dark"
+    train = f"text,label\n{text},a\nmy brother sold the old car,b\n"
+    test = f"text,label\nso {text},b\nthe train stood in a field for hours,a\n"
+    own_dataset(workspace, {"train.csv": train, "test.csv": test})
+    download.main()
+    audit.main()
+    report = json.loads(Path(paths.DATA).read_text(encoding="utf-8"))
+    assert report["leaked_rows"]["test"] == {"rows": 1, "equal": 0}
+    with Path(paths.FINDINGS).open(encoding="utf-8", newline="") as file:
+        (leak,) = [row for row in csv.DictReader(file) if (row["finding"], row["split"]) == ("leaked", "test")]
+    assert (leak["text"], leak["label"], leak["other_text"], leak["other_label"]) == (f"so {text}", "b", text, "a")

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from own_data import Workspace, own_dataset
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from stages import baselines, download, paths, tables
+from stages import baselines, download, inference, paths, tables
 from stages.batching import TokenizedRows
 from stages.errors import InputError
 
@@ -101,3 +102,14 @@ def test_a_regression_that_converges_with_no_regularization_is_an_error(
     monkeypatch.setattr(baselines, "MOST_ITERATIONS", 1)
     with pytest.warns(ConvergenceWarning), pytest.raises(InputError, match="logistic regression converges with no C"):
         baselines.regression(*points, 3, [1])
+
+
+@pytest.mark.parametrize("name", ["first_token", "mean_pooling"])
+def test_hidden_states_are_named_for_how_they_are_pooled(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(pipeline)
+    monkeypatch.setattr(inference, name, lambda hidden, _: torch.zeros_like(hidden[:, 0]))
+    rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
+    features = baselines.hidden_states(rows, ["a", "b"])
+    assert {key for key, states in features.items() if not states["train"].any()} == {name}

@@ -203,3 +203,9 @@ def test_without_leaked_rows_there_is_no_second_pair(run: Run) -> None:
         "validation_accuracy",
         "validation_f1",
     ]
+
+
+def test_a_text_of_just_the_most_tokens_is_not_truncated(tiny_random_checkpoint: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_random_checkpoint)
+    assert tokenize.tokenize_texts(tokenizer, ["a b"], 4)[1:] == (0, 0)
+    assert tokenize.tokenize_texts(tokenizer, ["a b c"], 4)[1:] == (1, 1)

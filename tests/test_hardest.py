@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import hardest, metrics
+from stages import evaluate, hardest, metrics
 
 NAMES = ["no", "yes"]
 # thresholds, the mean probability of a label among its own rows: (.9 + .8 + .2) / 3 = .63 for no, .65 for yes
@@ -63,3 +63,12 @@ def test_the_loss_of_a_label_of_no_probability_is_a_number() -> None:
     table = hardest.table(["text"] * 2, LABELS[:2], probabilities, NAMES)
     assert np.isfinite(table["loss"]).all()
     assert table["row"].tolist() == [0, 1]
+
+
+def test_the_loss_in_the_metrics_is_that_of_test() -> None:
+    def evaluated(sure: float) -> evaluate.Evaluated:
+        probabilities = np.array([[sure, 1 - sure], [1 - sure, sure]], dtype=np.float32)
+        return evaluate.Evaluated(np.array([0, 1]), probabilities, np.zeros(2, dtype=bool))
+
+    figures = evaluate.summarize({"validation": evaluated(0.9), "test": evaluated(0.6)})
+    assert figures["loss"] == round(-np.log(0.6), 4)

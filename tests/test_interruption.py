@@ -10,6 +10,7 @@ from trainings import EPOCHS, STEPS, Prepare, kept, left_alone, trained
 
 from stages import curves, train
 from stages.errors import Stopped
+from stages.interruption import Interruption
 
 
 @pytest.fixture
@@ -55,3 +56,13 @@ def test_after_training_it_goes_on_from_the_last_checkpoint(
             train.main()
     assert trained(folder) == expected
     assert f"/checkpoint-{EPOCHS * STEPS}\n" in capsys.readouterr().out
+
+
+def test_under_nohup_a_terminal_that_closes_stops_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption() as interruption:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert interruption.signal is None
+    finally:
+        signal.signal(signal.SIGHUP, before)

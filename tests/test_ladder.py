@@ -115,3 +115,14 @@ def test_the_ladder_is_shown_again_on_demand(pipeline: Path) -> None:
     said = run("python", "-m", "tools.ladder", cwd=pipeline).stdout
     rows = [line.split("  ")[0] for line in said.splitlines()]
     assert {"model", *ladder.NAMES.values(), "fine-tuned"} <= set(rows)
+
+
+def test_baselines_of_another_validation_split_are_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for stage in ("baselines", "evaluate"):
+        path = Path(paths.provenance(stage))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        deps = {paths.tokenized("validation"): stage, paths.tokenized("test"): "the same"}
+        path.write_text(json.dumps({"deps": deps}), encoding="utf-8")
+    rungs = [ladder.Rung("majority class", 0, 0, 0, 0), ladder.Rung("fine-tuned", 1, 1, 1, 1)]
+    assert len(ladder.findings(rungs)) == 1

@@ -202,3 +202,15 @@ def test_seeds_that_scatter_are_told_apart_one_against_one_but_not_two_against_t
     print(f"told apart, of {trials}: {one_by_one} one against one, {two_by_two} two against two")
     assert two_by_two <= bounds(trials, 0.0, 0.05)[1]
     assert one_by_one > bounds(trials, 0.0, 0.05)[1]
+
+
+def test_an_interval_leaves_out_a_fortieth_of_the_resamples_on_either_side() -> None:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 6, 200)
+    base, head = (np.where(draw.random(200) < accuracy, labels, 0)[None] for accuracy in (0.7, 0.8))
+    drawn = paired.differences(labels, base, head, 6)
+    low, high = paired.intervals(labels, base, head, 6)
+    for share in ((drawn < low).mean(axis=0), (drawn > high).mean(axis=0)):
+        assert (share <= 0.025).all()
+    for share in ((drawn <= low).mean(axis=0), (drawn >= high).mean(axis=0)):
+        assert (share >= 0.025).all()

@@ -157,3 +157,17 @@ def test_training_twice_elsewhere_gives_the_same_bytes(pipeline: Path, tmp_path:
     run("dvc", "repro", cwd=clone)
     for stage in ("dvc.lock", "metrics/metrics.json"):
         assert (clone / stage).read_bytes() == (pipeline / stage).read_bytes()
+
+
+def test_the_hardest_rows_are_rows_of_test(pipeline: Path) -> None:
+    raw = pq.read_table(pipeline / "data/raw/test.parquet")
+    texts, names = raw["text"].to_pylist(), tables.label_names(raw.schema)
+    labels = [names[number] for number in raw["label"].to_pylist()]
+    with (pipeline / "data/predictions/hardest.csv").open(encoding="utf-8", newline="") as file:
+        rows = [(int(row["row"]), row["text"], row["label"]) for row in csv.DictReader(file)]
+    assert sorted(rows) == list(zip(range(len(texts)), texts, labels, strict=True))
+
+
+def test_the_classifier_knows_the_number_of_each_label(pipeline: Path) -> None:
+    config = json.loads((pipeline / "models/classifier/config.json").read_text(encoding="utf-8"))
+    assert config["label2id"] == {name: int(number) for number, name in config["id2label"].items()}

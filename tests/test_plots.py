@@ -61,3 +61,15 @@ def test_the_tables_have_each_rows_label_and_prediction_and_its_confidence(tmp_p
     with (tmp_path / "calibration.csv").open(encoding="utf-8", newline="") as file:
         curve = [(float(row["confidence"]), float(row["accuracy"])) for row in csv.DictReader(file)]
     assert curve == [(0.7, 1.0), (0.93, 0.5)]
+
+
+def test_the_scores_of_each_label_stand_under_their_names(tmp_path: Path) -> None:
+    labels = np.array([0, 0, 0, 1])
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.3, 0.7]], dtype=np.float32)
+    plots.draw(labels, probabilities, np.eye(4, dtype=np.float32), ["a", "b"], tmp_path)
+    with (tmp_path / "per_class.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["label"], row["precision"], row["recall"]) for row in rows] == [
+        ("a", "1.0", "0.3333"),
+        ("b", "0.3333", "1.0"),
+    ]

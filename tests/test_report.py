@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import git, run
 from edits import edit_json
 from matplotlib.image import imread
 
+from stages import paths
 from tools import pictures
 from tools.report import metrics_section
 
@@ -35,8 +37,8 @@ def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(cop
     edit_json(copy / "metrics/metrics.json", loss=0.5)
     said = report(copy)
     assert "**within noise**" in said
-    assert "| metrics.json | base | head |\n| --- | --: | --: |\n| `loss` | 1." in said
-    assert "| 0.5000 |" in said
+    before = json.loads(git("show", "HEAD:metrics/metrics.json", cwd=copy))["loss"]
+    assert f"| metrics.json | base | head |\n| --- | --: | --: |\n| `loss` | {before:.4f} | 0.5000 |" in said
 
 
 def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path) -> None:
@@ -87,6 +89,16 @@ def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(copy: Path, mo
     )
 
 
+def test_metrics_of_another_file_bear_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = {"accuracy": {"old": 0.5, "new": 0.25}}
+    found = json.dumps({"metrics/metrics.json": changed, "own.json": changed})
+    monkeypatch.setattr("tools.report.output", lambda *_, **__: found)
+    assert metrics_section("HEAD").splitlines()[2:] == [
+        "| `accuracy` | 0.5000 | 0.2500 |",
+        "| `own.json: accuracy` | 0.5000 | 0.2500 |",
+    ]
+
+
 def test_both_sides_are_drawn_side_by_side(copy: Path) -> None:
     drawn(copy, sides=2)
 
@@ -127,3 +139,17 @@ def side(title: str, names: list[str], pairs: list[tuple[str, str]]) -> pictures
 
 def shares(axes: Any) -> Any:
     return axes.images[0].get_array().tolist()
+
+
+def test_curves_are_of_the_columns_they_are_named_for() -> None:
+    validation = [{"epoch": "1", "loss": "0.5", "accuracy": "0.6", "f1": "0.7"}]
+    training = [{"epoch": "0.5", "loss": "0.9"}]
+    found = {paths.TRAINING_CURVE: training, paths.VALIDATION_CURVE: validation}
+    figure = pictures.curves([pictures.Side("one", found)])
+    lines = {line.get_label(): np.asarray(line.get_xydata()).tolist() for axes in figure.axes for line in axes.lines}
+    assert lines == {
+        "training": [[0.5, 0.9]],
+        "validation": [[1, 0.5]],
+        "accuracy": [[1, 0.6]],
+        "weighted F1": [[1, 0.7]],
+    }

@@ -10,7 +10,7 @@ import pytest
 import torch
 from trainings import STEPS, Prepare, kept, left_alone, train_until, trained
 
-from stages import checkpoints, train
+from stages import checkpoints, paths, train
 from stages.sealing import SEAL
 
 
@@ -80,7 +80,7 @@ def test_other_params_never_go_on_from_them(
     train_until(STEPS + 2, monkeypatch)
     prepared(train__seed=1)
     train.main()
-    assert "going on" not in capsys.readouterr().out
+    assert "resuming from" not in capsys.readouterr().out
     assert f"checkpoint-{STEPS + 2}" in kept()
 
 
@@ -164,3 +164,19 @@ def test_abandoned_checkpoints_are_removed_and_those_in_use_are_not(prepared: Pr
         train.main()
         left = {path.name for path in root.iterdir()}
     assert left == {"b" * 32, "b" * 32 + ".lock", "c" * 32, "c" * 32 + ".lock", "mine", "mine.lock"}
+
+
+def test_patience_is_of_so_many_epochs(prepared: Prepare) -> None:
+    prepared(train__learning_rate="1e-12", train__epochs=6, train__early_stopping_patience=1)
+    train.main()
+    assert len(Path(paths.VALIDATION_CURVE).read_text(encoding="utf-8").splitlines()) == 1 + 2
+
+
+def test_a_training_that_logs_less_often_than_each_step_has_the_same_curve(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.fine_tuning.LOGS_PER_EPOCH", 2)  # a line after each 4 steps
+    folder = prepared(train__epochs=1)
+    expected = trained(folder)
+    train_until(6, monkeypatch)
+    assert trained(folder) == expected

@@ -287,3 +287,15 @@ def test_metadata_of_parquet_that_name_no_labels_are_passed_over(tmp_path: Path,
     table = pa.table({"text": ["x"], "label": [1]}).replace_schema_metadata({b"huggingface": metadata})
     pq.write_table(table, path)
     assert [row.label for row in read_rows(path, LAYOUT)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("split", "names"), [("train", ["training"]), ("validation", ["valid", "val", "dev"]), ("test", ["testing"])]
+)
+def test_the_names_of_a_split_are_its_own(split: str, names: list[str]) -> None:
+    assert [name for name, of in SPLIT_NAMES.items() if of == split] == [split, *names]
+
+
+def test_the_ending_of_gzipped_files_may_be_in_capitals(tmp_path: Path) -> None:
+    (tmp_path / "train.CSV.GZ").write_bytes(gzip.compress(b"text,label\na,b\n"))
+    assert [row.text for row in read_rows(tmp_path / "train.CSV.GZ", LAYOUT)] == ["a"]

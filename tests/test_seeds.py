@@ -134,3 +134,11 @@ def test_uncommitted_changes_are_refused(copy: Path) -> None:
     done = run("python", "-m", "tools.seeds", "2", cwd=copy, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: there are uncommitted changes: commit them")
+
+
+def test_data_outside_the_clone_by_a_relative_path_are_refused(copy: Path) -> None:
+    shutil.copytree(copy / "data/small", copy.parent / "own")
+    set_params(copy, dataset__path="../own")
+    git("commit", "--quiet", "--all", "--message", "data elsewhere", cwd=copy)
+    done = run("python", "-m", "tools.seeds", "2", cwd=copy, check=False)
+    assert done.stderr.splitlines()[-1] == "error: params.yaml: ../own is outside the clone: make the path absolute"

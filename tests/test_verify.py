@@ -1,17 +1,20 @@
 """`python -m tools.verify` says where the chain from data to metrics is broken, and by what."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
 from edits import append, edit_json, flip
 
 import tools.verify
-from stages import provenance
+from stages import provenance, tables
 from stages.errors import InputError
+from tools import lockfile
 
 Lock = dict[str, Any]
 
@@ -38,6 +41,33 @@ def test_a_folders_hash_is_dvcs(pipeline: Path) -> None:
     outs = {out["path"]: out["md5"] for stage in read_lock(pipeline)["stages"].values() for out in stage["outs"]}
     for path in ("models/classifier", "models/pretrained/tokenizer", "metrics/plots"):
         assert provenance.md5(pipeline / path) == outs[path]
+
+
+def test_a_folder_listed_file_by_file_has_the_same_hash(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pipeline)
+    recorded = lockfile.files(lockfile.parse(lockfile.PATH.read_bytes())["train"], "outs")["models/classifier"]
+    files = [{"relpath": path.name, "md5": provenance.md5(path)} for path in Path("models/classifier").iterdir()]
+    assert lockfile.files({"outs": [{"path": "models/classifier", "files": files}]}, "outs") == {
+        "models/classifier": recorded
+    }
+
+
+def test_a_stage_that_is_frozen_is_named_where_something_does_not_match(copy: Path) -> None:
+    run("dvc", "freeze", "train", cwd=copy)
+    assert verify(copy) == (0, "")
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    code, said = verify(copy)
+    assert code == 1
+    assert said.splitlines()[-1] == (
+        "error: dvc.yaml: train is frozen, so that DVC never runs it: run `dvc unfreeze train`"
+    )
+
+
+def test_params_of_another_file_are_named(copy: Path) -> None:
+    definition = yaml.safe_load((copy / "dvc.yaml").read_text(encoding="utf-8"))
+    definition["stages"]["train"]["params"].append({"more.yaml": ["a"]})
+    (copy / "dvc.yaml").write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
+    assert verify(copy) == (1, "error: dvc.yaml: train: params of more.yaml: list such a file under deps\n")
 
 
 def test_edited_metrics_are_named(copy: Path) -> None:
@@ -159,6 +189,7 @@ def test_a_clone_without_data_is_told_to_pull(pipeline: Path, tmp_path: Path) ->
     assert said.count("error: models/classifier is missing: run `dvc pull` or `dvc repro`") == 1
 
 
+@pytest.mark.long  # in minutes what a lock edited by hand shows at once, above
 def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy: Path) -> None:
     git("checkout", "--quiet", "-b", "param", cwd=copy)
     set_params(copy, **PIPELINE_PARAMS | {"train__learning_rate": 5e-3})
@@ -232,3 +263,32 @@ def test_ctrl_c_leaves_no_traceback(tmp_path: Path) -> None:
     code = "import tools; raise KeyboardInterrupt"
     done = run("python", "-c", code, cwd=tmp_path, check=False, env={"PYTHONPATH": str(TREE)})
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+def test_predictions_of_another_run_are_named_even_where_the_lock_agrees(copy: Path) -> None:
+    path = copy / "data/predictions/test.parquet"
+    table = pq.read_table(path)
+    stamp = tables.metadata(table.schema)
+    stamp["deps"]["data/tokenized/test.parquet"] = "0" * 32
+    pq.write_table(table.replace_schema_metadata(table.schema.metadata | {tables.METADATA: json.dumps(stamp)}), path)
+    lock = read_lock(copy)
+    for out in lock["stages"]["evaluate"]["outs"]:
+        if out["path"] == "data/predictions/test.parquet":
+            out["md5"] = provenance.md5(path)
+    write_lock(copy, lock)
+    code, said = verify(copy)
+    assert code == 1
+    assert said == (
+        "error: data/predictions/test.parquet was not made from the data/tokenized/test.parquet in dvc.lock: "
+        "run `dvc repro -f -s evaluate`\n"
+    )
+
+
+def test_an_output_that_dvc_yaml_has_got_or_lost_since_is_named(copy: Path) -> None:
+    text = (copy / "dvc.yaml").read_text(encoding="utf-8")
+    (copy / "dvc.yaml").write_text(text.replace("      - metrics/plots\n", "      - metrics/more\n"), encoding="utf-8")
+    _, said = verify(copy)
+    assert said.splitlines()[:2] == [
+        "error: dvc.lock: evaluate: metrics/more is in dvc.yaml's outs only: run `dvc repro`",
+        "error: dvc.lock: evaluate: metrics/plots is not in dvc.yaml's outs: run `dvc repro -f -s evaluate`",
+    ]
