@@ -35,6 +35,16 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "max_grad_norm: .inf": (
         {"train__max_grad_norm": float("inf")}, "train.max_grad_norm: should be a finite number, is inf"
     ),
+    "warmup_ratio: -0.1": (
+        {"train__warmup_ratio": -0.1}, "train.warmup_ratio: should be greater than or equal to 0, is -0.1"
+    ),
+    "weight_decay: -0.1": (
+        {"train__weight_decay": -0.1}, "train.weight_decay: should be greater than or equal to 0, is -0.1"
+    ),
+    "weight_decay: 1": ({"train__weight_decay": 1}, "train.weight_decay: should be less than 1, is 1"),
+    "label_smoothing: 1": ({"train__label_smoothing": 1}, "train.label_smoothing: should be less than 1, is 1"),
+    "seed: -1": ({"train__seed": -1}, "train.seed: should be greater than or equal to 0, is -1"),
+    "seed: 2**32": ({"train__seed": 2**32}, "train.seed: should be less than 4294967296, is 4294967296"),
     "warmup_ratio: 1.0": ({"train__warmup_ratio": 1.0}, "train.warmup_ratio: should be less than 1, is 1.0"),
     "best_metric: F1": (
         {"train__best_metric": "F1"},

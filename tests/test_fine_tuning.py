@@ -77,8 +77,8 @@ def test_the_epoch_of_the_least_loss_is_kept(
     assert metrics.cross_entropy(evaluated.labels, evaluated.probabilities) == pytest.approx(min(losses), abs=1e-4)
 
 
-def test_the_scores_of_the_epoch_that_is_kept_are_those_of_the_curve(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+def test_the_scores_of_the_epoch_that_is_kept_are_those_of_the_curve_and_of_the_log(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "300")
     monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
@@ -87,6 +87,8 @@ def test_the_scores_of_the_epoch_that_is_kept_are_those_of_the_curve(
     train.main()
     with Path(paths.VALIDATION_CURVE).open(encoding="utf-8", newline="") as file:
         best = max(csv.DictReader(file), key=lambda row: float(row["f1"]))
+    logged = f"accuracy {float(best['accuracy']):.4f}, weighted F1 {float(best['f1']):.4f}\n"
+    assert logged in capsys.readouterr().out
     model = AutoModelForSequenceClassification.from_pretrained(paths.CLASSIFIER, output_hidden_states=True)
     evaluated, _ = evaluate.predict_split(model, AutoTokenizer.from_pretrained(paths.CLASSIFIER), "validation")
     assert evaluated.scores() == pytest.approx({name: float(best[name]) for name in ("accuracy", "f1", "f1_macro")})

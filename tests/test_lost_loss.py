@@ -22,7 +22,7 @@ def test_a_loss_that_is_no_number_ends_training_with_nothing_left(
 
     monkeypatch.setattr(transformers.Trainer, "training_step", training_step)
     error = failing(capsys)
-    assert f"the training loss is nan at step {STEPS + 5} of {EPOCHS * STEPS}, learning rate " in error
+    assert f"the training loss is nan at step {STEPS + 5} of {EPOCHS * STEPS}, learning rate 5.83e-03: " in error
     assert "lower train.learning_rate" in error
     assert kept() == []
     assert not (folder / "models/classifier").exists()

@@ -119,6 +119,7 @@ def test_per_class_figures_are_plot_data_and_no_metric(pipeline: Path) -> None:
     }
 
 
+@pytest.mark.long  # test_readme and test_cache run experiments, too
 def test_an_experiment_from_the_command_line_changes_a_param(copy: Path) -> None:
     run("dvc", "exp", "run", "-S", "train.learning_rate=3e-5", cwd=copy)
     assert yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))["train"]["learning_rate"] in {

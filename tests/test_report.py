@@ -1,6 +1,7 @@
 """`tools.report` and `tools.pictures`: what a pull request is told and shown."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,21 @@ from conftest import git, run
 from edits import edit_json
 from matplotlib.image import imread
 
+import tools.report
 from stages import paths
 from tools import pictures
 from tools.report import metrics_section
 
-
-def report(clone: Path) -> str:
-    return run("python", "-m", "tools.report", "HEAD", cwd=clone).stdout
+Report = Callable[[Path], str]
 
 
-def test_a_report_says_what_ran_how_long_and_on_what(copy: Path) -> None:
+@pytest.fixture
+def report(call: Callable[..., tuple[int, str, str]]) -> Report:
+    """What is reported of a folder against its HEAD, by this process."""
+    return lambda folder: call(tools.report.main, folder, "HEAD")[1]
+
+
+def test_a_report_says_what_ran_how_long_and_on_what(copy: Path, report: Report) -> None:
     (copy / "report").mkdir()
     record = {"seconds": 90, "stages": {"train": "ran", "evaluate": "from cache"}}
     (copy / "report/run.json").write_text(json.dumps(record))
@@ -33,7 +39,7 @@ def test_a_report_says_what_ran_how_long_and_on_what(copy: Path) -> None:
     assert said.endswith("verified: all belongs together\n")
 
 
-def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(copy: Path) -> None:
+def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(copy: Path, report: Report) -> None:
     edit_json(copy / "metrics/metrics.json", loss=0.5)
     said = report(copy)
     assert "**within noise**" in said
@@ -41,7 +47,7 @@ def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(cop
     assert f"| metrics.json | base | head |\n| --- | --: | --: |\n| `loss` | {before:.4f} | 0.5000 |" in said
 
 
-def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path) -> None:
+def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path, report: Report) -> None:
     said = report(copy)
     assert "| majority class |" in said
     rung = json.loads((copy / "metrics/baselines.json").read_text())["tfidf"]
@@ -50,14 +56,14 @@ def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path
     assert "**Warning**: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
 
 
-def test_a_report_without_baselines_says_so(copy: Path) -> None:
+def test_a_report_without_baselines_says_so(copy: Path, report: Report) -> None:
     (copy / "metrics/baselines.json").unlink()
     said = report(copy)
     assert "\n\n**No baselines**: metrics/baselines.json does not exist: " in said
     assert "**within noise**" in said
 
 
-def test_what_does_not_verify_is_said(copy: Path) -> None:
+def test_what_does_not_verify_is_said(copy: Path, report: Report) -> None:
     (copy / "report").mkdir()
     (copy / "report/verified.txt").write_text("error: metrics/metrics.json does not match dvc.lock (evaluate)\n")
     said = report(copy)
@@ -65,7 +71,7 @@ def test_what_does_not_verify_is_said(copy: Path) -> None:
     assert "No stage had to run" in said
 
 
-def test_a_base_without_results_is_no_error(copy: Path) -> None:
+def test_a_base_without_results_is_no_error(copy: Path, report: Report) -> None:
     git("rm", "--quiet", "dvc.lock", cwd=copy)
     git("commit", "--quiet", "--message", "no run yet", cwd=copy)
     git("checkout", "--quiet", "HEAD~1", "--", "dvc.lock", cwd=copy)

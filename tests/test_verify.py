@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,18 @@ from stages.errors import InputError
 from tools import lockfile
 
 Lock = dict[str, Any]
+Verify = Callable[..., tuple[int, str]]
 
 
-def verify(folder: Path, *options: str) -> tuple[int, str]:
-    done = run("python", "-m", "tools.verify", *options, cwd=folder, check=False)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stderr
+@pytest.fixture
+def verify(call: Callable[..., tuple[int, str, str]]) -> Verify:
+    """Verify a folder in this process: gives the exit code and what stands on stderr."""
+
+    def answer(folder: Path, *options: str) -> tuple[int, str]:
+        code, _, said = call(tools.verify.main, folder, *options)
+        return code, said
+
+    return answer
 
 
 def read_lock(folder: Path) -> Lock:
@@ -33,7 +40,7 @@ def write_lock(folder: Path, lock: Lock) -> None:
     (folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
 
 
-def test_a_run_is_verified(pipeline: Path) -> None:
+def test_a_run_is_verified(pipeline: Path, verify: Verify) -> None:
     assert verify(pipeline, "--cache") == (0, "")
 
 
@@ -52,7 +59,7 @@ def test_a_folder_listed_file_by_file_has_the_same_hash(pipeline: Path, monkeypa
     }
 
 
-def test_a_stage_that_is_frozen_is_named_where_something_does_not_match(copy: Path) -> None:
+def test_a_stage_that_is_frozen_is_named_where_something_does_not_match(copy: Path, verify: Verify) -> None:
     run("dvc", "freeze", "train", cwd=copy)
     assert verify(copy) == (0, "")
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
@@ -63,21 +70,21 @@ def test_a_stage_that_is_frozen_is_named_where_something_does_not_match(copy: Pa
     )
 
 
-def test_params_of_another_file_are_named(copy: Path) -> None:
+def test_params_of_another_file_are_named(copy: Path, verify: Verify) -> None:
     definition = yaml.safe_load((copy / "dvc.yaml").read_text(encoding="utf-8"))
     definition["stages"]["train"]["params"].append({"more.yaml": ["a"]})
     (copy / "dvc.yaml").write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
     assert verify(copy) == (1, "error: dvc.yaml: train: params of more.yaml: list such a file under deps\n")
 
 
-def test_edited_metrics_are_named(copy: Path) -> None:
+def test_edited_metrics_are_named(copy: Path, verify: Verify) -> None:
     edit_json(copy / "metrics/metrics.json", accuracy=0.99)
     code, said = verify(copy)
     assert code == 1
     assert said.startswith("error: metrics/metrics.json does not match dvc.lock (evaluate)")
 
 
-def test_edited_metrics_are_named_even_where_the_lock_agrees(copy: Path) -> None:
+def test_edited_metrics_are_named_even_where_the_lock_agrees(copy: Path, verify: Verify) -> None:
     path = copy / "metrics/metrics.json"
     edit_json(path, accuracy=0.99)
     lock = read_lock(copy)
@@ -90,14 +97,14 @@ def test_edited_metrics_are_named_even_where_the_lock_agrees(copy: Path) -> None
     assert "error: metrics/metrics.json: accuracy is 0.99, but the predictions give 0." in said
 
 
-def test_params_other_than_those_that_ran_are_named(copy: Path) -> None:
+def test_params_other_than_those_that_ran_are_named(copy: Path, verify: Verify) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     code, said = verify(copy)
     assert code == 1
     assert said == "error: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`\n"
 
 
-def test_a_hand_edited_lock_is_named(copy: Path) -> None:
+def test_a_hand_edited_lock_is_named(copy: Path, verify: Verify) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     lock = read_lock(copy)
     lock["stages"]["train"]["params"]["params.yaml"]["train.seed"] = 5
@@ -107,7 +114,7 @@ def test_a_hand_edited_lock_is_named(copy: Path) -> None:
     assert "error: dvc.lock: train: its outputs were made from other inputs" in said
 
 
-def test_a_stage_taken_out_of_the_lock_is_named(copy: Path) -> None:
+def test_a_stage_taken_out_of_the_lock_is_named(copy: Path, verify: Verify) -> None:
     lock = read_lock(copy)
     del lock["stages"]["tokenize"]
     write_lock(copy, lock)
@@ -116,7 +123,7 @@ def test_a_stage_taken_out_of_the_lock_is_named(copy: Path) -> None:
     assert "error: dvc.lock: tokenize is missing" in said
 
 
-def test_a_lock_of_another_dvc_yaml_is_named(copy: Path) -> None:
+def test_a_lock_of_another_dvc_yaml_is_named(copy: Path, verify: Verify) -> None:
     definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
     definition = definition.replace("exec python -m stages.train", "python -m stages.train")
     (copy / "dvc.yaml").write_text(definition.replace("      - stages/hardest.py\n", ""), encoding="utf-8")
@@ -128,14 +135,14 @@ def test_a_lock_of_another_dvc_yaml_is_named(copy: Path) -> None:
     )
 
 
-def test_an_input_that_dvc_yaml_has_got_since_is_named(copy: Path) -> None:
+def test_an_input_that_dvc_yaml_has_got_since_is_named(copy: Path, verify: Verify) -> None:
     definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
     hardest = "      - stages/hardest.py\n"
     (copy / "dvc.yaml").write_text(definition.replace(hardest, f"{hardest}      - README.md\n"), encoding="utf-8")
     assert verify(copy) == (1, "error: dvc.lock: evaluate: README.md is in dvc.yaml's deps only: run `dvc repro`\n")
 
 
-def test_stages_that_a_user_has_added_are_no_mismatch(copy: Path) -> None:
+def test_stages_that_a_user_has_added_are_no_mismatch(copy: Path, verify: Verify) -> None:
     own = {"cmd": "touch own.txt", "params": ["train", {"own.yaml": ["a"]}], "outs": ["own.txt"]}
     several = {"foreach": ["x", "y"], "do": {"cmd": "touch ${item}.txt", "outs": ["${item}.txt"]}}
     definition = yaml.safe_load((copy / "dvc.yaml").read_text(encoding="utf-8"))
@@ -152,14 +159,14 @@ def test_stages_that_a_user_has_added_are_no_mismatch(copy: Path) -> None:
     assert verify(copy, "--cache") == (0, "")
 
 
-def test_a_swapped_model_file_is_named(copy: Path) -> None:
+def test_a_swapped_model_file_is_named(copy: Path, verify: Verify) -> None:
     flip(copy / "models/classifier/model.safetensors")
     code, said = verify(copy)
     assert code == 1
     assert "error: models/classifier does not match dvc.lock (train)" in said
 
 
-def test_a_swapped_model_file_is_named_even_where_the_lock_agrees(copy: Path) -> None:
+def test_a_swapped_model_file_is_named_even_where_the_lock_agrees(copy: Path, verify: Verify) -> None:
     flip(copy / "models/classifier/model.safetensors")
     lock = read_lock(copy)
     digest = provenance.md5(copy / "models/classifier")
@@ -172,7 +179,7 @@ def test_a_swapped_model_file_is_named_even_where_the_lock_agrees(copy: Path) ->
     assert "error: dvc.lock: evaluate: its outputs were made from other inputs" in said
 
 
-def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path) -> None:
+def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path, verify: Verify) -> None:
     outs = {out["path"]: out["md5"] for out in read_lock(copy)["stages"]["tokenize"]["outs"]}
     digest = outs["data/tokenized/train.parquet"]
     flip(copy / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
@@ -182,7 +189,7 @@ def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path) -> None:
     assert said.startswith("error: data/tokenized/train.parquet is damaged in the cache: delete ")
 
 
-def test_a_clone_without_data_is_told_to_pull(pipeline: Path, tmp_path: Path) -> None:
+def test_a_clone_without_data_is_told_to_pull(pipeline: Path, tmp_path: Path, verify: Verify) -> None:
     git("clone", "--quiet", str(pipeline), str(tmp_path / "bare"), cwd=tmp_path)
     code, said = verify(tmp_path / "bare")
     assert code == 1
@@ -190,7 +197,7 @@ def test_a_clone_without_data_is_told_to_pull(pipeline: Path, tmp_path: Path) ->
 
 
 @pytest.mark.long  # in minutes what a lock edited by hand shows at once, above
-def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy: Path) -> None:
+def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy: Path, verify: Verify) -> None:
     git("checkout", "--quiet", "-b", "param", cwd=copy)
     set_params(copy, **PIPELINE_PARAMS | {"train__learning_rate": 5e-3})
     run("dvc", "repro", cwd=copy)
@@ -214,12 +221,12 @@ def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy
     assert verify(copy) == (0, "")
 
 
-def test_a_definition_without_stages_is_named(copy: Path) -> None:
+def test_a_definition_without_stages_is_named(copy: Path, verify: Verify) -> None:
     (copy / "dvc.yaml").write_text("plots: []\n", encoding="utf-8")
     assert verify(copy) == (1, "error: dvc.yaml: it has no stages: undo its last edit\n")
 
 
-def test_params_without_a_key_are_named(copy: Path) -> None:
+def test_params_without_a_key_are_named(copy: Path, verify: Verify) -> None:
     params = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
     del params["tokenize"]
     (copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -240,7 +247,7 @@ def test_a_lock_cut_short_anywhere_is_named(pipeline: Path, tmp_path: Path, monk
         assert problems, length
 
 
-def test_data_in_the_clone_by_an_absolute_path_is_verified(copy: Path) -> None:
+def test_data_in_the_clone_by_an_absolute_path_is_verified(copy: Path, verify: Verify) -> None:
     path = copy / yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))["dataset"]["path"]
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(path)})
     run("dvc", "repro", cwd=copy)
@@ -248,7 +255,7 @@ def test_data_in_the_clone_by_an_absolute_path_is_verified(copy: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["data/small/", "./data/small", "data//small"])
-def test_data_by_a_path_of_another_spelling_is_verified(copy: Path, path: str) -> None:
+def test_data_by_a_path_of_another_spelling_is_verified(copy: Path, path: str, verify: Verify) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": path})
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == (0, "")
@@ -265,7 +272,7 @@ def test_ctrl_c_leaves_no_traceback(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
-def test_predictions_of_another_run_are_named_even_where_the_lock_agrees(copy: Path) -> None:
+def test_predictions_of_another_run_are_named_even_where_the_lock_agrees(copy: Path, verify: Verify) -> None:
     path = copy / "data/predictions/test.parquet"
     table = pq.read_table(path)
     stamp = tables.metadata(table.schema)
@@ -284,7 +291,7 @@ def test_predictions_of_another_run_are_named_even_where_the_lock_agrees(copy: P
     )
 
 
-def test_an_output_that_dvc_yaml_has_got_or_lost_since_is_named(copy: Path) -> None:
+def test_an_output_that_dvc_yaml_has_got_or_lost_since_is_named(copy: Path, verify: Verify) -> None:
     text = (copy / "dvc.yaml").read_text(encoding="utf-8")
     (copy / "dvc.yaml").write_text(text.replace("      - metrics/plots\n", "      - metrics/more\n"), encoding="utf-8")
     _, said = verify(copy)

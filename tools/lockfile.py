@@ -63,8 +63,9 @@ def files(locked: dict[str, Any], kind: str) -> dict[str, str]:
 
 
 def _md5(file: dict[str, Any]) -> str | None:
-    if "files" in file:  # one by one, as `dvc push` leaves a folder for a remote with version_aware
-        return provenance.md5_of_folder({entry["relpath"]: entry["md5"] for entry in file["files"]})
+    listed = file.get("files", [])  # one by one, as `dvc push` leaves a folder for a remote with version_aware
+    if listed and all("md5" in entry for entry in listed):
+        return provenance.md5_of_folder({entry["relpath"]: entry["md5"] for entry in listed})
     return file.get("md5")
 
 
