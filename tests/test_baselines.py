@@ -42,6 +42,16 @@ def test_tfidf_knows_the_words_of_train_only(workspace: Workspace) -> None:
     assert not features["test"].nnz
 
 
+def test_tfidf_counts_pairs_of_words_and_a_word_that_repeats_less_each_time(workspace: Workspace) -> None:
+    rows = "".join(f"word{row} again,{'ab'[row % 2]}\n" for row in range(20))
+    own_dataset(workspace, {"train.csv": f"text,label\n{rows}yes yes yes no,a\n"})
+    download.main()
+    *_, last = baselines.tfidf()["train"].toarray()
+    # by rising weight: "no", "yes no" alike, "yes yes" twice, "yes" three times; each in this row alone
+    weights = sorted(last[last > 0])
+    assert weights == pytest.approx(weights[0] * np.array([1, 1, 1 + np.log(2), 1 + np.log(3)]))
+
+
 def test_each_character_of_a_script_without_spaces_is_a_word(workspace: Workspace) -> None:
     rows = "".join(f"今天{'好坏'[row % 2]}天{chr(0x4E00 + row)},{'ab'[row % 2]}\n" for row in range(20))
     own_dataset(workspace, {"train.csv": f"text,label\n{rows}", "test.csv": "text,label\n好,a\n坏,b\n"})

@@ -1,11 +1,13 @@
 """The Trainer is told what the params say, and of its epochs the best is kept."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from trainings import ROWS, Prepare, failing
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -113,3 +115,24 @@ def test_the_seed_decides_the_first_weights_of_the_new_head(prepared: Prepare) -
         train.main()
         heads.append(load_file(f"{paths.CLASSIFIER}/model.safetensors")["classifier.weight"])
     assert np.abs(heads[0] - heads[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize(("supported", "precision"), [(True, "bfloat16 autocast"), (False, "float32")])
+def test_the_precision_of_the_training_is_recorded_with_the_classifier(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, precision: str, *, supported: bool
+) -> None:
+    prepared(train__epochs=1)
+    monkeypatch.setattr("stages.machine.bf16_supported", lambda: supported)
+    computed: list[torch.dtype] = []
+    linear = torch.nn.Linear.forward
+
+    def watch(layer: torch.nn.Linear, states: torch.Tensor) -> torch.Tensor:
+        result = linear(layer, states)
+        computed.append(result.dtype)
+        return result
+
+    monkeypatch.setattr(torch.nn.Linear, "forward", watch)
+    train.main()
+    made = json.loads(Path(f"{paths.CLASSIFIER}/provenance.json").read_text(encoding="utf-8"))
+    assert made["machine"]["precision"] == precision
+    assert set(computed) == {torch.bfloat16 if supported else torch.float32}

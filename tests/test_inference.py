@@ -1,6 +1,9 @@
 """Batches and the one inference function, on the tiny random checkpoint: order and padding change no result."""
 
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,10 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from token_rows import PAD, make_rows
+from trainings import Prepare
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
+from stages import audit, baselines, evaluate, paths, tables, train
 from stages.batching import PadToLongest
+from stages.classifier import load_fine_tuned
 from stages.inference import batches, first_token, infer, mean_pooling
+from tools import predict
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +66,41 @@ def test_hidden_states_are_read_from_the_tokens_and_not_from_the_padding(side: s
     own = hidden[0, :3] if side == "right" else hidden[0, -3:]
     assert first_token(hidden, batch["attention_mask"])[0].tolist() == own[0].tolist()
     torch.testing.assert_close(mean_pooling(hidden, batch["attention_mask"])[0], own.mean(dim=0))
+
+
+def predict_a_text() -> None:
+    predict.load_predictor()(["so tired"])
+
+
+def test_all_pad_on_the_side_that_the_tokenizer_names(
+    prepared: Prepare, tiny_random_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(tiny_random_checkpoint, tmp_path / "pads-left")
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"padding_side": "left"}), encoding="utf-8")
+    prepared(model__path=str(folder), train__epochs=1)
+    audit.main()
+    sides: list[str] = []
+    initialize = PadToLongest.__init__
+
+    def remember(collate: PadToLongest, *arguments: Any) -> None:
+        initialize(collate, *arguments)
+        sides.append(collate.side)
+
+    monkeypatch.setattr(PadToLongest, "__init__", remember)
+    for main in (train.main, evaluate.main, baselines.main, predict_a_text):
+        sides.clear()
+        main()
+        assert set(sides) == {"left"}, main
+
+
+def test_the_hidden_states_of_the_picture_are_the_last_layers_mean_pooled(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pipeline)
+    model, tokenizer = load_fine_tuned(output_hidden_states=True)
+    _, hidden = evaluate.predict_split(model, tokenizer, "test")
+    table = tables.read(paths.tokenized("test"))
+    with torch.inference_mode():
+        last = [model.base_model(torch.tensor([ids])).last_hidden_state[0] for ids in table["input_ids"].to_pylist()]
+    np.testing.assert_allclose(hidden, [states.mean(dim=0).numpy() for states in last], rtol=1e-3, atol=1e-4)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
+import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages import plots
@@ -73,3 +75,20 @@ def test_the_scores_of_each_label_stand_under_their_names(tmp_path: Path) -> Non
         ("a", "1.0", "0.3333"),
         ("b", "0.3333", "1.0"),
     ]
+
+
+def test_each_row_of_the_confusion_matrix_in_the_picture_sums_to_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[np.ndarray] = []
+    show = plots.show_confusion
+
+    def remember(axes: Axes, shares: np.ndarray, names: list[str], title: str) -> None:
+        shown.append(shares)
+        show(axes, shares, names, title)
+
+    monkeypatch.setattr(plots, "show_confusion", remember)
+    labels = np.array([0, 0, 0, 0, 1])
+    probabilities = np.array([[0.9, 0.1]] * 3 + [[0.2, 0.8]] * 2, dtype=np.float32)
+    plots.draw(labels, probabilities, np.eye(5, dtype=np.float32), ["a", "b"], tmp_path)
+    assert [shares.tolist() for shares in shown] == [[[0.75, 0.25], [0.0, 1.0]]]
