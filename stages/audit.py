@@ -29,7 +29,7 @@ class AuditParams(Section):
         description="maximum of validation and test rows with an exact or near duplicate in train; null: no limit"
     )
     max_conflicting_rows: Annotated[int, Field(ge=0)] | None = Field(
-        description="maximum of rows whose text occurs earlier in their split with another label; null: no limit"
+        description="maximum of rows with another label than the first row of that text in their split; null: no limit"
     )
 
 

@@ -67,7 +67,8 @@ class DatasetParams(Section):
     )
     quoting: bool = Field(description="whether fields may be in double quotes; false: a quote is just a character")
     labels: LabelNames | None = Field(
-        description="label names in order, which integer labels index from 0; null: those of train, sorted"
+        description="label names in order, which integer labels index from 0; null: those of train, sorted (of a hub "
+        "dataset: those it has, in its order)"
     )
     on_bad_rows: Literal["error", "skip"] = Field(
         description="a row with no text or no known label: stop, or leave it out and count it"

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a committed dvc.lock."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
-    (tmp_path / "dvc.lock").write_bytes((TREE / "dvc.lock").read_bytes())
+    for name in ("dvc.lock", "requirements.txt"):
+        (tmp_path / name).write_bytes((TREE / name).read_bytes())
     git("init", "--quiet", cwd=tmp_path)
     git("add", "dvc.lock", cwd=tmp_path)
     git("commit", "--quiet", "--message", "run", cwd=tmp_path)
@@ -44,6 +46,21 @@ def test_what_is_whole_is_left_alone(folder: Path) -> None:
     assert repair.repair() == []
     assert (folder / "dvc.lock").read_bytes() == before
     assert (folder / ".dvc/tmp/rwlock").exists()
+
+
+def test_the_command_says_what_it_has_repaired(folder: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+    (folder / "dvc.lock").write_bytes(b"")
+    code, said, _ = call(repair.main, folder)
+    assert (code, said.count("\n")) == (0, 1)
+    assert said.startswith("dvc.lock was cut short")
+    assert call(repair.main, folder) == (0, "nothing to repair\n", "")
+
+
+def test_the_command_leaves_a_running_dvc_alone(folder: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+    used_by(folder, os.getpid())
+    (folder / "dvc.lock").write_bytes(b"")
+    assert call(repair.main, folder) == (1, "", "error: DVC is running stages here: wait for its end\n")
+    assert (folder / "dvc.lock").read_bytes() == b""
 
 
 @pytest.mark.parametrize("length", [0, 4000])

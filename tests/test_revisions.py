@@ -10,6 +10,7 @@ import pytest
 from conftest import PIPELINE_PARAMS, git, run, set_params
 from edits import append
 
+from stages import provenance
 from stages.errors import InputError
 from tools import compare, revisions
 
@@ -65,6 +66,24 @@ def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path,
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
     assert refused("HEAD").startswith("HEAD: params.yaml: train.seed is 5, but train ran with 42: ")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("exec python -m stages.train", "exec python -O -m stages.train", "train: its command differs from dvc.yaml's"),
+        ("      - stages/curves.py\n", "", "train: stages/curves.py is not in dvc.yaml's deps"),
+    ],
+)
+def test_a_stage_that_was_defined_otherwise_since_its_run_is_named(
+    copy: Path, refused: Refused, old: str, new: str, said: str
+) -> None:
+    definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
+    assert old in definition
+    (copy / "dvc.yaml").write_text(definition.replace(old, new), encoding="utf-8")
+    assert refused("HEAD").startswith(f"workspace: dvc.lock: {said}: ")
+    git("commit", "--quiet", "--all", "--message", "definition", cwd=copy)
+    assert refused("HEAD").startswith(f"HEAD: dvc.lock: {said}: ")
 
 
 def test_data_that_were_committed_without_a_run_are_named(copy: Path, refused: Refused) -> None:
@@ -180,3 +199,13 @@ def test_runs_of_other_code_make_no_side(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(revisions, "read", read)
     with pytest.raises(InputError, match=r"^a,b: differ in stages/train\.py, train\.seed: join"):
         revisions.read_side("a,b")
+
+
+def test_damaged_predictions_of_a_commit_are_to_be_looked_at_where_it_is_checked_out(
+    copy: Path, refused: Refused
+) -> None:
+    digest = provenance.md5(copy / PREDICTIONS)
+    cached = copy / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    cached.unlink()
+    shutil.copy(copy / "data/predictions/validation.parquet", cached)
+    assert refused("HEAD").startswith(f"HEAD: {PREDICTIONS} is not what dvc.lock says: check it out and run ")

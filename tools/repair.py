@@ -1,10 +1,13 @@
 """Repair what DVC leaves half-written when it is killed or the disk is full; `dvc repro` would stop there.
 
+Run: python -m tools.repair    (`make repro` begins with it)
+
 DVC writes dvc.lock and .dvc/tmp/rwlock, its list of the processes that use each file, in place: interrupted while it
 does, it leaves a file that no later run can read. The list names processes by their ids, which belong to others after
 a restart. Copies that were under way stay beside the outputs as temporary files.
 """
 
+import argparse
 import json
 import re
 import shutil
@@ -16,7 +19,7 @@ import psutil
 from dvc.lock import LockError, make_lock
 from dvc.utils.serialize import modify_yaml
 
-from stages import documents, paths, provenance
+from stages import documents, entry, paths, provenance
 from stages.errors import InputError
 from tools import lockfile
 
@@ -150,3 +153,16 @@ def _lives(pid: int) -> bool:
         return bool(process.create_time() <= USERS.stat().st_mtime and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False
+
+
+def main() -> None:
+    """Repair, and print what was repaired."""
+    parser = argparse.ArgumentParser(prog="python -m tools.repair", description=(__doc__ or "").splitlines()[0])
+    parser.parse_args()
+    check_idle()
+    for line in repair() or ["nothing to repair"]:
+        print(line)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -195,7 +195,8 @@ def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
             f"{revision}: {PREDICTIONS} cannot be fetched ({errors.reason(error)}): {advice}"
         ) from None
     if provenance.md5_of(content) != digest:
-        raise errors.InputError(
-            f"{revision}: {PREDICTIONS} is not what dvc.lock says: run `python -m tools.verify --cache` to find out why"
-        )
+        advice = "run `python -m tools.verify --cache` to find out why"
+        if revision != WORKSPACE:
+            advice = f"check it out and {advice}"
+        raise errors.InputError(f"{revision}: {PREDICTIONS} is not what dvc.lock says: {advice}")
     return pq.read_table(pa.BufferReader(content), columns=["label", "prediction"])

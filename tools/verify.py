@@ -80,7 +80,7 @@ def _lock_against_definition(definition: Document, values: Any, lock: Document) 
 
 
 def outdated(definition: Document, values: Any, lock: Document, digest: Digest) -> Iterator[str]:
-    """A line for each reason why the predictions are not of the params and files as they are.
+    """A line for each reason why the predictions are not of the pipeline, the params and the files as they are.
 
     Args:
         definition: the stages of dvc.yaml.
@@ -88,10 +88,13 @@ def outdated(definition: Document, values: Any, lock: Document, digest: Digest) 
         lock: the stages of dvc.lock.
         digest: gives the hash of a file or folder that no stage makes, None where that is not known.
     """
+    definition, lock = (
+        {stage: stages[stage] for stage in lockfile.STAGES if stage in stages} for stages in (definition, lock)
+    )
     for stage in lockfile.STAGES:
-        if stage not in lock:
-            yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"
-    lock = {stage: lock[stage] for stage in lockfile.STAGES if stage in lock}
+        if stage not in definition:
+            yield f"dvc.yaml: {stage} is missing: undo its last edit"
+    yield from _lock_against_definition(definition, values, lock)
     yield from _params_against_lock(definition, values, lock)
     made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
     read = {path: (stage, md5) for stage in lock for path, md5 in lockfile.files(lock[stage], "deps").items()}
