@@ -12,6 +12,7 @@ from own_data import Fail, Workspace
 from stages import download, tokenize, train
 from stages.errors import InputError
 from stages.params import load
+from tools import params
 from tools.params import check
 
 VALUES: dict[str, tuple[dict[str, Any], str]] = {
@@ -205,6 +206,15 @@ def test_data_that_is_not_there_is_named_with_what_brings_it(workspace: Workspac
     with pytest.raises(InputError, match=r"dataset\.path: own does not exist: run `dvc pull`"):
         check()
     check(paths=False)
+
+
+def test_the_keys_are_explained_before_the_data_is_there(
+    workspace: Workspace, call: Callable[..., tuple[int, str, str]]
+) -> None:
+    code, out, err = call(params.main, workspace(dataset__path="data/own"))
+    assert code == 1
+    assert "train.epochs" in out
+    assert err.startswith("error: params.yaml: dataset.path: data/own does not exist: ")
 
 
 @pytest.mark.parametrize("path", ["data", ".", "data/raw/train.parquet", "models/pretrained"])
