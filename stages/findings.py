@@ -94,4 +94,4 @@ def _leaked(rows: pd.DataFrame) -> pd.DataFrame:
     leaked = evaluated.iloc[list(pairs)].reset_index(drop=True)
     others = train.iloc[[other for other, _ in pairs.values()]]
     leaked[OTHER] = others[["split", "row", "text", "label"]].to_numpy()
-    return leaked.assign(finding="leaked", similarity=[round(similarity, 4) for _, similarity in pairs.values()])
+    return leaked.assign(finding="leaked", similarity=[similarity for _, similarity in pairs.values()])

@@ -248,3 +248,49 @@ def test_a_leak_that_is_near_is_not_counted_as_equal(workspace: Workspace) -> No
     with Path(paths.FINDINGS).open(encoding="utf-8", newline="") as file:
         (leak,) = [row for row in csv.DictReader(file) if (row["finding"], row["split"]) == ("leaked", "test")]
     assert (leak["text"], leak["label"], leak["other_text"], leak["other_label"]) == (f"so {text}", "b", text, "a")
+
+
+def test_texts_of_other_widths_ligatures_and_cases_are_equal() -> None:
+    assert near_duplicates(["\uff26\uff55\uff4c\uff4c \ufb01eld, Stra\xdfe"], ["full field STRASSE"]) == {0: (0, 1.0)}
+
+
+def test_texts_of_nothing_but_other_punctuation_are_not_equal() -> None:
+    assert near_duplicates([" ?! "], ["...", "?!"]) == {0: (1, 1.0)}
+
+
+def test_nearly_all_pairs_right_at_the_threshold_are_found() -> None:
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    strides = [(start, step) for start in range(26) for step in (1, 3, 5, 9)]
+    texts = ["".join(letters[(start + step * place) % 26] for place in range(9)) for start, step in strides]
+    cut = [text[:-1] for text in texts]
+    assert all(jaccard(*pair) == SIMILARITY for pair in zip(texts, cut, strict=True))
+    assert len(near_duplicates(cut, texts)) >= 0.95 * len(texts)
+
+
+def test_a_text_of_512_words_is_not_long_and_one_of_513_is(examine: Audit) -> None:
+    rows = [("word " * 512, "a"), ("more " * 513, "b")]
+    assert examine(CLEAN | {"train": [*TRAIN, *rows]})["splits"]["train"]["long_texts"] == 1
+    assert [row["row"] for row in findings("long")] == ["5"]
+
+
+def test_a_carved_split_is_not_set_against_the_train_that_it_was_delivered_in(examine: Audit) -> None:
+    rows = [(f"a text number {number}", "ab"[number % 2]) for number in range(60)]
+    assert examine({"train": rows})["shared_texts"] == {}
+
+
+def test_a_leak_that_differs_in_a_letter_of_a_long_text_is_not_counted_as_equal(examine: Audit) -> None:
+    text = " ".join(str(number * 7919) for number in range(200))
+    report = examine(CLEAN | {"train": [*TRAIN, (text, "a")], "test": [*TEST, (f"{text}x", "a")]})
+    assert report["leaked_rows"]["test"] == {"rows": 1, "equal": 0}
+
+
+def test_each_label_is_shown_with_its_share_of_the_rows(examine: Audit, capsys: pytest.CaptureFixture[str]) -> None:
+    examine(CLEAN | {"train": [*TRAIN, ("one row more of this label", "a")]})
+    (line,) = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("  a ")]
+    assert line == ["a", "3", "60.0%", "1", "50.0%", "1", "50.0%"]
+
+
+def test_a_leak_that_stops_the_stage_is_named_with_the_row_of_train_beside_it(examine: Audit) -> None:
+    beside = r"'nobody told us that .*', b, beside row 2 of train, a: fix the data, or raise the limit$"
+    with pytest.raises(InputError, match=rf"the first is row 1 of test, {beside}"):
+        examine(CLEAN | {"test": [TEST[0], (TRAIN[2][0], "b")]}, audit__max_leaked_rows=0)

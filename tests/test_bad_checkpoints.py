@@ -23,7 +23,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from stages import baselines, download, errors, tokenize, train
+from stages import baselines, download, errors, pretrained, tokenize, train
 from stages.batching import TokenizedRows
 from stages.classifier import check_fit
 
@@ -333,3 +333,14 @@ def test_a_tokenizer_without_padding_is_found_at_train(
     download.main()
     tokenize.main()
     assert fail(train.main) == ("models/pretrained/tokenizer: no padding token: choose a checkpoint that has one")
+
+
+def test_every_file_that_a_tokenizer_may_need_is_copied(tiny_random_checkpoint: Path, tmp_path: Path) -> None:
+    source = shutil.copytree(tiny_random_checkpoint, tmp_path / "source")
+    names = {"config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}
+    names |= {"vocab.txt", "vocab.json", "merges.txt", "spiece.model"}
+    for name in (*names, "modeling.py"):
+        (source / name).write_text('{"model_type": "bert"}', encoding="utf-8")
+    pretrained.copy_checkpoint(source, tmp_path / "model", tmp_path / "tokenizer", None)
+    assert {file.name for file in (tmp_path / "tokenizer").iterdir()} == names
+    assert {file.name for file in (tmp_path / "model").iterdir()} == {"config.json", "model.safetensors"}

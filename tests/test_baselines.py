@@ -123,3 +123,19 @@ def test_hidden_states_are_named_for_how_they_are_pooled(
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
     features = baselines.hidden_states(rows, ["a", "b"])
     assert {key for key, states in features.items() if not states["train"].any()} == {name}
+
+
+def test_tfidf_has_no_feature_of_a_word_that_only_validation_has(workspace: Workspace) -> None:
+    own_dataset(workspace, {"validation.csv": "text,label\nunheard,a\nof,b\n"})
+    download.main()
+    assert not baselines.tfidf()["validation"].nnz
+
+
+def test_the_regularization_is_chosen_by_f1_and_of_equals_the_first_is_taken(
+    points: tuple[dict[str, np.ndarray], dict[str, np.ndarray]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = iter([(0.9, 0.5), (0.5, 0.6), (0.7, 0.6)])
+    monkeypatch.setattr(
+        baselines, "scores", lambda *_: {"validation": dict(zip(("accuracy", "f1"), next(figures), strict=True))}
+    )
+    assert baselines.regression(*points, 3, [0.01, 0.1, 1])["C"] == 0.1

@@ -265,3 +265,12 @@ def test_another_dataset_seed_carves_other_rows_in_the_pipeline(workspace: Calla
         carves.append(split_texts())
     assert carves[0] == carves[2]
     assert carves[0] != carves[1]
+
+
+def test_half_a_row_that_is_owed_is_taken() -> None:
+    assert Counter(label for _, label in carved(balanced(2, 15))) == {0: 2, 1: 1}
+
+
+def test_of_several_labels_of_one_text_the_first_rows_counts() -> None:
+    rows = [*balanced(2, 5), ("of both", 0), ("of both", 2)]  # were it the last, it would be the only text of label 2
+    assert any(("of both", 2) in carved(rows, 0.5, seed) for seed in range(50))

@@ -85,3 +85,16 @@ def test_a_token_that_may_not_write_is_an_error_in_one_line_without_the_token(
 def test_a_missing_variable_is_named(github: GitHubServer, tmp_path: Path) -> None:
     done = comment(github, tmp_path, "report", PULL_REQUEST="")
     assert done.stderr == "error: PULL_REQUEST is not set: tools.comment needs this environment variable\n"
+
+
+def test_a_comment_of_a_bot_that_quotes_the_marker_is_left_alone(github: GitHubServer, tmp_path: Path) -> None:
+    github.write(f"> {MARKER}\nquoted", "Bot")
+    comment(github, tmp_path, "report")
+    assert [one["body"] for one in github.comments] == [f"> {MARKER}\nquoted", f"{MARKER}\nreport"]
+
+
+def test_of_several_comments_the_first_is_edited(github: GitHubServer, tmp_path: Path) -> None:
+    for text in ("first", "second"):
+        github.write(f"{MARKER}\n{text}", "Bot")
+    comment(github, tmp_path, "report")
+    assert [one["body"] for one in github.comments] == [f"{MARKER}\nreport", f"{MARKER}\nsecond"]

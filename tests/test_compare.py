@@ -331,3 +331,19 @@ def test_many_labels_are_folded_in_markdown() -> None:
     assert "<details><summary>80 rows</summary>\n\n| label |" in rendering.markdown(comparison.compare(runs, runs))
     runs = [stand_in_run("one", 6, {}, {})]
     assert "<details>" not in rendering.markdown(comparison.compare(runs, runs))
+
+
+def test_each_run_of_a_side_is_to_be_of_one_test_file() -> None:
+    run = stand_in_run("one", 3, {}, {})
+    assert comparison.compare([run], [run, replace(run, test_file="other")]).verdict == "not comparable"
+
+
+def test_f1_by_label_of_several_seeds_is_their_mean() -> None:
+    one = stand_in_run("one", 3, {}, {})
+    two = replace(one, predictions=one.labels)
+    alone = [comparison.compare([one], [run]).labels for run in (one, two)]
+    together = comparison.compare([one], [one, two]).labels
+    assert alone[0] != alone[1]
+    assert [label.head for label in together] == [
+        (first.head + second.head) / 2 for first, second in zip(*alone, strict=True)
+    ]

@@ -186,3 +186,10 @@ def test_training_on_a_cpu_takes_what_makes_it_fast(monkeypatch: pytest.MonkeyPa
     assert model.config._attn_implementation == "eager"  # noqa: SLF001
     assert any(module._forward_pre_hooks for module in model.modules())  # noqa: SLF001
     assert called == ["keep_heap", "draw_masks_fast"]
+
+
+def test_padding_has_no_gradient_where_it_has_moved_to_either() -> None:
+    trimmed = embeddings.TrimmedEmbedding(torch.nn.Embedding(10, 4, padding_idx=5), np.array([2, 4, 5]))
+    trimmed(torch.tensor([[2, 4, 5]])).sum().backward()
+    assert trimmed.weight.grad is not None
+    assert trimmed.weight.grad.any(dim=1).tolist() == [True, True, False]

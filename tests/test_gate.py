@@ -171,3 +171,14 @@ def test_it_needs_none_of_the_libraries_that_compute(bare: Path) -> None:
         "sys.argv = ['gate', 'origin/HEAD']; runpy.run_module('tools.gate', run_name='__main__')"
     )
     assert "run=false" in run("python", "-c", script, cwd=bare).stdout
+
+
+def test_the_base_is_where_the_branch_left_however_far_the_other_has_gone(bare: Path) -> None:
+    left = git("rev-parse", "--short=12", "HEAD", cwd=bare).strip()
+    git("checkout", "--quiet", "-b", "other", cwd=bare)
+    append(bare / "dvc.lock", "\n")
+    git("commit", "--quiet", "--all", "--message", "a run of others", cwd=bare)
+    git("checkout", "--quiet", "-", cwd=bare)
+    done = run("python", "-m", "tools.gate", "other", cwd=bare)
+    assert f"\nbase={left}\n" in done.stdout
+    assert "report=false\n" in done.stdout

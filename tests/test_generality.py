@@ -209,3 +209,12 @@ def test_a_text_of_just_the_most_tokens_is_not_truncated(tiny_random_checkpoint:
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_random_checkpoint)
     assert tokenize.tokenize_texts(tokenizer, ["a b"], 4)[1:] == (0, 0)
     assert tokenize.tokenize_texts(tokenizer, ["a b c"], 4)[1:] == (1, 1)
+
+
+def test_leaked_rows_of_validation_are_marked_as_its_own(run: Run) -> None:
+    splits = in_three(unlike(20), 2)
+    splits["validation"] = [splits["train"][0], *splits["validation"]]
+    metrics = run(splits)["metrics"]
+    leaked = {split: tables.read(paths.predictions(split))["leaked"].to_pylist() for split in paths.EVALUATED}
+    assert leaked == {"validation": [True] + [False] * 4, "test": [False] * 4}
+    assert "leaked_rows" not in metrics

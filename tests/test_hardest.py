@@ -72,3 +72,25 @@ def test_the_loss_in_the_metrics_is_that_of_test() -> None:
 
     figures = evaluate.summarize({"validation": evaluated(0.9), "test": evaluated(0.6)})
     assert figures["loss"] == round(-np.log(0.6), 4)
+
+
+def test_a_probability_that_is_just_the_mean_of_a_labels_own_rows_suspects_too() -> None:
+    probabilities = np.array([[0.5, 0.5], [1.0, 0.0], [0.5, 0.5]], dtype=np.float32)  # thresholds .75 and .5
+    assert hardest.label_error_ranks(np.array([0, 0, 1]), probabilities).tolist() == [1, 0, 0]
+
+
+def test_a_label_that_is_not_suspected_has_no_rank(table: pd.DataFrame) -> None:
+    assert table["label_error"].isna().tolist() == [False, True, True, True, True]
+
+
+def test_rows_of_equal_loss_keep_their_order() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.4, 0.6], [0.4, 0.6], [0.4, 0.6]], dtype=np.float32)
+    assert hardest.table(["text"] * 4, np.zeros(4, dtype=int), probabilities, NAMES)["row"].tolist() == [1, 2, 3, 0]
+
+
+def test_where_every_row_of_test_is_leaked_there_are_no_figures_without_them() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8]], dtype=np.float32)
+    alone, leaked = (evaluate.Evaluated(np.array([0, 1]), probabilities, np.full(2, every)) for every in (False, True))
+    figures = evaluate.summarize({"validation": alone, "test": leaked})
+    assert figures["leaked_rows"] == 2
+    assert not [name for name in figures if name.endswith("_without_leaked")]

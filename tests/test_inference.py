@@ -1,5 +1,6 @@
 """Batches and the one inference function, on the tiny random checkpoint: order and padding change no result."""
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -104,3 +105,16 @@ def test_the_hidden_states_of_the_picture_are_the_last_layers_mean_pooled(
     with torch.inference_mode():
         last = [model.base_model(torch.tensor([ids])).last_hidden_state[0] for ids in table["input_ids"].to_pylist()]
     np.testing.assert_allclose(hidden, [states.mean(dim=0).numpy() for states in last], rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_left_in_training_drops_nothing_out(model: PreTrainedModel) -> None:
+    rows, collate = make_rows([3, 40, 7]), PadToLongest(PAD)
+    expected = infer(model, rows, collate, "test", lambda output, _: output.logits)
+    training = copy.deepcopy(model).train()
+    assert np.array_equal(infer(training, rows, collate, "test", lambda output, _: output.logits), expected)
+
+
+def test_a_gpu_is_not_let_round_float32(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # as it is by default
+    infer(model, make_rows([3]), PadToLongest(PAD), "test", lambda output, _: output.logits)
+    assert not torch.backends.cudnn.allow_tf32

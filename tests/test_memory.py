@@ -150,3 +150,16 @@ def test_micro_batches_are_all_of_one_size() -> None:
     with pytest.raises(InputError):
         accumulate_as_needed(attempt, 6, 1)
     assert tried == [1, 2, 6]
+
+
+def test_it_is_said_with_how_many_texts_training_begins_anew(capsys: pytest.CaptureFixture[str]) -> None:
+    def attempt(steps: int) -> None:
+        if steps < 6:
+            raise torch.OutOfMemoryError
+
+    accumulate_as_needed(attempt, 12, 2)
+    said = [line.partition(", so that")[0] for line in capsys.readouterr().out.splitlines()]
+    assert said == [
+        "out of memory with 6 texts at a time: restarting with 3, gradients accumulated over 4 steps",
+        "out of memory with 3 texts at a time: restarting with 1, gradients accumulated over 12 steps",
+    ]

@@ -214,3 +214,16 @@ def test_an_interval_leaves_out_a_fortieth_of_the_resamples_on_either_side() -> 
         assert (share <= 0.025).all()
     for share in ((drawn <= low).mean(axis=0), (drawn >= high).mean(axis=0)):
         assert (share >= 0.025).all()
+
+
+def test_differences_of_several_seeds_are_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels, *seeds = judged(np.random.default_rng(0), 300, 0.6, 0.7, 0.8, 0.9)
+    base, head = np.stack(seeds[:2]), np.stack(seeds[2:])
+    whole = paired.differences(labels, base, head, CLASSES)
+    monkeypatch.setattr(paired, "NUMBERS", 5_000)
+    assert np.array_equal(whole, paired.differences(labels, base, head, CLASSES))
+
+
+def test_a_classifier_does_not_differ_from_the_mean_of_several_that_are_just_like_it() -> None:
+    labels, base = judged(np.random.default_rng(0), 300, 0.7)  # a sum of thirds is not always the whole, in floats
+    assert not paired.differences(labels, base[None], np.stack([base] * 3), CLASSES).any()

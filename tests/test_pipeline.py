@@ -172,3 +172,16 @@ def test_the_hardest_rows_are_rows_of_test(pipeline: Path) -> None:
 def test_the_classifier_knows_the_number_of_each_label(pipeline: Path) -> None:
     config = json.loads((pipeline / "models/classifier/config.json").read_text(encoding="utf-8"))
     assert config["label2id"] == {name: int(number) for number, name in config["id2label"].items()}
+
+
+def test_the_hardest_rows_and_the_plots_are_of_the_predictions_of_test(pipeline: Path) -> None:
+    table = pq.read_table(pipeline / "data/predictions/test.parquet")
+    predicted = [LABELS[number] for number in table["prediction"].to_pylist()]
+    highest = [max(row) for row in table["probabilities"].to_pylist()]
+    with (pipeline / "data/predictions/hardest.csv").open(encoding="utf-8", newline="") as file:
+        hardest = {int(row["row"]): (row["prediction"], float(row["probability"])) for row in csv.DictReader(file)}
+    assert [hardest[row][0] for row in range(len(predicted))] == predicted
+    assert [hardest[row][1] for row in range(len(predicted))] == pytest.approx(highest, abs=1e-4)
+    with (pipeline / "metrics/plots/confusion_matrix.csv").open(encoding="utf-8", newline="") as file:
+        pairs = [(row["label"], row["prediction"]) for row in csv.DictReader(file)]
+    assert pairs == list(zip((LABELS[number] for number in table["label"].to_pylist()), predicted, strict=True))

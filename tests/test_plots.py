@@ -7,7 +7,6 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from stages import plots
@@ -77,18 +76,49 @@ def test_the_scores_of_each_label_stand_under_their_names(tmp_path: Path) -> Non
     ]
 
 
-def test_each_row_of_the_confusion_matrix_in_the_picture_sums_to_1(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: list[np.ndarray] = []
-    show = plots.show_confusion
+@pytest.fixture
+def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """The pictures, by their file names, of three rows of one label and one of another."""
+    saved: dict[str, Figure] = {}
+    monkeypatch.setattr(plots, "_save", lambda figure, path: saved.update({path.name: figure}))
+    labels = np.array([0, 0, 1, 0])
+    probabilities = np.array([[0.91, 0.09], [0.05, 0.95], [0.22, 0.78], [0.37, 0.63]], dtype=np.float32)
+    hidden = np.array([[0.0, 1.0], [1.0, 0.0], [9.0, 9.0], [0.0, 0.0]], dtype=np.float32)
+    plots.draw(labels, probabilities, hidden, ["a", "b"], tmp_path)
+    return saved
 
-    def remember(axes: Axes, shares: np.ndarray, names: list[str], title: str) -> None:
-        shown.append(shares)
-        show(axes, shares, names, title)
 
-    monkeypatch.setattr(plots, "show_confusion", remember)
-    labels = np.array([0, 0, 0, 0, 1])
-    probabilities = np.array([[0.9, 0.1]] * 3 + [[0.2, 0.8]] * 2, dtype=np.float32)
-    plots.draw(labels, probabilities, np.eye(5, dtype=np.float32), ["a", "b"], tmp_path)
-    assert [shares.tolist() for shares in shown] == [[[0.75, 0.25], [0.0, 1.0]]]
+def test_each_row_of_the_confusion_matrix_in_the_picture_sums_to_1(pictures: dict[str, Figure]) -> None:
+    (image,) = pictures["confusion_matrix.png"].axes[0].images
+    np.testing.assert_allclose(np.asarray(image.get_array()), np.array([[1, 2], [0, 3]]) / 3)
+
+
+def test_a_confusion_matrix_names_its_axes_and_has_one_scale_of_shades_whatever_the_shares() -> None:
+    axes = Figure().add_subplot()
+    plots.show_confusion(axes, np.full((2, 2), 0.5), ["a", "b"], "")
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("label", "prediction")
+    assert axes.images[0].get_clim() == (0, 1)
+
+
+def test_the_calibration_curve_is_drawn_as_it_is_written(pictures: dict[str, Figure], tmp_path: Path) -> None:
+    with (tmp_path / "calibration.csv").open(encoding="utf-8", newline="") as file:
+        written = [[float(row["confidence"]), float(row["accuracy"])] for row in csv.DictReader(file)]
+    (curve,) = [line for line in pictures["calibration.png"].axes[0].lines if line.get_label() == "classifier"]
+    assert np.asarray(curve.get_xydata()).round(4).tolist() == written
+
+
+def test_the_calibration_curve_has_a_point_for_each_tenth(pictures: dict[str, Figure], tmp_path: Path) -> None:
+    assert pictures
+    with (tmp_path / "calibration.csv").open(encoding="utf-8", newline="") as file:
+        curve = [(float(row["confidence"]), float(row["accuracy"])) for row in csv.DictReader(file)]
+    assert curve == [(0.63, 0.0), (0.78, 1.0), (0.93, 0.5)]
+
+
+def test_each_cloud_of_hidden_states_is_of_the_rows_of_the_label_beside_it(pictures: dict[str, Figure]) -> None:
+    axes = pictures["hidden_states.png"].axes[0]
+    legend = axes.get_legend()
+    assert legend is not None
+    names = [text.get_text() for text in legend.get_texts()]
+    clouds = dict(zip(names, (np.asarray(cloud.get_offsets()) for cloud in axes.collections), strict=True))
+    assert {name: len(points) for name, points in clouds.items()} == {"a": 3, "b": 1}
+    assert abs(clouds["b"][0, 0]) > np.abs(clouds["a"][:, 0]).max()  # it lies far from the others

@@ -125,3 +125,12 @@ def test_a_pipeline_that_has_not_run_is_named(refused: Refused, pipeline: Path, 
         (tmp_path / name).symlink_to(pipeline / name)
     said = refused(tmp_path, "params.yaml")
     assert said == "error: models/classifier does not exist: run `dvc repro`, which makes it first\n"
+
+
+def test_lines_are_counted_from_the_top_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict, "TEXTS", 2)
+    (tmp_path / "texts").write_bytes(b"a\nb\n\xef\xbb\xbfc\n\xff\n")
+    parts = predict.read_texts(str(tmp_path / "texts"))
+    assert next(parts) == ["a", "b"]
+    with pytest.raises(errors.InputError, match=r"texts: line 4: not UTF-8"):
+        next(parts)

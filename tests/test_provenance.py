@@ -10,7 +10,9 @@ from conftest import STAGES, git, run, set_params
 from edits import append
 from own_data import Fail, Workspace, own_checkpoint, own_dataset
 
-from stages import download, provenance, tokenize
+from stages import download, paths, provenance, tokenize
+from stages.errors import InputError
+from stages.outputs import staged
 from tools import lockfile
 
 
@@ -189,3 +191,30 @@ def test_an_absolute_path_in_the_lock_stays_one_in_another_clone(
     }
     monkeypatch.chdir(tmp_path)  # where the path leads into the clone
     assert lockfile.mixed({"download": locked}) == []
+
+
+def test_an_input_that_comes_up_while_a_stage_runs_is_an_error(workspace: Workspace) -> None:
+    workspace()
+    stamp = provenance.inputs("audit")
+    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/train.parquet").touch()
+    with pytest.raises(InputError, match=r"^data/raw/train\.parquet: edited while audit ran, nothing is written"):
+        provenance.check_unchanged(stamp)
+
+
+def test_what_a_stages_outputs_were_made_from_is_put_in_place_after_them(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace()
+    renamed: list[str] = []
+    rename = Path.rename
+
+    def note(path: Path, target: Path) -> Path:
+        renamed.append(str(target))
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", note)
+    with staged(provenance.inputs("audit"), paths.DATA, paths.FINDINGS) as files:
+        for file in files:
+            file.touch()
+    assert renamed == [paths.DATA, paths.FINDINGS, paths.provenance("audit")]

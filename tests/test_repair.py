@@ -207,3 +207,18 @@ def test_a_lock_with_a_file_without_a_hash_is_no_lock(file: str) -> None:
     text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    outs:\n    - {file}\n"
     with pytest.raises(InputError, match="a file has no hash"):
         lockfile.parse(text.encode())
+
+
+def test_a_lock_file_cut_short_becomes_the_committed_one_and_not_one_that_is_staged(folder: Path) -> None:
+    committed = (folder / "dvc.lock").read_bytes()
+    (folder / "dvc.lock").write_bytes(b"schema: '2.0'\n")
+    git("add", "dvc.lock", cwd=folder)
+    (folder / "dvc.lock").write_bytes(b"")
+    assert len(repair.repair()) == 1
+    assert (folder / "dvc.lock").read_bytes() == committed
+
+
+@pytest.mark.parametrize("side", ["HEAD", "Updated upstream", "1a2b3c4 (a run)"])  # of a merge, a stash, a rebase
+def test_conflicts_are_known_whatever_git_calls_the_sides(side: str) -> None:
+    with pytest.raises(InputError, match=r"^dvc.lock has merge conflicts"):
+        lockfile.check_merged(f"schema: '2.0'\n<<<<<<< {side}\n=======\n>>>>>>> other\n".encode())

@@ -1,9 +1,12 @@
 """Training that resumes from a checkpoint ends with the bytes of one that was never stopped."""
 
+import itertools
 import os
 import shutil
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import filelock
 import pytest
@@ -11,7 +14,7 @@ import torch
 from trainings import STEPS, Prepare, kept, left_alone, train_until, trained
 
 from stages import checkpoints, paths, train
-from stages.sealing import SEAL
+from stages.sealing import SEAL, Sealing, seal_of
 
 
 @pytest.mark.parametrize(
@@ -180,3 +183,51 @@ def test_a_training_that_logs_less_often_than_each_step_has_the_same_curve(
     expected = trained(folder)
     train_until(6, monkeypatch)
     assert trained(folder) == expected
+
+
+def test_what_a_checkpoint_replaces_is_removed_only_when_it_is_sealed(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(train__epochs=1)
+    sealed: list[bool] = []
+
+    def rotate(folder: str, **_: object) -> None:
+        newest = max(Path(folder).glob("checkpoint-*"), key=lambda path: int(path.name.removeprefix("checkpoint-")))
+        sealed.append(seal_of(newest) is not None)
+
+    monkeypatch.setattr("stages.sealing.rotate_checkpoints", rotate)
+    train_until(2, monkeypatch)
+    assert sealed == [True, True]
+
+
+def test_time_is_counted_from_the_last_checkpoint(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared(train__epochs=1)
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "250")
+    clock = itertools.count(0, 100)  # a look at it takes 100 seconds
+    monkeypatch.setattr("stages.sealing.time", SimpleNamespace(monotonic=lambda: next(clock)))
+    steps: list[int] = []
+    seal = Sealing.on_save
+
+    def on_save(callback: Sealing, args: Any, state: Any, control: Any, **others: Any) -> None:
+        steps.append(state.global_step)
+        seal(callback, args, state, control, **others)
+
+    monkeypatch.setattr(Sealing, "on_save", on_save)
+    train.main()
+    assert steps == [3, 6, STEPS]
+
+
+def test_what_was_written_to_lately_or_bears_another_name_is_not_abandoned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path))
+    old = time.time() - (checkpoints.ABANDONED_DAYS + 1) * 86400
+    for name in ("a" * 32, "b" * 32 + "-mine"):
+        (tmp_path / name / "checkpoint-1").mkdir(parents=True)
+        (tmp_path / f"{name}.lock").touch()
+        for path in (tmp_path / name, tmp_path / f"{name}.lock"):
+            os.utime(path, (old, old))
+    os.utime(tmp_path / ("b" * 32 + "-mine") / "checkpoint-1", (old, old))
+    with checkpoints.locked_folder("c" * 32):
+        pass
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"a" * 32, "b" * 32 + "-mine"}

@@ -209,3 +209,13 @@ def test_damaged_predictions_of_a_commit_are_to_be_looked_at_where_it_is_checked
     cached.unlink()
     shutil.copy(copy / "data/predictions/validation.parquet", cached)
     assert refused("HEAD").startswith(f"HEAD: {PREDICTIONS} is not what dvc.lock says: check it out and run ")
+
+
+def test_a_run_named_twice_makes_no_side_whatever_stands_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(name: str) -> revisions.Run:
+        none = np.array([], dtype=np.int64)
+        return revisions.Run(name, [], none, none, "", {"train.seed": name}, {})
+
+    monkeypatch.setattr(revisions, "read", read)
+    with pytest.raises(InputError, match=r"^a,a: differ in nothing: join"):
+        revisions.read_side("a,b,a")

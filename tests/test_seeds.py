@@ -1,5 +1,7 @@
 """`python -m tools.seeds` runs seeds through the cache and gives their mean and standard deviation."""
 
+import json
+import os
 import re
 import shutil
 import statistics
@@ -142,3 +144,11 @@ def test_data_outside_the_clone_by_a_relative_path_are_refused(copy: Path) -> No
     git("commit", "--quiet", "--all", "--message", "data elsewhere", cwd=copy)
     done = run("python", "-m", "tools.seeds", "2", cwd=copy, check=False)
     assert done.stderr.splitlines()[-1] == "error: params.yaml: ../own is outside the clone: make the path absolute"
+
+
+def test_seeds_are_not_run_beside_a_dvc_that_runs_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".dvc/tmp").mkdir(parents=True)
+    Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {"models": {"pid": os.getpid()}}}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"^DVC is running stages here: wait for its end$"):
+        seeds.experiments(1)
