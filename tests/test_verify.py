@@ -1,6 +1,7 @@
 """`python -m tools.verify` says where the chain from data to metrics is broken, and by what."""
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -288,11 +289,27 @@ def test_predictions_of_another_run_are_named_even_where_the_lock_agrees(copy: P
     )
 
 
-def test_an_output_that_dvc_yaml_has_got_or_lost_since_is_named(copy: Path, verify: Verify) -> None:
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("      - metrics/more\n", "metrics/more is in dvc.yaml's outs only: run `dvc repro`"),
+        ("", "metrics/plots is not in dvc.yaml's outs: run `dvc repro -f -s evaluate`"),  # of itself, DVC runs nothing
+    ],
+)
+def test_an_output_that_dvc_yaml_has_got_or_lost_since_is_named(
+    copy: Path, verify: Verify, line: str, said: str
+) -> None:
     text = (copy / "dvc.yaml").read_text(encoding="utf-8")
-    (copy / "dvc.yaml").write_text(text.replace("      - metrics/plots\n", "      - metrics/more\n"), encoding="utf-8")
-    _, said = verify(copy)
-    assert said.splitlines()[:2] == [
-        "error: dvc.lock: evaluate: metrics/more is in dvc.yaml's outs only: run `dvc repro`",
-        "error: dvc.lock: evaluate: metrics/plots is not in dvc.yaml's outs: run `dvc repro -f -s evaluate`",
-    ]
+    (copy / "dvc.yaml").write_text(text.replace("      - metrics/plots\n", line), encoding="utf-8")
+    code, lines = verify(copy)
+    assert code == 1
+    assert [line for line in lines.splitlines() if "dvc.yaml's" in line] == [f"error: dvc.lock: evaluate: {said}"]
+
+
+def test_data_at_another_path_are_to_be_run_without_force(copy: Path, verify: Verify) -> None:
+    shutil.copytree(copy / "data/small", copy / "data/more")
+    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/more"})
+    code, said = verify(copy)
+    assert code == 1
+    assert "data/more is in dvc.yaml's deps only: run `dvc repro`" in said
+    assert " -f " not in said

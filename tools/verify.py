@@ -75,7 +75,7 @@ def _lock_against_definition(definition: Document, values: Any, lock: Document) 
             recorded = {provenance.resolved(item["path"], {}) for item in locked.get(kind, [])}
             for path in sorted(expected - recorded):
                 yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
-            for path in sorted(recorded - expected):  # which DVC calls no change
+            for path in sorted(recorded - expected if expected <= recorded else ()):  # which DVC calls no change
                 yield f"dvc.lock: {stage}: {path} is not in dvc.yaml's {kind}: run `dvc repro -f -s {stage}`"
 
 
