@@ -1,5 +1,6 @@
 """Where a stage stands in the wrong place or lacks something, a line says what and what to do."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -7,13 +8,15 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import TREE, run
 from digests import digests
 from edits import cut, instead, link_to_nowhere
 from own_data import Fail, Workspace, own_dataset
 
-from stages import audit, baselines, checkpoints, download, entry, errors, evaluate, tokenize, train
+from stages import audit, baselines, checkpoints, download, entry, errors, evaluate, tables, tokenize, train
 
 MEND = "delete it and run `dvc checkout` or `dvc repro`"
 DAMAGE = rf": damaged \([^\n]+\): {MEND}"
@@ -270,3 +273,42 @@ def test_the_traceback_is_shown_when_asked_for(workspace: Workspace, monkeypatch
     monkeypatch.setenv("RETUNE_TRACEBACK", "1")
     with pytest.raises(errors.InputError, match="elsewhere does not exist"):
         entry.run(download.main)
+
+
+@pytest.mark.usefixtures("put_back")
+@pytest.mark.parametrize("offline", [True, False])
+def test_the_hub_is_reached_for_only_where_that_is_allowed(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, *, offline: bool
+) -> None:
+    workspace()
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    entry.run(lambda: None, offline=offline)
+    assert os.environ["HF_HUB_OFFLINE"] == ("1" if offline else "0")
+
+
+def test_a_token_with_a_line_end_after_it_is_a_token(put_back: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    monkeypatch.chdir(TREE)
+    monkeypatch.setenv("HF_TOKEN", "hf_token\n")
+    entry.run(lambda: None)
+
+
+def test_of_many_problems_the_first_are_told_and_how_many_there_are_more() -> None:
+    problems = [f"problem {number}" for number in range(10)]
+    told = str(errors.InputError(*problems)).split("\n       ")
+    assert told == [*problems[:8], "and 2 more"]
+
+
+def test_a_full_disk_is_heard_of_however_far_back_it_was_and_errors_in_a_circle_end() -> None:
+    outer, middle, inner = ValueError("outer"), ValueError("middle"), OSError("No space left on device")
+    outer.__context__, middle.__cause__, inner.__context__ = middle, inner, outer
+    assert errors.chain(outer) == [outer, middle, inner]
+    assert errors.no_room(outer) == "No space left on device"
+    assert errors.no_room(ValueError("outer")) == ""
+
+
+def test_a_table_whose_texts_are_no_text_is_damaged(tmp_path: Path) -> None:
+    ends = pa.array([0, 1], pa.int32()).buffers()[1]
+    text = pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(b"\xff")])
+    pq.write_table(pa.table({"text": text}), tmp_path / "train.parquet")
+    with pytest.raises(errors.InputError, match=r"train\.parquet: damaged \(ArrowInvalid: "):
+        tables.read(str(tmp_path / "train.parquet"))

@@ -97,6 +97,10 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         {"model__package": "some-weights"},
         "model.package: should be a package and its version, as name==version, is 'some-weights'",
     ),
+    "package: with an option": (
+        {"model__package": "some-weights==1.0 --pre"},
+        "model.package: should be a package and its version, as name==version, is 'some-weights==1.0 --pre'",
+    ),
     "labels: a surrogate": (
         {"dataset__labels": ["\ud800", "a"]}, "dataset.labels: should be names without surrogates"
     ),
@@ -221,6 +225,22 @@ def test_the_keys_are_explained_before_the_data_is_there(
 def test_data_where_a_stage_writes_are_an_error(workspace: Workspace, path: str) -> None:
     (workspace(dataset__path=path) / path).mkdir(parents=True, exist_ok=True)
     with pytest.raises(InputError, match=rf"dataset\.path: {path} overlaps .*, which a stage writes: put your files"):
+        check()
+
+
+def test_data_where_a_stage_writes_are_an_error_by_an_absolute_path_too(workspace: Workspace, tmp_path: Path) -> None:
+    (workspace(dataset__path=str(tmp_path / "data/raw")) / "data/raw").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"dataset\.path: .*/data/raw overlaps data/raw/train\.parquet, which a stage"):
+        check()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_checkpoint_where_a_stage_writes_or_nothing_lies_is_an_error(workspace: Workspace, *, there: bool) -> None:
+    path = "models/classifier" if there else "models/own"
+    (workspace(dataset__path="own", model__path=path) / "own").mkdir()
+    (Path(path) if there else Path("models")).mkdir(parents=True)
+    said = "overlaps models/classifier, which a stage writes" if there else "does not exist: put it there"
+    with pytest.raises(InputError, match=rf"^params\.yaml: model\.path: {path} {said}"):
         check()
 
 

@@ -1,17 +1,22 @@
 """The benchmarks run and report; what they measure is for a quiet machine. Here on the tiny random checkpoint."""
 
+import itertools
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 from conftest import run
-from token_rows import TEXTS
+from token_rows import PAD, ROWS, TEXTS
 from torch.nn import Module
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification
 
-from benchmarks import accuracy, training, ways
+from benchmarks import accuracy, measuring, training, ways
 from benchmarks.measuring import Counted, operations
-from stages import params
+from stages import machine, params
 from stages.batching import PadToLongest
 from stages.first_token import narrow
 from stages.train import TrainParams
@@ -88,3 +93,50 @@ def test_bench_asks_for_the_data(tmp_path: Path) -> None:
     done = run("python", "-m", "benchmarks", str(tmp_path / "nowhere"), cwd=Path(__file__).parents[1], check=False)
     assert done.returncode == 1
     assert done.stderr.endswith("has no train.txt: name another folder: make bench DATA=FOLDER\n")
+
+
+def test_the_seconds_of_a_training_leave_its_evaluations_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter((100.0, 110.0, 125.0))
+    monkeypatch.setattr(accuracy, "time", SimpleNamespace(perf_counter=lambda: next(seconds)))
+    record = accuracy.Record()
+    record.on_train_begin()
+    for step, took in ((3, 4.0), (6, 5.0)):
+        state: Any = SimpleNamespace(global_step=step)
+        record.on_evaluate(state, state, state, metrics={"eval_runtime": took, "eval_accuracy": 0.5})
+    assert record.scores == [(3, 6.0, 0.5), (6, 16.0, 0.5)]
+
+
+def test_the_books_settings_are_its_own_but_for_those_that_are_set_and_the_seed(
+    workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace()
+    taken = []
+
+    def train(settings: TrainParams, *, in_random_order: bool) -> list[accuracy.Score]:
+        taken.append((settings.epochs, settings.learning_rate, settings.seed, in_random_order))
+        return [accuracy.Score(1, 1.0, 0.5)]
+
+    monkeypatch.setattr(accuracy, "train", train)
+    monkeypatch.setattr("sys.argv", ["accuracy", "ours", "book", "--set", "epochs=31", "--seeds", "5", "6"])
+    accuracy.main()
+    ours = params.load("train", TrainParams).learning_rate
+    assert taken == [(31, ours, 5, False), (31, ours, 6, False), (31, 2e-5, 5, True), (31, 2e-5, 6, True)]
+
+
+def test_tokens_of_batches_that_are_read_ahead_are_not_counted() -> None:
+    rows = [text | {"label": 0} for text in TEXTS]
+    lengths = ROWS.lengths.tolist()
+    counted = Counted(PadToLongest(PAD), 2)
+    for start in (0, 4, 0):
+        counted(rows[start : start + 4])
+    assert (counted.rows, counted.useful) == (8, sum(lengths))
+    assert counted.computed == 4 * max(lengths[:4]) + 4 * max(lengths[4:])
+
+
+def test_the_best_product_is_that_of_most_operations_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    monkeypatch.setattr(machine, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(machine, "bf16_supported", lambda: False)
+    # four products in each second, of which the largest multiply and add 8 by 32 numbers for each token
+    assert measuring.products(8, tokens=10) == {"float32": pytest.approx(4 * 2 * 10 * 8 * 32 / 1e9)}

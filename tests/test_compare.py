@@ -16,7 +16,7 @@ import pytest
 from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, git, run, set_params
 
 from stages import paths, provenance, tables
-from tools import compare, comparison, rendering, revisions
+from tools import compare, comparison, formatting, rendering, revisions
 from tools.formatting import signed
 from tools.revisions import Run
 
@@ -347,3 +347,22 @@ def test_f1_by_label_of_several_seeds_is_their_mean() -> None:
     assert [label.head for label in together] == [
         (first.head + second.head) / 2 for first, second in zip(*alone, strict=True)
     ]
+
+
+def test_each_figure_of_a_table_stands_on_its_side() -> None:
+    base = stand_in_run("old", 2, {}, {})
+    lines = rendering.markdown(
+        comparison.compare([base], [replace(base, revision="new", predictions=base.labels)])
+    ).splitlines()
+    assert [line for line in lines if line.startswith("| `accuracy` | 0.8000 | 1.0000 | +0.2000<br>")]
+    assert "| `label 0` | 5 | 0.8333 to 1.0000 | +0.1667 |" in lines
+    assert "| `label 1` | 5 | 0.7500 to 1.0000 | +0.2500 |" in lines
+
+
+def test_it_is_said_how_many_seeds_each_side_has() -> None:
+    run = stand_in_run("one", 2, {}, {})
+    assert "(2 seeds against 3, also resampled)" in str(comparison.compare([run] * 2, [run] * 3).interval_covers)
+
+
+def test_a_name_stays_code_whatever_it_holds() -> None:
+    assert formatting.code("a `label`\nof  two lines") == "`a 'label' of two lines`"

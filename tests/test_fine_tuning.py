@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from trainings import ROWS, Prepare, failing
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from stages import audit, evaluate, fine_tuning, metrics, paths, tables, train
+from stages import audit, curves, evaluate, fine_tuning, machine, metrics, paths, tables, train
 from stages.batching import TokenizedRows
 
 
@@ -136,3 +136,41 @@ def test_the_precision_of_the_training_is_recorded_with_the_classifier(
     made = json.loads(Path(f"{paths.CLASSIFIER}/provenance.json").read_text(encoding="utf-8"))
     assert made["machine"]["precision"] == precision
     assert set(computed) == {torch.bfloat16 if supported else torch.float32}
+
+
+def test_the_curves_have_the_digits_that_a_learning_rate_needs_and_scores_under_their_names(tmp_path: Path) -> None:
+    history = [
+        {"loss": 1.25, "grad_norm": 3.0, "learning_rate": 2.5e-5, "epoch": 0.5, "step": 3},
+        {"eval_loss": 0.5, "eval_accuracy": 0.75, "eval_f1": 0.625, "eval_f1_macro": 0.125, "epoch": 1.0, "step": 6},
+        {"train_runtime": 9.0, "train_loss": 1.0, "epoch": 1.0, "step": 6},
+    ]
+    curves.write(history, tmp_path / "training.csv", tmp_path / "validation.csv")
+    assert (tmp_path / "training.csv").read_text(encoding="utf-8") == (
+        '"step","epoch","loss","learning_rate"\n3,0.5,1.25,2.5e-05\n'
+    )
+    assert (tmp_path / "validation.csv").read_text(encoding="utf-8") == (
+        '"epoch","loss","accuracy","f1","f1_macro"\n1.0,0.5,0.75,0.625,0.125\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "supported"),
+    [({"avx512_f": True}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True}, True)],
+)
+def test_a_cpu_trains_in_bfloat16_where_it_multiplies_that_in_hardware(
+    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], *, supported: bool
+) -> None:
+    monkeypatch.setattr(machine, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert machine.bf16_supported() == supported
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_a_gpu_that_only_emulates_bfloat16_trains_in_float32(
+    monkeypatch: pytest.MonkeyPatch, *, supported: bool
+) -> None:
+    monkeypatch.setattr(machine, "device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(
+        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or supported
+    )
+    assert machine.bf16_supported() == supported

@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from stages import audit, baselines, download, evaluate, paths, tables, tokenize, train
+from stages.errors import InputError
 
 Rows = list[tuple[str, str]]
 Run = Callable[..., dict[str, Any]]
@@ -218,3 +219,28 @@ def test_leaked_rows_of_validation_are_marked_as_its_own(run: Run) -> None:
     leaked = {split: tables.read(paths.predictions(split))["leaked"].to_pylist() for split in paths.EVALUATED}
     assert leaked == {"validation": [True] + [False] * 4, "test": [False] * 4}
     assert "leaked_rows" not in metrics
+
+
+def test_how_many_rows_are_tokenized_at_a_time_changes_nothing(
+    prepared: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared(tokenize__max_length=8)
+    capsys.readouterr()
+    found = []
+    for rows in (1000, 5):
+        monkeypatch.setattr(tables, "ROWS", rows)
+        tokenize.main()
+        tokenized = [tables.read(paths.tokenized(split)).to_pydict() for split in paths.SPLITS]
+        found.append((tokenized, capsys.readouterr().out))
+    assert found[0] == found[1]
+    assert "truncated to 8: 72 rows" in found[0][1]
+
+
+def test_as_many_tokens_as_the_checkpoint_takes_may_be_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_checkpoint: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_random_checkpoint, paths.TOKENIZER)
+    assert tokenize.load_tokenizer(256).model_max_length == 256
+    with pytest.raises(InputError, match=r"tokenize\.max_length: 257 is more than the 256 tokens"):
+        tokenize.load_tokenizer(257)

@@ -1,5 +1,6 @@
 """The download stage against a stand-in for the hub: what it fetches, and how it fails."""
 
+import errno
 import io
 import os
 import re
@@ -10,13 +11,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import datasets
+import httpx2
+import huggingface_hub
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import TREE, run, set_params
 from hub_server import COMMIT, Files, HubServer, Kind, serve
 
+from stages import hub as hub_stage
 from stages import tables
+from stages.dataset import Split, build_splits
+from stages.errors import InputError
 
 TOKEN = "hf_plantedsecrettoken"
 LABELS = ["sadness", "joy", "anger"]  # not in alphabetical order: the order is the card's
@@ -317,3 +324,49 @@ def test_a_repository_without_safe_weights_is_refused(hub: HubServer, tmp_path: 
     error = error_of(tmp_path, hub, "model", "hub_name", "tiny/pickled")
     assert error.startswith("error: checkpoint tiny/pickled: ")
     assert "model.hub_name" in error
+
+
+def delivered(monkeypatch: pytest.MonkeyPatch, *splits: str) -> None:
+    """Have the hub deliver these splits, in this process; the names of the labels have space around them."""
+    label = datasets.ClassLabel(names=[" no", "yes "])
+    features = datasets.Features({"text": datasets.Value("string"), "label": label})
+    rows = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.DatasetDict(dict.fromkeys(splits, rows)))
+
+
+def test_space_around_the_hubs_label_names_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    delivered(monkeypatch, "train")
+    found, names = hub_stage.dataset_rows("tiny/spaced", None, COMMIT, "text", "label")
+    assert build_splits(found, names, skip=False) == ({"train": Split(["a", "b"], [1, 0])}, ["no", "yes"])
+
+
+def test_a_data_set_without_a_train_split_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    delivered(monkeypatch, "test", "unsupervised")
+    with pytest.raises(InputError, match="no train split, there are: test, unsupervised: choose another"):
+        hub_stage.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
+
+
+def test_a_cache_of_the_hub_that_may_not_be_written_is_not_called_the_hubs_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/home/me/.cache/huggingface/hub")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(PermissionError):
+        hub_stage.snapshot("tiny/checkpoint", COMMIT, ("*.json",))
+
+
+def test_a_hub_that_is_out_of_order_is_named_with_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        response = httpx2.Response(503, request=httpx2.Request("GET", "https://huggingface.co"))
+        raise huggingface_hub.errors.HfHubHTTPError("Service Unavailable", response=response)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    said = "tiny/checkpoint at 0123456789ab: huggingface.co answered with status 503: run again, or set model.source"
+    with pytest.raises(InputError, match=said):
+        hub_stage.snapshot("tiny/checkpoint", COMMIT, ("*.json",))

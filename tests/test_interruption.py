@@ -2,15 +2,20 @@
 
 import os
 import signal
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 import transformers
 from trainings import EPOCHS, STEPS, Prepare, kept, left_alone, trained
+from transformers import TrainerControl
 
-from stages import curves, train
-from stages.errors import Stopped
-from stages.interruption import Interruption
+from stages import curves, interruption, train
+from stages.errors import InputError, Stopped
+from stages.interruption import SIGNALS, FiniteLoss, Interruption
 
 
 @pytest.fixture
@@ -61,8 +66,74 @@ def test_after_training_it_goes_on_from_the_last_checkpoint(
 def test_under_nohup_a_terminal_that_closes_stops_nothing() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with Interruption() as interruption:
+        with Interruption() as callback:
             os.kill(os.getpid(), signal.SIGHUP)
-        assert interruption.signal is None
+        assert callback.signal is None
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_of_two_signals_the_first_is_told() -> None:
+    with Interruption() as callback:
+        callback.training = True
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert callback.signal is signal.SIGTERM
+
+
+def test_a_signal_whose_exception_was_swallowed_stops_a_training_before_its_first_step() -> None:
+    nothing: Any = None
+    with Interruption() as callback:
+        with suppress(Stopped):
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped, match="stopped by SIGTERM: training had not started"):
+            callback.on_train_begin(nothing, nothing, nothing)
+
+
+def test_after_training_signals_do_what_they_did_before() -> None:
+    before = [signal.getsignal(number) for number in SIGNALS]
+    with Interruption():
+        assert before != [signal.getsignal(number) for number in SIGNALS]
+    assert before == [signal.getsignal(number) for number in SIGNALS]
+
+
+def test_an_evaluation_may_take_so_many_seconds_from_when_the_signal_was_seen(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seconds = iter((100, 100, 104, 104, 105, 105))
+    monkeypatch.setattr(interruption, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    told: Any = SimpleNamespace(output_dir=str(tmp_path))
+    leaves = Interruption()
+    leaves.signal = signal.SIGTERM
+    leaves.on_prediction_step(told, told, told)
+    leaves.on_prediction_step(told, told, told)
+    with pytest.raises(Stopped, match="in an evaluation"):
+        leaves.on_prediction_step(told, told, told)
+
+
+@pytest.mark.parametrize(
+    ("looks", "flags", "step"),
+    [(False, {}, 4), (True, {"should_log": True}, 4), (True, {"should_save": True}, 4), (True, {}, 5)],
+    ids=["between", "a line of the log", "a checkpoint", "the end of an epoch"],
+)
+def test_a_gpu_looks_at_the_loss_before_each_line_of_the_log_checkpoint_and_evaluation(
+    tmp_path: Path, flags: dict[str, bool], step: int, *, looks: bool
+) -> None:
+    trainer: Any = SimpleNamespace(_tr_loss=torch.tensor(torch.nan))
+    told: Any = SimpleNamespace(output_dir=str(tmp_path / "checkpoints"), device=torch.device("cuda"))
+    state: Any = SimpleNamespace(global_step=step, max_steps=10, num_train_epochs=2, epoch=step / 5)
+    control: Any = TrainerControl(**flags)
+    with pytest.raises(InputError, match="the training loss is nan") if looks else nullcontext():
+        FiniteLoss(trainer).on_step_end(told, state, control)
+
+
+@pytest.mark.parametrize(("epoch", "saves"), [(0.5, True), (1.0, False)])
+def test_at_the_end_of_an_epoch_the_checkpoint_is_left_to_come_after_the_evaluation(
+    epoch: float, *, saves: bool
+) -> None:
+    told: Any = SimpleNamespace(epoch=epoch)
+    control = TrainerControl()
+    callback = Interruption()
+    callback.signal = signal.SIGTERM
+    callback.on_step_end(told, told, control)
+    assert control.should_save is saves

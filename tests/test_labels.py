@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from own_data import Workspace, own_dataset
 
 from stages import download, paths, tables
 from stages.dataset import build_splits
 from stages.errors import InputError
-from stages.rows import Row
+from stages.files import read_rows
+from stages.rows import Layout, Row
 
 
 def download_rows(workspace: Workspace, rows: str, names: list[str] | None) -> pa.Table:
@@ -93,3 +95,11 @@ def test_label_names_not_given_are_those_of_train_sorted(
 ) -> None:
     rows = "".join(f"text {number},{label}\n" for number, label in enumerate(labels))
     assert tables.label_names(download_rows(workspace, rows, None).schema) == names
+
+
+def test_a_number_of_a_column_with_gaps_has_the_name_that_its_file_gives_it(tmp_path: Path) -> None:
+    schema = tables.schema(tables.TEXTS, ["low", "high"], "label")
+    gaps = pa.table({"text": ["a", "b", "c"], "label": pa.array([1.0, None, 0.0])})
+    pq.write_table(gaps.replace_schema_metadata(schema.metadata), tmp_path / "train.parquet")
+    layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
+    assert [row.label for row in read_rows(tmp_path / "train.parquet", layout)] == ["high", None, "low"]

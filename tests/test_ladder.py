@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import run
+from rich.console import Console
 
 from stages import paths
 from stages.errors import InputError
@@ -126,3 +127,16 @@ def test_baselines_of_another_validation_split_are_a_finding(tmp_path: Path, mon
         path.write_text(json.dumps({"deps": deps}), encoding="utf-8")
     rungs = [ladder.Rung("majority class", 0, 0, 0, 0), ladder.Rung("fine-tuned", 1, 1, 1, 1)]
     assert len(ladder.findings(rungs)) == 1
+
+
+def test_each_figure_stands_under_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    write(tfidf=0.6, mean=0.5)
+    figures = {"validation": {"accuracy": 0.1, "f1": 0.2}, "test": {"accuracy": 0.3, "f1": 0.4}}
+    Path("metrics/baselines.json").write_text(json.dumps({"tfidf": figures}), encoding="utf-8")
+    Console(width=80).print(ladder.table(ladder.rungs()))
+    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
+        "            validation  validation      test    test",
+        "model         accuracy          F1  accuracy      F1",
+        "TF-IDF          0.1000      0.2000    0.3000  0.4000",
+        "fine-tuned      0.8200      0.8100    0.8000  0.7900",
+    ]

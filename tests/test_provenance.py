@@ -218,3 +218,15 @@ def test_what_a_stages_outputs_were_made_from_is_put_in_place_after_them(
         for file in files:
             file.touch()
     assert renamed == [paths.DATA, paths.FINDINGS, paths.provenance("audit")]
+
+
+def test_of_a_link_in_an_outputs_place_only_the_link_is_replaced(workspace: Workspace) -> None:
+    elsewhere = workspace() / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "kept").touch()
+    Path("models").mkdir()
+    Path(paths.CLASSIFIER).symlink_to(elsewhere)
+    with staged(provenance.inputs("train"), paths.CLASSIFIER) as (partial,):
+        partial.mkdir()
+    assert (elsewhere / "kept").exists()
+    assert list(Path(paths.CLASSIFIER).iterdir()) == []

@@ -12,7 +12,7 @@ from edits import append
 
 from stages import provenance
 from stages.errors import InputError
-from tools import compare, revisions
+from tools import commands, compare, revisions
 
 PREDICTIONS = "data/predictions/test.parquet"
 Refused = Callable[..., str]
@@ -219,3 +219,8 @@ def test_a_run_named_twice_makes_no_side_whatever_stands_between(monkeypatch: py
     monkeypatch.setattr(revisions, "read", read)
     with pytest.raises(InputError, match=r"^a,a: differ in nothing: join"):
         revisions.read_side("a,b,a")
+
+
+def test_a_command_that_fails_without_a_word_is_named_with_its_exit_code() -> None:
+    with pytest.raises(InputError, match=r"^`false`: exit code 1: run this at the top of a clone"):
+        commands.output("false")

@@ -299,3 +299,11 @@ def test_the_names_of_a_split_are_its_own(split: str, names: list[str]) -> None:
 def test_the_ending_of_gzipped_files_may_be_in_capitals(tmp_path: Path) -> None:
     (tmp_path / "train.CSV.GZ").write_bytes(gzip.compress(b"text,label\na,b\n"))
     assert [row.text for row in read_rows(tmp_path / "train.CSV.GZ", LAYOUT)] == ["a"]
+
+
+def test_empty_lines_of_jsonl_are_no_rows_and_count_as_lines(tmp_path: Path) -> None:
+    row = '{"text": "a", "label": "b"}'
+    (tmp_path / "train.jsonl").write_text(f"\n{row}\n\n{row}\n", encoding="utf-8")
+    assert [row.where for row in read_rows(tmp_path / "train.jsonl", LAYOUT)] == [
+        f"{tmp_path}/train.jsonl, line {line}" for line in (2, 4)
+    ]

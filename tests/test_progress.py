@@ -1,0 +1,35 @@
+"""What long work says of itself in a log, where there is no terminal."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from stages import progress
+from stages.log import LogLines
+
+
+def test_a_log_gets_a_line_of_progress_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = iter((0, 10, 16, 16, 20, 32, 32))
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    with progress.Progress("tokenize train", 8, "rows") as work:
+        for _ in range(4):
+            work.advance(2)
+    assert capsys.readouterr().out == "tokenize train: 4 of 8 rows (50%)\ntokenize train: 8 of 8 rows (100%)\n"
+
+
+def test_a_log_gets_the_loss_and_the_scores_of_each_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    settings: Any = SimpleNamespace(num_train_epochs=2)
+    state: Any = SimpleNamespace(epoch=1.25, global_step=5, max_steps=8)
+    for logs in (
+        {"loss": 0.7, "grad_norm": 0.1, "learning_rate": 3e-5, "epoch": 1.25},
+        {"eval_loss": 0.4, "eval_accuracy": 0.5, "eval_f1": 0.6, "eval_f1_macro": 0.3, "eval_runtime": 9.0},
+        {"train_runtime": 9.0, "train_loss": 0.2},
+    ):
+        LogLines().on_log(settings, state, Any, logs)
+    assert capsys.readouterr().out == (
+        "epoch 1.25 of 2, step 5 of 8: loss 0.7000, learning rate 3.00e-05\n"
+        "epoch 1.25 of 2, step 5 of 8: validation loss 0.4000, accuracy 0.5000, weighted F1 0.6000\n"
+    )
