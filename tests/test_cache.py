@@ -107,6 +107,7 @@ def test_outputs_taken_away_come_back_without_a_run(copy: Path) -> None:
     assert (copy / "models/classifier/model.safetensors").exists()
 
 
+@pytest.mark.long
 def test_an_experiment_hits_the_cache_in_the_workspace_and_in_a_temporary_folder(copy: Path) -> None:
     assert experiment(copy, "--name", "first", "-S", "train.seed=3") == ["train", "evaluate"]
     git("reset", "--quiet", "--hard", cwd=copy)

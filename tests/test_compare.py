@@ -207,6 +207,7 @@ def test_a_margin_without_fail_if_is_refused(repository: Path, compared: Compare
     assert "--margin only works with --fail-if worse" in said
 
 
+@pytest.mark.long
 def test_another_test_file_is_not_comparable(copy: Path, compared: Compare) -> None:
     path = copy / "data/small/test.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("\n", "\nonce more i feel ", 1), encoding="utf-8")

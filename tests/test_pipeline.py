@@ -24,6 +24,7 @@ def test_the_tree_is_clean_after_a_run_is_committed(pipeline: Path) -> None:
     assert git("status", "--short", cwd=pipeline) == ""
 
 
+@pytest.mark.long
 def test_another_learning_rate_runs_train_and_evaluate_and_back_again_nothing(copy: Path) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"train__learning_rate": "5e-3"})
     assert stages_run(copy) == ["train", "evaluate"]

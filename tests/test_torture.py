@@ -1,4 +1,4 @@
-"""Kills at random moments: one in the short form, in the long one enough to reach every stage often."""
+"""Kills at random moments: of train, and as many as reach every stage often."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import torture
 from conftest import STAGES
 
 
+@pytest.mark.long
 def test_a_kill_of_train_changes_nothing(pipeline: Path, tmp_path: Path) -> None:
     ordeal = torture.Torture(pipeline, tmp_path, seed=1)
     for _ in range(10):  # a round ends early where a run was quicker than the blow
