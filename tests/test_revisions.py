@@ -191,14 +191,24 @@ def test_a_run_that_stopped_halfway_is_no_side(copy: Path, refused: Refused) -> 
     )
 
 
-def test_runs_of_other_code_make_no_side(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("side", "said"),
+    [
+        ("code 1,code 2", r"code 1,code 2: differ in stages/train\.py, train\.seed: join"),
+        ("a,b,a", "a,a: differ in nothing: join"),  # one run twice, whatever stands between
+    ],
+)
+def test_runs_that_differ_in_more_than_the_seed_or_not_at_all_make_no_side(
+    monkeypatch: pytest.MonkeyPatch, side: str, said: str
+) -> None:
     def read(name: str) -> revisions.Run:
         none = np.array([], dtype=np.int64)
-        return revisions.Run(name, [], none, none, "", {"train.seed": name}, {"stages/train.py": name})
+        inputs = {"stages/train.py": name} if name.startswith("code") else {}
+        return revisions.Run(name, [], none, none, "", {"train.seed": name}, inputs)
 
     monkeypatch.setattr(revisions, "read", read)
-    with pytest.raises(InputError, match=r"^a,b: differ in stages/train\.py, train\.seed: join"):
-        revisions.read_side("a,b")
+    with pytest.raises(InputError, match=f"^{said}"):
+        revisions.read_side(side)
 
 
 def test_damaged_predictions_of_a_commit_are_to_be_looked_at_where_it_is_checked_out(
@@ -209,16 +219,6 @@ def test_damaged_predictions_of_a_commit_are_to_be_looked_at_where_it_is_checked
     cached.unlink()
     shutil.copy(copy / "data/predictions/validation.parquet", cached)
     assert refused("HEAD").startswith(f"HEAD: {PREDICTIONS} is not what dvc.lock says: check it out and run ")
-
-
-def test_a_run_named_twice_makes_no_side_whatever_stands_between(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(name: str) -> revisions.Run:
-        none = np.array([], dtype=np.int64)
-        return revisions.Run(name, [], none, none, "", {"train.seed": name}, {})
-
-    monkeypatch.setattr(revisions, "read", read)
-    with pytest.raises(InputError, match=r"^a,a: differ in nothing: join"):
-        revisions.read_side("a,b,a")
 
 
 def test_a_command_that_fails_without_a_word_is_named_with_its_exit_code() -> None:

@@ -1,0 +1,90 @@
+"""What a comparison finds and how it is written, on runs that stand in for those of the pipeline."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tools import comparison, formatting, rendering
+from tools.formatting import signed
+from tools.revisions import Run
+
+
+def stand_in_run(revision: str, classes: int, params: dict[str, Any], inputs: dict[str, str]) -> Run:
+    """A run on five rows a label, half of which it gets right."""
+    labels = np.repeat(np.arange(classes), 5)
+    names = [f"label {number}" for number in range(classes)]
+    predictions = np.where(np.arange(labels.size) % 2, labels, 0)
+    return Run(revision, names, labels, predictions, "one", params, inputs)
+
+
+def test_params_and_inputs_that_stand_on_one_side_only_are_named() -> None:
+    base = stand_in_run("old", 3, {"train.seed": 1, "train.epochs": 2}, {"same": "1", "edited": "2", "gone": "3"})
+    head = stand_in_run("new", 3, {"train.seed": 1, "train.warmup": None}, {"same": "1", "edited": "4", "added": "5"})
+    result = comparison.compare([base], [head])
+    assert result.inputs == {"added": "only in head", "edited": "changed", "gone": "only in base"}
+    assert result.params == {
+        "train.epochs": {"base": [2], "head": []},
+        "train.warmup": {"base": [], "head": [None]},
+    }
+    assert "| `train.epochs` | `2` | `-` |" in rendering.markdown(result)
+    assert "| `train.warmup` | `-` | `null` |" in rendering.markdown(result)
+
+
+def test_another_order_of_the_labels_is_not_comparable_and_is_told_from_another_set() -> None:
+    base = stand_in_run("old", 3, {}, {})
+    head = replace(base, revision="new", names=["label 0", "label 2", "label 1"])
+    result = comparison.compare([base], [head])
+    assert result.verdict == "not comparable"
+    assert result.reason == (
+        "the labels are ordered differently: `old` has `label 0`, `label 1`, `label 2`; "
+        "`new` has `label 0`, `label 2`, `label 1`"
+    )
+
+
+def test_a_difference_too_small_for_four_digits_is_not_written_as_0() -> None:
+    assert [signed(value) for value in (0.1, -0.00004, 2e-5, -1e-12, 0.0)] == [
+        "+0.1000", "-4e-05", "+2e-05", "+0.0000", "+0.0000"
+    ]  # fmt: skip
+
+
+def test_many_labels_are_folded_in_markdown() -> None:
+    runs = [stand_in_run("one", 80, {}, {})]
+    assert "<details><summary>80 rows</summary>\n\n| label |" in rendering.markdown(comparison.compare(runs, runs))
+    runs = [stand_in_run("one", 6, {}, {})]
+    assert "<details>" not in rendering.markdown(comparison.compare(runs, runs))
+
+
+def test_each_run_of_a_side_is_to_be_of_one_test_file() -> None:
+    run = stand_in_run("one", 3, {}, {})
+    assert comparison.compare([run], [run, replace(run, test_file="other")]).verdict == "not comparable"
+
+
+def test_f1_by_label_of_several_seeds_is_their_mean() -> None:
+    one = stand_in_run("one", 3, {}, {})
+    two = replace(one, predictions=one.labels)
+    alone = [comparison.compare([one], [run]).labels for run in (one, two)]
+    together = comparison.compare([one], [one, two]).labels
+    assert alone[0] != alone[1]
+    assert [label.head for label in together] == [
+        (first.head + second.head) / 2 for first, second in zip(*alone, strict=True)
+    ]
+
+
+def test_each_figure_of_a_table_stands_on_its_side() -> None:
+    base = stand_in_run("old", 2, {}, {})
+    lines = rendering.markdown(
+        comparison.compare([base], [replace(base, revision="new", predictions=base.labels)])
+    ).splitlines()
+    assert [line for line in lines if line.startswith("| `accuracy` | 0.8000 | 1.0000 | +0.2000<br>")]
+    assert "| `label 0` | 5 | 0.8333 to 1.0000 | +0.1667 |" in lines
+    assert "| `label 1` | 5 | 0.7500 to 1.0000 | +0.2500 |" in lines
+
+
+def test_it_is_said_how_many_seeds_each_side_has() -> None:
+    run = stand_in_run("one", 2, {}, {})
+    assert "(2 seeds against 3, also resampled)" in str(comparison.compare([run] * 2, [run] * 3).interval_covers)
+
+
+def test_a_name_stays_code_whatever_it_holds() -> None:
+    assert formatting.code("a `label`\nof  two lines") == "`a 'label' of two lines`"
