@@ -1,5 +1,6 @@
 """A stand-in for the Hugging Face hub on the loopback: what its API answers for a few repositories held in memory."""
 
+import base64
 import hashlib
 import json
 from contextlib import AbstractContextManager
@@ -21,6 +22,8 @@ class HubServer(ThreadingHTTPServer):
 
     ``tiny/NAME`` is whole; of ``private/NAME`` all is denied, of ``gated/NAME`` the files, and ``cut/NAME`` breaks off
     in the middle of its large files. Every other repository is missing. ``log`` holds what was asked: method and path.
+
+    It takes models, large files by LFS; ``created`` holds what was asked for of each new repository.
     """
 
     daemon_threads = True
@@ -29,6 +32,8 @@ class HubServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories = repositories
         self.log: list[str] = []
+        self.created: list[dict[str, Any]] = []
+        self.stored: Files = {}  # by LFS, under their sha256
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -68,6 +73,62 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
+    def do_POST(self) -> None:
+        """Take a step of an upload: create the repository, say how each file is to come, commit what has come."""
+        self.server.log.append(f"{self.command} {self.path}")
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        _, kind, owner, name, action, *_ = _parts(self.path)
+        if self.path == "/api/repos/create":
+            self._create(json.loads(body))
+        elif self.path == "/api/validate-yaml":
+            self._answer_json({"errors": [], "warnings": []})
+        elif action == "preupload":
+            files = [
+                {
+                    "path": file["path"],
+                    "uploadMode": "lfs" if file["path"].endswith(".safetensors") else "regular",
+                    "shouldIgnore": False,
+                }
+                for file in json.loads(body)["files"]
+            ]
+            self._answer_json({"files": files})
+        elif self.path.endswith("/info/lfs/objects/batch"):
+            objects = [
+                one | {"actions": {"upload": {"href": f"{self.server.url}/lfs/{one['oid']}"}}}
+                for one in json.loads(body)["objects"]
+            ]
+            self._answer_json({"transfer": "basic", "objects": objects})
+        elif action == "commit":
+            repository = self.server.repositories[kind, name]
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    repository[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                elif line["key"] == "lfsFile":
+                    repository[line["value"]["path"]] = self.server.stored[line["value"]["oid"]]
+            url = f"{self.server.url}/{owner}/{name}/commit/{COMMIT}"
+            self._answer_json({"success": True, "commitOid": COMMIT, "commitUrl": url})
+        else:
+            self._error(HTTPStatus.NOT_FOUND, None, "Not found")
+
+    def do_PUT(self) -> None:
+        """Take a large file."""
+        self.server.log.append(f"{self.command} {self.path}")
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.stored[hashlib.sha256(content).hexdigest()] = content
+        self._answer(b"", "text/plain")
+
+    def _create(self, asked: dict[str, Any]) -> None:
+        url = f"{self.server.url}/{asked['organization']}/{asked['name']}"
+        if asked["organization"] == "private":
+            self._error(HTTPStatus.FORBIDDEN, None, "You don't have the rights to create a model there")
+        elif ("models", asked["name"]) in self.server.repositories:
+            body = json.dumps({"error": "You already created this model repo", "url": url}).encode()
+            self._answer(body, "application/json", HTTPStatus.CONFLICT)
+        else:
+            self.server.created.append(asked)
+            self.server.repositories["models", asked["name"]] = {}
+            self._answer_json({"url": url})
+
     def _error(self, status: HTTPStatus, code: str | None, message: str) -> None:
         headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
         self._answer(json.dumps({"error": message}).encode(), "application/json", status, headers)
@@ -92,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body[: len(body) // 2] if cut else body)
             self.close_connection = cut
 

@@ -1,6 +1,9 @@
-"""How numbers and names are written in tables and messages."""
+"""How numbers, names and tables are written in messages and in Markdown."""
+
+from collections.abc import Sequence
 
 NONE = "-"
+LONG = 12  # rows: a longer table is folded in Markdown
 
 
 def number(value: float | None) -> str:
@@ -19,3 +22,20 @@ def signed(difference: float) -> str:
 def code(name: str) -> str:
     """A name as Markdown code, whatever it contains."""
     return "`" + " ".join(name.split()).replace("`", "'") + "`"
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:
+    """A table in GitHub's Markdown, folded if it is long.
+
+    Args:
+        columns: their titles.
+        rows: of cells; a cell may have several lines.
+        names: how many of the columns, from the left, are aligned to the left; the others hold figures.
+    """
+    rules = ["---" if place < names else "--:" for place in range(len(columns))]
+    lines = [
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in row) + " |"
+        for row in (columns, rules, *rows)
+    ]
+    whole = "\n".join(lines)
+    return f"<details><summary>{len(rows)} rows</summary>\n\n{whole}\n\n</details>" if len(rows) > LONG else whole

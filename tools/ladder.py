@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stages import entry, errors, paths
-from tools.formatting import number
+from tools.formatting import markdown_table, number
 
 NAMES = {
     "majority": "majority class",
@@ -81,6 +81,18 @@ def table(ladder: list[Rung]) -> Table:
     for rung in ladder:
         result.add_row(rung.model, *map(number, rung[1:]))
     return result
+
+
+def markdown() -> str:
+    """The ladder in GitHub's Markdown, and its warnings.
+
+    Raises:
+        InputError: the pipeline has not run, or its figures are not as it writes them.
+    """
+    ladder = rungs()
+    rows = [(rung.model, *map(number, (rung.validation_f1, rung.accuracy, rung.f1))) for rung in ladder]
+    shown = markdown_table(("model", "validation F1", "test accuracy", "test F1"), rows)
+    return "\n\n".join([shown, *(f"**Warning**: {finding}." for finding in findings(ladder))])
 
 
 def _rows(stage: str) -> list[str | None]:

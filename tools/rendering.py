@@ -8,9 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.comparison import Comparison
-from tools.formatting import NONE, code, number, signed
-
-LONG = 12  # rows: a longer table is folded in Markdown
+from tools.formatting import NONE, code, markdown_table, number, signed
 
 
 class Section(NamedTuple):
@@ -80,25 +78,8 @@ def markdown(comparison: Comparison) -> str:
     parts = [f"**{comparison.verdict}**: {comparison.reason}", "<br>".join(sides)]
     for section in sections(comparison):
         rows = [(*map(code, row[: section.names]), *row[section.names :]) for row in section.rows]
-        parts.append(table(section.columns, rows, section.names))
+        parts.append(markdown_table(section.columns, rows, section.names))
     return "\n\n".join([*parts, *notes(comparison)])
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:
-    """A table in GitHub's Markdown, folded if it is long.
-
-    Args:
-        columns: their titles.
-        rows: of cells; a cell may have several lines.
-        names: how many of the columns, from the left, are aligned to the left; the others hold figures.
-    """
-    rules = ["---" if place < names else "--:" for place in range(len(columns))]
-    lines = [
-        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in row) + " |"
-        for row in (columns, rules, *rows)
-    ]
-    whole = "\n".join(lines)
-    return f"<details><summary>{len(rows)} rows</summary>\n\n{whole}\n\n</details>" if len(rows) > LONG else whole
 
 
 def _change(difference: float | None, interval: tuple[float, float] | None = None) -> str:

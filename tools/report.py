@@ -13,7 +13,7 @@ from pathlib import Path
 from stages import entry, errors, paths
 from tools import comparison, ladder, rendering, revisions
 from tools.commands import output
-from tools.formatting import code, number
+from tools.formatting import code, markdown_table, number
 
 RUN = Path("report/run.json")
 VERIFIED = Path("report/verified.txt")
@@ -52,19 +52,15 @@ def metrics_section(base: str) -> str:
         for path, values in files.items()
         for name, found in values.items()
     ]
-    return rendering.table(("metrics.json", "base", "head"), rows) if rows else "metrics.json: no change."
+    return markdown_table(("metrics.json", "base", "head"), rows) if rows else "metrics.json: no change."
 
 
 def ladder_section(_: str) -> str:
     """The baselines and the fine-tuned model, with a warning if it does not beat them."""
     try:
-        steps = ladder.rungs()
-        findings = ladder.findings(steps)
+        return ladder.markdown()
     except errors.InputError as error:
         return f"**No baselines**: {error}"
-    rows = [(rung.model, *map(number, (rung.validation_f1, rung.accuracy, rung.f1))) for rung in steps]
-    table = rendering.table(("model", "validation F1", "test accuracy", "test F1"), rows)
-    return "\n\n".join([table, *(f"**Warning**: {finding}." for finding in findings)])
 
 
 def run_section(_: str) -> str:
@@ -73,7 +69,7 @@ def run_section(_: str) -> str:
         return "No stage had to run: dvc.lock has all results."
     run = json.loads(RUN.read_text(encoding="utf-8"))
     rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
-    table = rendering.table(("stage", ""), rows, names=2)
+    table = markdown_table(("stage", ""), rows, names=2)
     return f"{table}\n\nThe run took {run['seconds'] / 60:.1f} minutes."
 
 

@@ -1,0 +1,146 @@
+"""The model card: what the classifier does, how good it is, and what it was made from, none of it from memory.
+
+card.md is its template. It names no path of the machine that the pipeline ran on.
+"""
+
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from scipy.stats import binomtest
+
+from stages import paths, tables
+from tools import ladder
+from tools.formatting import code, markdown_table, number
+
+TEMPLATE = Path("tools/card.md")
+LIBRARIES = ("torch", "transformers", "datasets")
+HUB = "https://huggingface.co"
+
+
+def model_card(repository: str, commit: str) -> str:
+    """The README.md of a repository of the hub, of results that `tools.verify` has found to belong together.
+
+    Args:
+        repository: owner/name.
+        commit: that of the results.
+    """
+    from huggingface_hub import ModelCard
+
+    read = _json(paths.provenance("download"))["params"]
+    splits = {split: tables.read(paths.raw(split)) for split in paths.SPLITS}
+    carved = [split for split in paths.EVALUATED if tables.metadata(splits[split].schema)["delivered_as"] != split]
+    metrics, trained = _json(paths.METRICS), _json(paths.CLASSIFIER_PROVENANCE)
+    max_length = _json(paths.provenance("tokenize"))["params"]["tokenize.max_length"]
+    return str(
+        ModelCard.from_template(
+            _metadata(repository, read, carved, metrics),
+            str(TEMPLATE),
+            name=repository.partition("/")[2],
+            repository=repository,
+            commit=code(commit),
+            labels=len(tables.label_names(splits["train"].schema)),
+            checkpoint=_checkpoint(read),
+            max_length=max_length,
+            test_rows=len(splits["test"]),
+            interval=_interval(),
+            metrics=markdown_table(("metric", "value"), [(name, number(metrics[name])) for name in metrics]),
+            ladder=ladder.markdown(),
+            per_class=_per_class(),
+            dataset=_dataset(read),
+            carved=carved,
+            rows=_rows(splits),
+            params=_params(trained["params"] | {"tokenize.max_length": max_length}),
+            device=code(trained["machine"]["device"]),
+            precision=trained["machine"]["precision"],
+            libraries=", ".join(f"{name} {trained['machine']['versions'][name]}" for name in LIBRARIES),
+        )
+    )
+
+
+def _metadata(repository: str, read: dict[str, Any], carved: list[str], metrics: dict[str, float]) -> Any:
+    """What the hub reads itself; of a data set of its own, with a test split of its own, the metrics, too."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    hub_data = read["dataset.hub_name"] if read["dataset.source"] == "hub" else None
+    results = [
+        EvalResult(
+            task_type="text-classification",
+            dataset_type=hub_data,
+            dataset_name=hub_data,
+            dataset_config=read["dataset.hub_config"],
+            dataset_revision=read["dataset.hub_revision"],
+            dataset_split="test",
+            metric_type=name,
+            metric_value=metrics[name],
+            metric_args=arguments,
+        )
+        for name, arguments in (("accuracy", None), ("f1", {"average": "weighted"}))
+        if hub_data and "test" not in carved
+    ]
+    return ModelCardData(
+        library_name="transformers",
+        pipeline_tag="text-classification",
+        base_model=read["model.hub_name"] if read["model.source"] == "hub" else None,
+        datasets=[hub_data] if hub_data else None,
+        metrics=["accuracy", "f1"],
+        model_name=repository.partition("/")[2] if results else None,
+        eval_results=results or None,
+    )
+
+
+def _checkpoint(read: dict[str, Any]) -> str:
+    """The pretrained model, as far as others can have it."""
+    if read["model.source"] == "hub":
+        name, revision = read["model.hub_name"], read["model.hub_revision"]
+        return f"[{name}]({HUB}/{name}/tree/{revision})"
+    package = read["model.source"] == "package"
+    what = f"the model of the package {code(read['model.package'])}" if package else "a local model"
+    sha256 = read["model.weights_sha256"]
+    return f"{what} (sha256 of the weights: {code(sha256)})" if sha256 else what
+
+
+def _dataset(read: dict[str, Any]) -> str:
+    """Where the texts are from, as far as others can have them."""
+    if read["dataset.source"] == "files":
+        return "The texts are from files"
+    name, revision, config = (read[f"dataset.hub_{key}"] for key in ("name", "revision", "config"))
+    link = f"[{name}]({HUB}/datasets/{name}/tree/{revision})"
+    return f"The texts are {link}" + (f", configuration {code(config)}" if config else "")
+
+
+def _interval() -> str:
+    """The 95% interval of the accuracy on test: Wilson 1927, JASA 22(158)."""
+    predictions = tables.read(paths.predictions("test"))
+    right = int((predictions["label"].to_numpy() == predictions["prediction"].to_numpy()).sum())
+    low, high = binomtest(right, len(predictions)).proportion_ci(method="wilson")
+    return f"{number(float(low))} to {number(float(high))}"
+
+
+def _per_class() -> str:
+    with Path(paths.PLOTS, "per_class.csv").open(encoding="utf-8", newline="") as file:
+        columns, *rows = csv.reader(file)
+    return markdown_table(columns, [(code(label), *map(_rounded, figures)) for label, *figures in rows])
+
+
+def _rounded(figure: str) -> str:
+    return number(float(figure)) if "." in figure else figure
+
+
+def _rows(splits: dict[str, pa.Table]) -> str:
+    """How many rows of each label are in each split."""
+    counts = [Counter(table["label"].to_pylist()) for table in splits.values()]
+    names = tables.label_names(splits["train"].schema)
+    rows = [(code(name), *(str(count[label]) for count in counts)) for label, name in enumerate(names)]
+    return markdown_table(("label", *splits), [*rows, ("all", *(str(count.total()) for count in counts))])
+
+
+def _params(params: dict[str, Any]) -> str:
+    return markdown_table(("param", "value"), [(code(key), json.dumps(params[key])) for key in sorted(params)])
+
+
+def _json(path: str) -> dict[str, Any]:
+    return dict(json.loads(Path(path).read_text(encoding="utf-8")))

@@ -1,0 +1,100 @@
+"""Publish the classifier on the Hugging Face hub, with a model card of its results.
+
+Run: python -m tools.publish [OWNER/NAME]    (without a name, it prints the card)
+
+The repository is created, private, if there is none. HF_TOKEN holds a token that may write to it. All files go in one
+commit. Nothing is published unless tools.verify finds all results to belong together and git has them committed.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from stages import entry, errors, paths
+from tools.commands import output
+
+HUB = "https://huggingface.co"
+NAME = "OWNER/NAME"
+
+
+def committed() -> str:
+    """The commit that has the results at hand.
+
+    Raises:
+        InputError: they do not belong together, or are not committed.
+    """
+    from tools import verify
+
+    if problems := verify.verify(cache=False):
+        raise errors.InputError(*problems)
+    if output("git", "status", "--porcelain", "--untracked-files=no"):
+        raise errors.InputError("there are uncommitted changes: commit them, since the model card names the commit")
+    return output("git", "rev-parse", "HEAD").strip()
+
+
+def publish(repository: str, content: str, message: str) -> str:
+    """Upload the classifier and its card in one commit; return the commit's URL.
+
+    Raises:
+        InputError: the hub does not take it, or cannot be reached.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    folder = Path(paths.CLASSIFIER)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    operations = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
+    with _explained(repository):
+        api = HfApi()
+        api.create_repo(repository, private=True, exist_ok=True)
+        added = [CommitOperationAdd("README.md", content.encode()), *operations]
+        return str(api.create_commit(repository, added, commit_message=message).commit_url)
+
+
+@contextmanager
+def _explained(repository: str) -> Iterator[None]:
+    """Turn the hub library's errors into one line, without a token."""
+    import httpx2
+    from huggingface_hub import is_offline_mode
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        yield
+    except HFValidationError as error:
+        raise errors.InputError(f"{repository}: {errors.reason(error)}: name it otherwise") from None
+    except (httpx2.HTTPError, ConnectionError, HfHubHTTPError) as error:
+        host = urlsplit(os.environ.get("HF_ENDPOINT") or HUB).hostname
+        response = error.response if isinstance(error, HfHubHTTPError) else None
+        if response is not None and response.status_code in {401, 403, 404}:
+            said = "no access: set HF_TOKEN to a token that may write to it"
+        elif response is not None:
+            said = f"{host} answered with status {response.status_code}: run again"
+        elif is_offline_mode():
+            said = "HF_HUB_OFFLINE is set: unset it and run again"
+        else:
+            said = f"{host} cannot be reached: check the network and run again"
+        raise errors.InputError(f"{repository}: {said}") from None
+
+
+def main() -> None:
+    """Publish, or print the card."""
+    parser = argparse.ArgumentParser(prog="python -m tools.publish", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("repository", nargs="?", help="OWNER/NAME on the hub; without it, the card is printed")
+    repository = parser.parse_args().repository
+    if repository and repository.count("/") != 1:
+        raise errors.InputError(f"{repository}: name a repository of the hub as {NAME}")
+
+    from tools import card
+
+    commit = committed()
+    content = card.model_card(repository or NAME, commit)
+    if repository:
+        print(f"published: {publish(repository, content, f'Trained at {commit}')}")
+    else:
+        print(content)
+
+
+if __name__ == "__main__":
+    entry.run(main, offline=False)
