@@ -5,6 +5,9 @@ Out: data/tokenized/{train,validation,test}.parquet (input_ids, label), row for 
 Run: python -m stages.tokenize
 """
 
+if __name__ == "tokenize":  # taken for the standard library's, since `python stages/NAME.py` looks in this folder first
+    raise SystemExit("error: run stages as modules, from the top of the clone: python -m stages.NAME")
+
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

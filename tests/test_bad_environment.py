@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -241,6 +242,13 @@ def test_a_stage_says_what_it_is_and_takes_no_other_argument(workspace: Workspac
     assert "\nOut: metrics/data.json" in run("python", "-m", "stages.audit", "--help", cwd=folder).stdout
     refused = run("python", "-m", "stages.audit", "--epochs", "3", cwd=folder, check=False)
     assert "unrecognized arguments: --epochs 3" in refused.stderr
+
+
+@pytest.mark.parametrize("stage", ["download", "audit", "tokenize", "train"])
+def test_a_stage_run_by_its_path_says_how_to_run_it(stage: str) -> None:
+    done = run(sys.executable, f"stages/{stage}.py", cwd=TREE, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: run stages as modules, from the top of the clone: python -m stages.NAME\n"
 
 
 def test_float32_is_not_made_less_by_the_environment() -> None:

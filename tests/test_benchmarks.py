@@ -1,5 +1,6 @@
 """The benchmarks run and report; what they measure is for a quiet machine. Here on the tiny random checkpoint."""
 
+import csv
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,11 @@ from conftest import run
 from token_rows import PAD, ROWS, TEXTS
 from torch.nn import Module
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoModelForSequenceClassification
+from transformers import AutoModelForSequenceClassification, Trainer
 
 from benchmarks import accuracy, measuring, training, ways
 from benchmarks.measuring import Counted, operations
-from stages import machine, params
+from stages import machine, params, paths
 from stages.batching import PadToLongest
 from stages.first_token import narrow
 from stages.train import TrainParams
@@ -66,13 +67,27 @@ def test_a_measurement_is_of_a_process_of_its_own() -> None:
 
 
 @pytest.mark.usefixtures("here")
-@pytest.mark.parametrize("in_random_order", [False, True])
-def test_accuracy_is_recorded_at_the_end_of_each_epoch(*, in_random_order: bool) -> None:
-    settings = params.load("train", TrainParams).model_copy(update={"epochs": 2})
-    first, second = accuracy.train(settings, in_random_order=in_random_order)
+def test_accuracy_is_recorded_at_the_end_of_each_epoch_and_is_that_of_the_pipeline() -> None:
+    first, second = accuracy.train(params.load("train", TrainParams), in_random_order=False)
     assert 2 * first.step == second.step
     assert 0 < first.seconds < second.seconds
-    assert 0 <= first.accuracy <= 1
+    with Path(paths.VALIDATION_CURVE).open(encoding="utf-8") as file:
+        assert [float(epoch["accuracy"]) for epoch in csv.DictReader(file)] == pytest.approx(
+            [first.accuracy, second.accuracy], abs=1e-7
+        )
+
+
+@pytest.mark.usefixtures("here")
+def test_the_books_batches_are_in_random_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def train(trainer: Trainer) -> None:
+        asked.append(trainer.args.train_sampling_strategy)
+
+    monkeypatch.setattr(Trainer, "train", train)
+    for in_random_order in (False, True):
+        accuracy.train(params.load("train", TrainParams), in_random_order=in_random_order)
+    assert asked == ["group_by_length", "random"]
 
 
 @pytest.mark.usefixtures("here")

@@ -1,6 +1,8 @@
 """predict labels lines of text as evaluate labels rows."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,6 +59,20 @@ def test_every_line_has_its_prediction_an_empty_one_too_and_whatever_the_locale(
     )
     found = [json.loads(line) for line in done.stdout.decode().removesuffix("\n").split("\n")]
     assert [row["text"] for row in found] == ["i am fine", "", "caf\u00e9\u2028"]
+
+
+def test_a_line_that_is_typed_is_answered_before_the_next(pipeline: Path) -> None:
+    keyboard, terminal = pty.openpty()
+    command = (sys.executable, "-m", "tools.predict")
+    with subprocess.Popen(command, cwd=pipeline, stdin=terminal, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        for text in ("i am fine", "so tired"):
+            os.write(keyboard, f"{text}\n".encode())
+            assert json.loads(process.stdout.readline())["text"] == text
+        os.write(keyboard, b"\x04")  # Ctrl-D
+    assert process.returncode == 0
+    os.close(keyboard)
+    os.close(terminal)
 
 
 def test_a_reader_that_has_enough_is_no_error(pipeline: Path, tmp_path: Path) -> None:

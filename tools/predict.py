@@ -21,7 +21,7 @@ TEXTS = 4096  # at a time: enough to batch them by length, few enough to keep me
 
 
 def read_texts(name: str) -> Iterator[list[str]]:
-    """Give the lines of a file (``-``: standard input), `TEXTS` at a time.
+    """Give the lines of a file (``-``: standard input), `TEXTS` at a time, and of a terminal each as it is typed.
 
     Raises:
         InputError: a line is not UTF-8, or standard input or output is closed.
@@ -31,8 +31,8 @@ def read_texts(name: str) -> Iterator[list[str]]:
     if sys.stdout is None:
         raise errors.InputError("standard output is closed: redirect it to a file")
     with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123
-        numbered = enumerate(file, start=1)
-        while lines := list(itertools.islice(numbered, TEXTS)):
+        numbered, most = enumerate(file, start=1), 1 if file.isatty() else TEXTS
+        while lines := list(itertools.islice(numbered, most)):
             yield [_text(name, number, line) for number, line in lines]
 
 
@@ -95,7 +95,7 @@ def main() -> None:
         for texts in read_texts(name):
             for prediction in predict(texts):
                 sys.stdout.buffer.write(json.dumps(prediction, ensure_ascii=False).encode() + b"\n")
-        sys.stdout.flush()
+            sys.stdout.flush()
     except BrokenPipeError:  # whoever read it has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
