@@ -1,5 +1,6 @@
 """`tools.publish`: the classifier and its model card, on a stand-in for the hub."""
 
+import errno
 import json
 import re
 import socket
@@ -217,12 +218,34 @@ def test_offline_mode_is_named(
     assert refused(pipeline, NAME) == f"error: {NAME}: HF_HUB_OFFLINE is set: unset it and run again\n"
 
 
-def test_a_hub_that_is_out_of_order_is_named_with_its_status(
-    pipeline: Path, refused: Callable[[Path, str], str], monkeypatch: pytest.MonkeyPatch
+OUT_OF_ORDER = huggingface_hub.errors.HfHubHTTPError(
+    "Service Unavailable", response=httpx2.Response(503, request=httpx2.Request("POST", "https://huggingface.co"))
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OUT_OF_ORDER, "127.0.0.1 answered with status 503: run again"),
+        (RuntimeError("Network error"), "RuntimeError: Network error: run again"),
+        (PermissionError("Token expired"), "no access: set HF_TOKEN to a token that may write to it"),
+    ],
+    ids=["out of order", "Xet", "Xet's token"],
+)
+def test_an_upload_that_breaks_off_is_told(
+    pipeline: Path,
+    refused: Callable[[Path, str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    said: str,
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        response = httpx2.Response(503, request=httpx2.Request("POST", "https://huggingface.co"))
-        raise huggingface_hub.errors.HfHubHTTPError("Service Unavailable", response=response)
+        raise error
 
     monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", fail)
-    assert refused(pipeline, NAME) == f"error: {NAME}: 127.0.0.1 answered with status 503: run again\n"
+    assert refused(pipeline, NAME) == f"error: {NAME}: {said}\n"
+
+
+def test_a_weights_file_that_may_not_be_read_is_not_called_the_hubs_fault() -> None:
+    with pytest.raises(PermissionError), publish._explained(NAME):  # noqa: SLF001
+        raise PermissionError(errno.EACCES, "Permission denied", "models/classifier/model.safetensors")

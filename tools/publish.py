@@ -64,17 +64,21 @@ def _explained(repository: str) -> Iterator[None]:
         yield
     except HFValidationError as error:
         raise errors.InputError(f"{repository}: {errors.reason(error)}: name it otherwise") from None
-    except (httpx2.HTTPError, ConnectionError, HfHubHTTPError) as error:
+    except (httpx2.HTTPError, HfHubHTTPError, OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.filename:
+            raise  # the disk's, not the hub's: entry.run explains it
         host = urlsplit(os.environ.get("HF_ENDPOINT") or HUB).hostname
-        response = error.response if isinstance(error, HfHubHTTPError) else None
-        if response is not None and response.status_code in {401, 403, 404}:
+        status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+        if status in {401, 403, 404} or isinstance(error, PermissionError):
             said = "no access: set HF_TOKEN to a token that may write to it"
-        elif response is not None:
-            said = f"{host} answered with status {response.status_code}: run again"
+        elif status is not None:
+            said = f"{host} answered with status {status}: run again"
         elif is_offline_mode():
             said = "HF_HUB_OFFLINE is set: unset it and run again"
-        else:
+        elif isinstance(error, httpx2.HTTPError | ConnectionError):
             said = f"{host} cannot be reached: check the network and run again"
+        else:
+            said = f"{errors.reason(error)}: run again"  # Xet's
         raise errors.InputError(f"{repository}: {said}") from None
 
 
