@@ -17,7 +17,6 @@ from tools.formatting import code, markdown_table, number
 
 RUN = Path("report/run.json")
 VERIFIED = Path("report/verified.txt")
-PROVENANCE = Path(paths.CLASSIFIER_PROVENANCE)
 NAME_ANOTHER = "name a branch, tag or commit that git has, or run `git fetch`"
 
 
@@ -55,7 +54,7 @@ def metrics_section(base: str) -> str:
     return markdown_table(("metrics.json", "base", "head"), rows) if rows else "metrics.json: no change."
 
 
-def ladder_section(_: str) -> str:
+def ladder_section() -> str:
     """The baselines and the fine-tuned model, with a warning if it does not beat them."""
     try:
         return ladder.markdown()
@@ -63,7 +62,7 @@ def ladder_section(_: str) -> str:
         return f"**No baselines**: {error}"
 
 
-def run_section(_: str) -> str:
+def run_section() -> str:
     """What ran, what came from the cache, and how many minutes that took."""
     if not RUN.exists():
         return "No stage had to run: dvc.lock has all results."
@@ -73,31 +72,20 @@ def run_section(_: str) -> str:
     return f"{table}\n\nThe run took {run['seconds'] / 60:.1f} minutes."
 
 
-def machine_section(_: str) -> str:
+def machine_section() -> str:
     """Where the classifier was trained."""
     try:
-        made = json.loads(PROVENANCE.read_text(encoding="utf-8"))["machine"]
+        made = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))["machine"]
     except FileNotFoundError:
         return ""
     device, precision = code(made["device"]), made["precision"]
     return f"The classifier was trained on {device}, in {precision}."
 
 
-def verification_section(_: str) -> str:
+def verification_section() -> str:
     """What tools.verify said."""
     said = VERIFIED.read_text(encoding="utf-8").strip() if VERIFIED.exists() else "error: tools.verify was not run"
     return said if not said.startswith("error") else f"**Not verified**\n\n```text\n{said}\n```"
-
-
-SECTIONS = (
-    title,
-    comparison_section,
-    ladder_section,
-    metrics_section,
-    run_section,
-    machine_section,
-    verification_section,
-)
 
 
 def main() -> None:
@@ -105,7 +93,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.report", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("base", help="the revision to compare with")
     base = parser.parse_args().base
-    print("\n\n".join(text for section in SECTIONS if (text := section(base))))
+    sections = (
+        title(base),
+        comparison_section(base),
+        ladder_section(),
+        metrics_section(base),
+        run_section(),
+        machine_section(),
+        verification_section(),
+    )
+    print("\n\n".join(filter(None, sections)))
 
 
 if __name__ == "__main__":
