@@ -13,9 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-import yaml
-
-from stages import documents
+from dvc.utils.serialize import modify_yaml
 
 RECIPE = "recipes/emotion-files.yaml"
 # each with its arguments, in this order: for the last, training is made short
@@ -38,10 +36,8 @@ def prepare(data: Path, clone: Path) -> None:
 
 def set_param(clone: Path, section: str, key: str, value: object) -> None:
     """Change params.yaml of ``clone``."""
-    file = clone / "params.yaml"
-    params = documents.parse(file.read_text(encoding="utf-8"))
-    params[section][key] = value
-    file.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+    with modify_yaml(clone / "params.yaml") as params:
+        params[section][key] = value
 
 
 def main() -> None:

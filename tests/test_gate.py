@@ -7,8 +7,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-import yaml
 from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from dvc.utils.serialize import modify_yaml
 from edits import append
 
 
@@ -59,9 +59,8 @@ def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, doing: str) -
 
 def test_it_opens_where_a_merge_has_mixed_two_runs_in_the_lock(bare: Path) -> None:
     # with the data away, neither `dvc status` nor `dvc repro --dry --allow-missing` sees it
-    lock = yaml.safe_load((bare / "dvc.lock").read_text(encoding="utf-8"))
-    next(dep for dep in lock["stages"]["evaluate"]["deps"] if dep["path"] == "models/classifier")["md5"] = "0" * 32
-    (bare / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    with modify_yaml(bare / "dvc.lock") as lock:
+        next(dep for dep in lock["stages"]["evaluate"]["deps"] if dep["path"] == "models/classifier")["md5"] = "0" * 32
     done = gate(bare)
     assert "run=true" in done.stdout
     assert done.stderr.splitlines() == [

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from conftest import run
+from dvc.utils.serialize import modify_yaml
 from edits import edit_json, flip
 
 from stages import errors
@@ -130,9 +130,8 @@ def test_weights_that_are_not_those_of_the_run_label_nothing(refused: Refused, c
 
 
 def test_a_stage_that_has_not_run_is_named(refused: Refused, copy: Path) -> None:
-    lock = yaml.safe_load((copy / "dvc.lock").read_text(encoding="utf-8"))
-    del lock["stages"]["tokenize"]
-    (copy / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    with modify_yaml(copy / "dvc.lock") as lock:
+        del lock["stages"]["tokenize"]
     assert refused(copy, "README.md") == "error: dvc.lock: tokenize is missing: run `dvc repro`\n"
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
 from dvc.lock import Lock, make_lock
+from dvc.utils.serialize import modify_yaml
 
 from stages.errors import InputError
 from tools import lockfile, repair, repro
@@ -96,9 +96,8 @@ def test_an_entry_of_the_run_cache_that_is_not_whole_is_passed_over(content: byt
 
 def test_a_lock_with_a_dataset_of_dvc_is_whole(folder: Path) -> None:
     dataset = {"path": "ds://mine", "dataset": {"name": "mine", "url": "..", "type": "dvc", "rev_lock": "0" * 40}}
-    lock = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
-    lock["stages"]["own"] = {"cmd": "true", "deps": [dataset]}
-    (folder / "dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    with modify_yaml(folder / "dvc.lock") as lock:
+        lock["stages"]["own"] = {"cmd": "true", "deps": [dataset]}
     assert repair.repair() == []
 
 
@@ -160,9 +159,8 @@ def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_
 ) -> None:
     monkeypatch.chdir(copy)
     assert repair.unstored() == []
-    lock = yaml.safe_load(Path("dvc.lock").read_text(encoding="utf-8"))
-    del lock["stages"]["train"]
-    Path("dvc.lock").write_text(yaml.safe_dump(lock), encoding="utf-8")
+    with modify_yaml("dvc.lock") as lock:
+        del lock["stages"]["train"]
     assert repair.unstored() == ["train"]
     Path("dvc.lock").write_bytes(b"")  # as a full disk leaves it
     assert "train" in repair.unstored()

@@ -5,12 +5,11 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import append, edit_json, flip
 
 import tools.verify
@@ -18,7 +17,6 @@ from stages import provenance, tables
 from stages.errors import InputError
 from tools import lockfile
 
-Lock = dict[str, Any]
 Verify = Callable[..., tuple[int, str]]
 
 
@@ -33,22 +31,13 @@ def verify(call: Callable[..., tuple[int, str, str]]) -> Verify:
     return answer
 
 
-def read_lock(folder: Path) -> Lock:
-    return dict(yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8")))
-
-
-def write_lock(folder: Path, lock: Lock) -> None:
-    (folder / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False), encoding="utf-8")
-
-
 def agree(folder: Path, path: str) -> None:
     """Have dvc.lock name the file or folder as it is, wherever it names it."""
-    lock = read_lock(folder)
     digest = provenance.md5(folder / path)
-    for item in (item for stage in lock["stages"].values() for item in stage["deps"] + stage["outs"]):
-        if item["path"] == path:
-            item["md5"] = digest
-    write_lock(folder, lock)
+    with modify_yaml(folder / "dvc.lock") as lock:
+        for item in (item for stage in lock["stages"].values() for item in stage["deps"] + stage["outs"]):
+            if item["path"] == path:
+                item["md5"] = digest
 
 
 def test_a_run_is_verified(pipeline: Path, verify: Verify) -> None:
@@ -56,7 +45,8 @@ def test_a_run_is_verified(pipeline: Path, verify: Verify) -> None:
 
 
 def test_a_folders_hash_is_dvcs(pipeline: Path) -> None:
-    outs = {out["path"]: out["md5"] for stage in read_lock(pipeline)["stages"].values() for out in stage["outs"]}
+    stages = load_yaml(pipeline / "dvc.lock")["stages"]
+    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
     for path in ("models/classifier", "models/pretrained/tokenizer", "metrics/plots"):
         assert provenance.md5(pipeline / path) == outs[path]
 
@@ -82,9 +72,8 @@ def test_a_stage_that_is_frozen_is_named_where_something_does_not_match(copy: Pa
 
 
 def test_params_of_another_file_are_named(copy: Path, verify: Verify) -> None:
-    definition = yaml.safe_load((copy / "dvc.yaml").read_text(encoding="utf-8"))
-    definition["stages"]["train"]["params"].append({"more.yaml": ["a"]})
-    (copy / "dvc.yaml").write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["train"]["params"].append({"more.yaml": ["a"]})
     assert verify(copy) == (1, "error: dvc.yaml: train: params of more.yaml: list such a file under deps\n")
 
 
@@ -113,18 +102,16 @@ def test_params_other_than_those_that_ran_are_named(copy: Path, verify: Verify) 
 
 def test_a_hand_edited_lock_is_named(copy: Path, verify: Verify) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
-    lock = read_lock(copy)
-    lock["stages"]["train"]["params"]["params.yaml"]["train.seed"] = 5
-    write_lock(copy, lock)
+    with modify_yaml(copy / "dvc.lock") as lock:
+        lock["stages"]["train"]["params"]["params.yaml"]["train.seed"] = 5
     code, said = verify(copy)
     assert code == 1
     assert "error: dvc.lock: train: its outputs were made from other inputs" in said
 
 
 def test_a_stage_taken_out_of_the_lock_is_named(copy: Path, verify: Verify) -> None:
-    lock = read_lock(copy)
-    del lock["stages"]["tokenize"]
-    write_lock(copy, lock)
+    with modify_yaml(copy / "dvc.lock") as lock:
+        del lock["stages"]["tokenize"]
     code, said = verify(copy)
     assert code == 1
     assert "error: dvc.lock: tokenize is missing" in said
@@ -152,15 +139,14 @@ def test_an_input_that_dvc_yaml_has_got_since_is_named(copy: Path, verify: Verif
 def test_stages_that_a_user_has_added_are_no_mismatch(copy: Path, verify: Verify) -> None:
     own = {"cmd": "touch own.txt", "params": ["train", {"own.yaml": ["a"]}], "outs": ["own.txt"]}
     several = {"foreach": ["x", "y"], "do": {"cmd": "touch ${item}.txt", "outs": ["${item}.txt"]}}
-    definition = yaml.safe_load((copy / "dvc.yaml").read_text(encoding="utf-8"))
     notify = {
         "cmd": "echo ${train.seed} > seed.txt",
         "wdir": "tests",
         "deps": ["../metrics/metrics.json"],
         "outs": [{"seed.txt": {"cache": False}}],
     }
-    definition["stages"] |= {"own": own, "several": several, "notify": notify}
-    (copy / "dvc.yaml").write_text(yaml.safe_dump(definition, sort_keys=False), encoding="utf-8")
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"] |= {"own": own, "several": several, "notify": notify}
     (copy / "own.yaml").write_text("a: 1\n", encoding="utf-8")
     run("dvc", "repro", cwd=copy)
     assert verify(copy, "--cache") == (0, "")
@@ -182,7 +168,7 @@ def test_a_swapped_model_file_is_named_even_where_the_lock_agrees(copy: Path, ve
 
 
 def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path, verify: Verify) -> None:
-    outs = {out["path"]: out["md5"] for out in read_lock(copy)["stages"]["tokenize"]["outs"]}
+    outs = {out["path"]: out["md5"] for out in load_yaml(copy / "dvc.lock")["stages"]["tokenize"]["outs"]}
     digest = outs["data/tokenized/train.parquet"]
     flip(copy / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
     assert verify(copy) == (0, "")
@@ -229,9 +215,8 @@ def test_a_definition_without_stages_is_named(copy: Path, verify: Verify) -> Non
 
 
 def test_params_without_a_key_are_named(copy: Path, verify: Verify) -> None:
-    params = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
-    del params["tokenize"]
-    (copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    with modify_yaml(copy / "params.yaml") as params:
+        del params["tokenize"]
     assert verify(copy) == (1, "error: params.yaml: tokenize.max_length is missing: undo its last edit\n")
 
 
@@ -250,8 +235,7 @@ def test_a_lock_cut_short_anywhere_is_named(pipeline: Path, tmp_path: Path, monk
 
 
 def test_data_in_the_clone_by_an_absolute_path_is_verified(copy: Path, verify: Verify) -> None:
-    path = copy / yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))["dataset"]["path"]
-    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(path)})
+    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(copy / "data/small")})
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == (0, "")
 

@@ -86,7 +86,7 @@ def _repair_lock() -> list[str]:
         what = "restored the committed one" if committed.returncode == 0 else "removed, since none is committed"
         return [f"{LOCK} was cut short when DVC was killed: {what}; later results come from the cache"]
     if mixed:
-        with modify_yaml(str(LOCK)) as lock:
+        with modify_yaml(LOCK) as lock:
             for stage in mixed:
                 del lock["stages"][stage]
         forget_mixed_runs()
