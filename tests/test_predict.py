@@ -145,7 +145,8 @@ def test_a_pipeline_that_has_not_run_is_named(refused: Refused, pipeline: Path, 
 def test_lines_are_counted_from_the_top_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict, "TEXTS", 2)
     (tmp_path / "texts").write_bytes(b"a\nb\n\xef\xbb\xbfc\n\xff\n")
-    parts = predict.read_texts(str(tmp_path / "texts"))
-    assert next(parts) == ["a", "b"]
-    with pytest.raises(errors.InputError, match=r"texts: line 4: not UTF-8"):
-        next(parts)
+    with (tmp_path / "texts").open("rb") as file:
+        parts = predict.read_texts(file)
+        assert next(parts) == ["a", "b"]
+        with pytest.raises(errors.InputError, match=r"texts: line 4: not UTF-8"):
+            next(parts)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stages import entry, errors
 from stages.params import load
@@ -20,20 +20,15 @@ from stages.tokenize import TokenizeParams, tokenize_texts
 TEXTS = 4096  # at a time: enough to batch them by length, few enough to keep memory flat
 
 
-def read_texts(name: str) -> Iterator[list[str]]:
-    """Give the lines of a file (``-``: standard input), `TEXTS` at a time, and of a terminal each as it is typed.
+def read_texts(file: BinaryIO) -> Iterator[list[str]]:
+    """Give the lines of a file, `TEXTS` at a time, and of a terminal each as it is typed.
 
     Raises:
-        InputError: a line is not UTF-8, or standard input or output is closed.
+        InputError: a line is not UTF-8.
     """
-    if name == "-" and sys.stdin is None:
-        raise errors.InputError("standard input is closed: name a file")
-    if sys.stdout is None:
-        raise errors.InputError("standard output is closed: redirect it to a file")
-    with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123
-        numbered, most = enumerate(file, start=1), 1 if file.isatty() else TEXTS
-        while lines := list(itertools.islice(numbered, most)):
-            yield [_text(name, number, line) for number, line in lines]
+    numbered, most = enumerate(file, start=1), 1 if file.isatty() else TEXTS
+    while lines := list(itertools.islice(numbered, most)):
+        yield [_text(file.name, number, line) for number, line in lines]
 
 
 def _text(name: str, number: int, line: bytes) -> str:
@@ -90,12 +85,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tools.predict", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("file", nargs="?", default="-", help="a text per line, in UTF-8; default, or -: standard input")
     name = parser.parse_args().file
-    predict = load_predictor()
+    if name == "-" and sys.stdin is None:
+        raise errors.InputError("standard input is closed: name a file")
+    if sys.stdout is None:
+        raise errors.InputError("standard output is closed: redirect it to a file")
     try:
-        for texts in read_texts(name):
-            for prediction in predict(texts):
-                sys.stdout.buffer.write(json.dumps(prediction, ensure_ascii=False).encode() + b"\n")
-            sys.stdout.flush()
+        with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123
+            predict = load_predictor()
+            for texts in read_texts(file):
+                for prediction in predict(texts):
+                    sys.stdout.buffer.write(json.dumps(prediction, ensure_ascii=False).encode() + b"\n")
+                sys.stdout.flush()
     except BrokenPipeError:  # whoever read it has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
