@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformers import AutoTokenizer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+from transformers import AutoTokenizer, TrainerCallback, TrainerState, set_seed
 
 from stages import documents, fine_tuning, params, paths, tables
 from stages.batching import TokenizedRows
@@ -50,14 +50,7 @@ class Record(TrainerCallback):
         """Start the clock."""
         self.start = time.perf_counter()
 
-    def on_evaluate(
-        self,
-        args: TrainingArguments,  # noqa: ARG002
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
-        metrics: dict[str, float],
-        **_: Any,
-    ) -> None:
+    def on_evaluate(self, _: Any, state: TrainerState, *__: Any, metrics: dict[str, float], **___: Any) -> None:
         """Note the score."""
         self.start += metrics["eval_runtime"]
         self.scores.append(Score(state.global_step, time.perf_counter() - self.start, metrics["eval_accuracy"]))
