@@ -197,17 +197,6 @@ def test_leaked_rows_are_marked_and_left_out_of_a_second_pair_of_figures(run: Ru
     assert metrics["accuracy_without_leaked"] == round(sum(right[:4]) / 4, 4)
 
 
-def test_without_leaked_rows_there_is_no_second_pair(run: Run) -> None:
-    assert list(run(in_three(unlike(20), 2))["metrics"]) == [
-        "accuracy",
-        "f1",
-        "f1_macro",
-        "loss",
-        "validation_accuracy",
-        "validation_f1",
-    ]
-
-
 def test_a_text_of_just_the_most_tokens_is_not_truncated(tiny_random_checkpoint: Path) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_random_checkpoint)
     assert tokenize.tokenize_texts(tokenizer, ["a b"], 4)[1:] == (0, 0)

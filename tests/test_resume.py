@@ -151,22 +151,24 @@ def test_another_machine_is_named(
     ]
 
 
-def test_abandoned_checkpoints_are_removed_and_those_in_use_are_not(prepared: Prepare) -> None:
-    prepared()
-    root = Path(os.environ["RETUNE_CHECKPOINTS"])
+def test_abandoned_checkpoints_are_removed_and_those_in_use_or_under_other_names_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path))
     old = time.time() - (checkpoints.ABANDONED_DAYS + 1) * 86400
-    for name in ("a" * 32, "b" * 32, "c" * 32, "mine"):
-        (root / name / "checkpoint-1").mkdir(parents=True)
-        (root / f"{name}.lock").touch()
-    (root / ("d" * 32 + ".lock")).touch()
-    for path in [*root.glob("*/*"), *root.iterdir()]:
-        if "c" * 32 not in str(path):
-            os.utime(path, (old, old))
-    with filelock.FileLock(root / ("b" * 32 + ".lock")):
-        os.utime(root / ("b" * 32 + ".lock"), (old, old))
-        train.main()
-        left = {path.name for path in root.iterdir()}
-    assert left == {"b" * 32, "b" * 32 + ".lock", "c" * 32, "c" * 32 + ".lock", "mine", "mine.lock"}
+    abandoned, held, written_to, other = "a" * 32, "b" * 32, "c" * 32, "d" * 32 + "-mine"
+    for name in (abandoned, held, written_to, other):
+        (tmp_path / name / "checkpoint-1").mkdir(parents=True)
+        (tmp_path / f"{name}.lock").touch()
+    (tmp_path / ("e" * 32 + ".lock")).touch()
+    for path in {*tmp_path.glob("*/*"), *tmp_path.iterdir()} - {tmp_path / written_to / "checkpoint-1"}:
+        os.utime(path, (old, old))
+    with filelock.FileLock(tmp_path / f"{held}.lock"):
+        os.utime(tmp_path / f"{held}.lock", (old, old))
+        with checkpoints.locked_folder("f" * 32):
+            pass
+        left = {path.name for path in tmp_path.iterdir()}
+    assert left == {name + end for name in (held, written_to, other) for end in ("", ".lock")}
 
 
 def test_patience_is_of_so_many_epochs(prepared: Prepare) -> None:
@@ -215,19 +217,3 @@ def test_time_is_counted_from_the_last_checkpoint(prepared: Prepare, monkeypatch
     monkeypatch.setattr(Sealing, "on_save", on_save)
     train.main()
     assert steps == [3, 6, STEPS]
-
-
-def test_what_was_written_to_lately_or_bears_another_name_is_not_abandoned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path))
-    old = time.time() - (checkpoints.ABANDONED_DAYS + 1) * 86400
-    for name in ("a" * 32, "b" * 32 + "-mine"):
-        (tmp_path / name / "checkpoint-1").mkdir(parents=True)
-        (tmp_path / f"{name}.lock").touch()
-        for path in (tmp_path / name, tmp_path / f"{name}.lock"):
-            os.utime(path, (old, old))
-    os.utime(tmp_path / ("b" * 32 + "-mine") / "checkpoint-1", (old, old))
-    with checkpoints.locked_folder("c" * 32):
-        pass
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"a" * 32, "b" * 32 + "-mine"}
