@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import STAGES, git, run, set_params
+from conftest import PIPELINE_PARAMS, STAGES, git, run, set_params
 from edits import append
 from own_data import Fail, Workspace, own_checkpoint, own_dataset
 
@@ -116,15 +116,13 @@ def test_a_file_of_the_checkpoint_that_dvc_does_not_see_is_an_error(
 
 def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path) -> None:
     """One branch edits the code of tokenize to the same result, the other a param: together they were never run."""
-    params = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
     git("branch", "other", cwd=copy)
     append(copy / "stages/tokenize.py", "# the same result\n")
     run("dvc", "repro", "tokenize", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "code", cwd=copy)
     git("checkout", "--quiet", "other", cwd=copy)
     run("dvc", "checkout", "--quiet", cwd=copy)
-    changed = {f"{section}__{key}": value for section, keys in params.items() for key, value in keys.items()}
-    set_params(copy, **changed | {"tokenize__max_length": 64})
+    set_params(copy, **PIPELINE_PARAMS | {"tokenize__max_length": 64})
     run("dvc", "repro", "tokenize", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")

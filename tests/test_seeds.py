@@ -8,7 +8,6 @@ import statistics
 from pathlib import Path
 
 import pytest
-import yaml
 from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
 from rich.console import Console
 
@@ -16,10 +15,6 @@ from stages.errors import InputError
 from tools import seeds
 
 FIGURE = re.compile(r"\d+(\.\d{4})?")
-
-
-def dataset_path(clone: Path) -> str:
-    return str(yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))["dataset"]["path"])
 
 
 @pytest.mark.long
@@ -72,7 +67,7 @@ def test_no_seed_at_all_is_refused(pipeline: Path) -> None:
 
 
 def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp_path: Path) -> None:
-    rows = shutil.copytree(copy / dataset_path(copy), tmp_path / "own")
+    rows = shutil.copytree(copy / "data/small", tmp_path / "own")
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(rows)})
     run("dvc", "repro", "download", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "rows outside of the clone", cwd=copy)
@@ -87,7 +82,7 @@ def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp
 
 @pytest.mark.long
 def test_data_that_git_does_not_have_are_taken_along(copy: Path) -> None:
-    shutil.copytree(copy / dataset_path(copy), copy / "data/own/rows")
+    shutil.copytree(copy / "data/small", copy / "data/own/rows")
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/own/rows"})
     run("dvc", "repro", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "rows that git ignores", cwd=copy)
