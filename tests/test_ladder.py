@@ -19,8 +19,8 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def write(tfidf: float, mean: float, **rows: str) -> None:
-    """Write the figures of both stages, and which test rows they are of, unlike for a stage that ``rows`` names."""
+def write(tfidf: float, mean: float, other_rows: str | None = None) -> None:
+    """Write the figures of both stages, and which rows they are of: the same but for the split ``other_rows``."""
     baselines = {
         name: {split: {"accuracy": f1, "f1": f1} for split in ("validation", "test")}
         for name, f1 in (("mean_pooling", mean), ("majority", 0.2), ("tfidf", tfidf))
@@ -31,7 +31,7 @@ def write(tfidf: float, mean: float, **rows: str) -> None:
     for stage in ("baselines", "evaluate"):
         path = Path(paths.provenance(stage))
         path.parent.mkdir(parents=True, exist_ok=True)
-        deps = {paths.tokenized("test"): rows.get(stage, "the same")}
+        deps = {paths.tokenized(split): stage if split == other_rows else "the same" for split in paths.EVALUATED}
         path.write_text(json.dumps({"deps": deps}), encoding="utf-8")
 
 
@@ -51,8 +51,9 @@ def test_a_model_above_its_ladder_is_no_finding() -> None:
     assert ladder.findings(ladder.rungs()) == []
 
 
-def test_figures_of_two_runs_are_a_finding() -> None:
-    write(tfidf=0.6, mean=0.5, baselines="others")
+@pytest.mark.parametrize("split", paths.EVALUATED)
+def test_figures_of_two_runs_are_a_finding(split: str) -> None:
+    write(tfidf=0.6, mean=0.5, other_rows=split)
     assert ladder.findings(ladder.rungs()) == [
         "the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`"
     ]
@@ -116,17 +117,6 @@ def test_the_ladder_is_shown_again_on_demand(pipeline: Path) -> None:
     said = run("python", "-m", "tools.ladder", cwd=pipeline).stdout
     rows = [line.split("  ")[0] for line in said.splitlines()]
     assert {"model", *ladder.NAMES.values(), "fine-tuned"} <= set(rows)
-
-
-def test_baselines_of_another_validation_split_are_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for stage in ("baselines", "evaluate"):
-        path = Path(paths.provenance(stage))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        deps = {paths.tokenized("validation"): stage, paths.tokenized("test"): "the same"}
-        path.write_text(json.dumps({"deps": deps}), encoding="utf-8")
-    rungs = [ladder.Rung("majority class", 0, 0, 0, 0), ladder.Rung("fine-tuned", 1, 1, 1, 1)]
-    assert len(ladder.findings(rungs)) == 1
 
 
 def test_each_figure_stands_under_its_name(capsys: pytest.CaptureFixture[str]) -> None:
