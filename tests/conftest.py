@@ -232,12 +232,17 @@ def fail(
     return ends
 
 
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a csv file, every value as text."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def write_small_dataset(folder: Path, rows_a_label: int = 12) -> Path:
     """The first rows of each label of the starter corpus, as csv files."""
     folder.mkdir(parents=True)
     for split in ("train", "validation", "test"):
-        with (TREE / f"data/sample/{split}.csv").open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = read_csv(TREE / f"data/sample/{split}.csv")
         kept = [
             row
             for label in DEFAULTS["dataset"]["labels"]

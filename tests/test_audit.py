@@ -8,12 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import needs_emotion, set_params
+from conftest import needs_emotion, read_csv, set_params
 from hypothesis import given
 from hypothesis import strategies as st
-from own_data import Workspace, own_dataset
 
-from stages import audit, download, duplicates, evaluate, paths
+from stages import audit, download, duplicates, evaluate
 from stages.duplicates import SIMILARITY, near_duplicates, normalize
 from stages.errors import InputError
 from stages.findings import describe
@@ -40,8 +39,7 @@ def examine(workspace: Callable[..., Path]) -> Audit:
 
 
 def findings(kind: str) -> list[dict[str, str]]:
-    with Path("data/audit/findings.csv").open(encoding="utf-8", newline="") as file:
-        return [row for row in csv.DictReader(file) if row["finding"] == kind]
+    return [row for row in read_csv(Path("data/audit/findings.csv")) if row["finding"] == kind]
 
 
 TRAIN = [
@@ -236,17 +234,11 @@ def test_of_several_texts_that_are_similar_the_first_is_given() -> None:
     assert near_duplicates([text], [f"so {text}", f"oh {text}"])[0][0] == 0
 
 
-def test_a_leak_that_is_near_is_not_counted_as_equal(workspace: Workspace) -> None:
-    text = "the harbour was quiet and we sat there until dark"
-    train = f"text,label\n{text},a\nmy brother sold the old car,b\n"
-    test = f"text,label\nso {text},b\nthe train stood in a field for hours,a\n"
-    own_dataset(workspace, {"train.csv": train, "test.csv": test})
-    download.main()
-    audit.main()
-    report = json.loads(Path(paths.DATA).read_text(encoding="utf-8"))
+def test_a_leak_that_is_near_is_not_counted_as_equal(examine: Audit) -> None:
+    text = TRAIN[0][0]
+    report = examine(CLEAN | {"test": [*TEST, (f"so {text}", "b")]})
     assert report["leaked_rows"]["test"] == {"rows": 1, "equal": 0}
-    with Path(paths.FINDINGS).open(encoding="utf-8", newline="") as file:
-        (leak,) = [row for row in csv.DictReader(file) if (row["finding"], row["split"]) == ("leaked", "test")]
+    (leak,) = findings("leaked")
     assert (leak["text"], leak["label"], leak["other_text"], leak["other_label"]) == (f"so {text}", "b", text, "a")
 
 

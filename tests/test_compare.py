@@ -1,6 +1,5 @@
 """`python -m tools.compare` says whether a revision is better or worse, whether that may be luck, and what differs."""
 
-import csv
 import functools
 import json
 import shutil
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, git, run, set_params
+from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, git, read_csv, run, set_params
 
 from stages import paths, provenance, tables
 from tools import compare, revisions
@@ -112,8 +111,8 @@ def test_figures_are_those_of_metrics_json(repository: Path, compared: Compare) 
 
 def test_f1_by_label_is_that_of_the_plots(repository: Path, compared: Compare) -> None:
     rows = document(compared(repository, "right", "--json"))["labels"]
-    with (repository / "metrics/plots/per_class.csv").open(encoding="utf-8", newline="") as file:
-        plotted = {row["label"]: (float(row["f1"]), int(row["support"])) for row in csv.DictReader(file)}
+    scores = read_csv(repository / "metrics/plots/per_class.csv")
+    plotted = {row["label"]: (float(row["f1"]), int(row["support"])) for row in scores}
     assert {row["label"]: row["rows"] for row in rows} == {label: support for label, (_, support) in plotted.items()}
     for row in rows:
         assert row["head"] == pytest.approx(plotted[row["label"]][0], abs=1e-4)

@@ -1,6 +1,5 @@
 """The Trainer is told what the params say, and of its epochs the best is kept."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import read_csv
 from safetensors.numpy import load_file
 from trainings import ROWS, Prepare, failing
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -70,8 +70,7 @@ def test_the_epoch_of_the_least_loss_is_kept(
     )
     audit.main()
     train.main()
-    with Path("metrics/curves/validation.csv").open(encoding="utf-8", newline="") as file:
-        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    losses = [float(row["loss"]) for row in read_csv(Path(paths.VALIDATION_CURVE))]
     assert losses[-1] > 1.5 * min(losses), "else there is nothing to choose"
     model = AutoModelForSequenceClassification.from_pretrained(paths.CLASSIFIER, output_hidden_states=True)
     tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER)
@@ -87,8 +86,7 @@ def test_the_scores_of_the_epoch_that_is_kept_are_those_of_the_curve_and_of_the_
     prepared(train__epochs=2)
     audit.main()
     train.main()
-    with Path(paths.VALIDATION_CURVE).open(encoding="utf-8", newline="") as file:
-        best = max(csv.DictReader(file), key=lambda row: float(row["f1"]))
+    best = max(read_csv(Path(paths.VALIDATION_CURVE)), key=lambda row: float(row["f1"]))
     logged = f"accuracy {float(best['accuracy']):.4f}, weighted F1 {float(best['f1']):.4f}\n"
     assert logged in capsys.readouterr().out
     model = AutoModelForSequenceClassification.from_pretrained(paths.CLASSIFIER, output_hidden_states=True)

@@ -1,6 +1,5 @@
 """The whole pipeline under `dvc repro`: what it writes, and what it reruns."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -8,11 +7,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import PIPELINE_PARAMS, git, make_clone, run, set_params, stages_run, write_small_dataset
+from conftest import PIPELINE_PARAMS, git, make_clone, read_csv, run, set_params, stages_run, write_small_dataset
 
-from stages import tables
+from stages import paths, tables
 
-SPLITS = ("train", "validation", "test")
 LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 
 
@@ -53,10 +51,9 @@ def test_the_metrics_are_those_of_the_predictions(pipeline: Path) -> None:
         assert metrics[f"{prefix}f1"] == round(f1_score(label, prediction, average="weighted"), 4)
 
 
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", paths.SPLITS)
 def test_labels_and_rows_keep_their_order_from_file_to_predictions(pipeline: Path, split: str) -> None:
-    with (pipeline / f"data/small/{split}.csv").open(encoding="utf-8", newline="") as file:
-        expected = [LABELS.index(row["label"]) for row in csv.DictReader(file)]
+    expected = [LABELS.index(row["label"]) for row in read_csv(pipeline / f"data/small/{split}.csv")]
     folders = ("raw", "tokenized") if split == "train" else ("raw", "tokenized", "predictions")
     for folder in folders:
         table = pq.read_table(pipeline / f"data/{folder}/{split}.parquet")
@@ -94,12 +91,10 @@ def test_the_classifier_can_be_read_by_whoever_can_read_its_config(pipeline: Pat
 
 
 def test_curves_have_a_row_for_each_epoch_and_no_timings(pipeline: Path) -> None:
-    with (pipeline / "metrics/curves/validation.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(pipeline / "metrics/curves/validation.csv")
     assert [float(row["epoch"]) for row in rows] == [1.0, 2.0]
     assert list(rows[0]) == ["epoch", "loss", "accuracy", "f1", "f1_macro"]
-    with (pipeline / "metrics/curves/training.csv").open(encoding="utf-8", newline="") as file:
-        assert next(csv.reader(file)) == ["step", "epoch", "loss", "learning_rate"]
+    assert list(read_csv(pipeline / "metrics/curves/training.csv")[0]) == ["step", "epoch", "loss", "learning_rate"]
 
 
 def test_dvc_draws_every_plot_of_dvc_yaml(pipeline: Path, tmp_path: Path) -> None:
@@ -111,8 +106,7 @@ def test_dvc_draws_every_plot_of_dvc_yaml(pipeline: Path, tmp_path: Path) -> Non
 
 
 def test_per_class_figures_are_plot_data_and_no_metric(pipeline: Path) -> None:
-    with (pipeline / "metrics/plots/per_class.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(pipeline / "metrics/plots/per_class.csv")
     assert [row["label"] for row in rows] == LABELS
     assert list(rows[0]) == ["label", "precision", "recall", "f1", "support"]
     assert set(json.loads(run("dvc", "metrics", "show", "--json", cwd=pipeline).stdout)[""]["data"]) == {
@@ -165,8 +159,8 @@ def test_the_hardest_rows_are_rows_of_test(pipeline: Path) -> None:
     raw = pq.read_table(pipeline / "data/raw/test.parquet")
     texts, names = raw["text"].to_pylist(), tables.label_names(raw.schema)
     labels = [names[number] for number in raw["label"].to_pylist()]
-    with (pipeline / "data/predictions/hardest.csv").open(encoding="utf-8", newline="") as file:
-        rows = [(int(row["row"]), row["text"], row["label"]) for row in csv.DictReader(file)]
+    hardest = read_csv(pipeline / "data/predictions/hardest.csv")
+    rows = [(int(row["row"]), row["text"], row["label"]) for row in hardest]
     assert sorted(rows) == list(zip(range(len(texts)), texts, labels, strict=True))
 
 
@@ -179,10 +173,10 @@ def test_the_hardest_rows_and_the_plots_are_of_the_predictions_of_test(pipeline:
     table = pq.read_table(pipeline / "data/predictions/test.parquet")
     predicted = [LABELS[number] for number in table["prediction"].to_pylist()]
     highest = [max(row) for row in table["probabilities"].to_pylist()]
-    with (pipeline / "data/predictions/hardest.csv").open(encoding="utf-8", newline="") as file:
-        hardest = {int(row["row"]): (row["prediction"], float(row["probability"])) for row in csv.DictReader(file)}
+    rows = read_csv(pipeline / "data/predictions/hardest.csv")
+    hardest = {int(row["row"]): (row["prediction"], float(row["probability"])) for row in rows}
     assert [hardest[row][0] for row in range(len(predicted))] == predicted
     assert [hardest[row][1] for row in range(len(predicted))] == pytest.approx(highest, abs=1e-4)
-    with (pipeline / "metrics/plots/confusion_matrix.csv").open(encoding="utf-8", newline="") as file:
-        pairs = [(row["label"], row["prediction"]) for row in csv.DictReader(file)]
+    confusion = read_csv(pipeline / "metrics/plots/confusion_matrix.csv")
+    pairs = [(row["label"], row["prediction"]) for row in confusion]
     assert pairs == list(zip((LABELS[number] for number in table["label"].to_pylist()), predicted, strict=True))

@@ -1,12 +1,12 @@
 """The tables and pictures of the evaluation hold every label, whatever its name."""
 
-import csv
 import warnings
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+from conftest import read_csv
 from matplotlib.figure import Figure
 
 from stages import plots
@@ -23,10 +23,13 @@ def draw(folder: Path, names: list[str], spread: float = 1.0) -> None:
         plots.draw(labels, probabilities, generator.normal(size=(20, 4)).astype(np.float32) * spread, names, folder)
 
 
+def calibration_curve(folder: Path) -> list[tuple[float, float]]:
+    return [(float(row["confidence"]), float(row["accuracy"])) for row in read_csv(folder / "calibration.csv")]
+
+
 def test_a_label_with_a_carriage_return_is_one_row(tmp_path: Path) -> None:
     draw(tmp_path / "plots", ["a\rb", "c"])
-    with (tmp_path / "plots/per_class.csv").open(encoding="utf-8", newline="") as file:
-        assert [row["label"] for row in csv.DictReader(file)] == ["a\rb", "c"]
+    assert [row["label"] for row in read_csv(tmp_path / "plots/per_class.csv")] == ["a\rb", "c"]
 
 
 def test_a_name_that_the_font_lacks_is_a_number_in_pictures_and_a_name_in_tables(tmp_path: Path) -> None:
@@ -56,20 +59,16 @@ def test_the_tables_have_each_rows_label_and_prediction_and_its_confidence(tmp_p
     labels = np.array([0, 0, 1, 1])
     probabilities = np.array([[0.91, 0.09], [0.05, 0.95], [0.3, 0.7], [0.3, 0.7]], dtype=np.float32)
     plots.draw(labels, probabilities, np.eye(4, dtype=np.float32), ["a", "b"], tmp_path)
-    with (tmp_path / "confusion_matrix.csv").open(encoding="utf-8", newline="") as file:
-        pairs = [(row["label"], row["prediction"]) for row in csv.DictReader(file)]
+    pairs = [(row["label"], row["prediction"]) for row in read_csv(tmp_path / "confusion_matrix.csv")]
     assert pairs == [("a", "a"), ("a", "b"), ("b", "b"), ("b", "b")]
-    with (tmp_path / "calibration.csv").open(encoding="utf-8", newline="") as file:
-        curve = [(float(row["confidence"]), float(row["accuracy"])) for row in csv.DictReader(file)]
-    assert curve == [(0.7, 1.0), (0.93, 0.5)]
+    assert calibration_curve(tmp_path) == [(0.7, 1.0), (0.93, 0.5)]
 
 
 def test_the_scores_of_each_label_stand_under_their_names(tmp_path: Path) -> None:
     labels = np.array([0, 0, 0, 1])
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.3, 0.7]], dtype=np.float32)
     plots.draw(labels, probabilities, np.eye(4, dtype=np.float32), ["a", "b"], tmp_path)
-    with (tmp_path / "per_class.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tmp_path / "per_class.csv")
     assert [(row["label"], row["precision"], row["recall"]) for row in rows] == [
         ("a", "1.0", "0.3333"),
         ("b", "0.3333", "1.0"),
@@ -101,17 +100,13 @@ def test_a_confusion_matrix_names_its_axes_and_has_one_scale_of_shades_whatever_
 
 
 def test_the_calibration_curve_is_drawn_as_it_is_written(pictures: dict[str, Figure], tmp_path: Path) -> None:
-    with (tmp_path / "calibration.csv").open(encoding="utf-8", newline="") as file:
-        written = [[float(row["confidence"]), float(row["accuracy"])] for row in csv.DictReader(file)]
     (curve,) = [line for line in pictures["calibration.png"].axes[0].lines if line.get_label() == "classifier"]
-    assert np.asarray(curve.get_xydata()).round(4).tolist() == written
+    assert list(map(tuple, np.asarray(curve.get_xydata()).round(4).tolist())) == calibration_curve(tmp_path)
 
 
 def test_the_calibration_curve_has_a_point_for_each_tenth(pictures: dict[str, Figure], tmp_path: Path) -> None:
     assert pictures
-    with (tmp_path / "calibration.csv").open(encoding="utf-8", newline="") as file:
-        curve = [(float(row["confidence"]), float(row["accuracy"])) for row in csv.DictReader(file)]
-    assert curve == [(0.63, 0.0), (0.78, 1.0), (0.93, 0.5)]
+    assert calibration_curve(tmp_path) == [(0.63, 0.0), (0.78, 1.0), (0.93, 0.5)]
 
 
 def test_each_cloud_of_hidden_states_is_of_the_rows_of_the_label_beside_it(pictures: dict[str, Figure]) -> None:
