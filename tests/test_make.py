@@ -59,7 +59,7 @@ def test_a_recipe_waits_for_the_end_of_a_run(with_recipe: Path) -> None:
     users.write_text(json.dumps({"write": {"models": {"pid": os.getpid(), "cmd": "dvc repro"}}}), encoding="utf-8")
     said = repro(with_recipe, "emotion-files")
     users.unlink()
-    assert said.startswith("error: DVC is running stages here: wait for its end")
+    assert said.startswith("error: DVC is running stages here: wait until it has finished")
     assert params.read_bytes() == before
 
 

@@ -59,7 +59,7 @@ def test_the_command_says_what_it_has_repaired(folder: Path, call: Callable[...,
 def test_the_command_leaves_a_running_dvc_alone(folder: Path, call: Callable[..., tuple[int, str, str]]) -> None:
     used_by(folder, os.getpid())
     (folder / "dvc.lock").write_bytes(b"")
-    assert call(repair.main, folder) == (1, "", "error: DVC is running stages here: wait for its end\n")
+    assert call(repair.main, folder) == (1, "", "error: DVC is running stages here: wait until it has finished\n")
     assert (folder / "dvc.lock").read_bytes() == b""
 
 

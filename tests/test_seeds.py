@@ -145,5 +145,5 @@ def test_seeds_are_not_run_beside_a_dvc_that_runs_stages(tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     Path(".dvc/tmp").mkdir(parents=True)
     Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {"models": {"pid": os.getpid()}}}), encoding="utf-8")
-    with pytest.raises(InputError, match=r"^DVC is running stages here: wait for its end$"):
+    with pytest.raises(InputError, match=r"^DVC is running stages here: wait until it has finished$"):
         seeds.experiments(1)

@@ -57,7 +57,7 @@ def reasons() -> list[str]:
 
 
 def _changes(status: dict[str, Any], stored: set[str]) -> Iterator[str]:
-    """What `dvc status` names, except files that are only absent, and stored by DVC: outputs, and data it tracks."""
+    """The changes in `dvc status`, leaving out files that are merely absent here and that DVC stores."""
     for stage, changes in status.items():
         for change in changes:
             if isinstance(change, str):

@@ -23,7 +23,7 @@ def parse(content: bytes) -> Stages:
     """The stages in the content of dvc.lock.
 
     Raises:
-        InputError: a merge left conflicts in it, or DVC cannot have written it. Cut short, it may be YAML still.
+        InputError: a merge left conflicts in it, or DVC cannot have written it. (A truncated one may be valid YAML.)
     """
     check_merged(content)
     try:
@@ -57,7 +57,7 @@ def declared(stage: dict[str, Any], *kinds: str) -> list[str]:
 
 
 def files(locked: dict[str, Any], kind: str) -> dict[str, str]:
-    """The MD5 of each file and folder among a stage's ``deps`` or ``outs``, those aside that a remote hashes."""
+    """The MD5 of each file and folder among a stage's ``deps`` or ``outs``, except those with a remote's own hash."""
     found = {Path(file["path"]).as_posix(): _md5(file) for file in locked.get(kind, [])}
     return {path: md5 for path, md5 in found.items() if md5}
 

@@ -3,8 +3,8 @@
 Run: python -m tools.repair    (`make repro` begins with it)
 
 DVC writes dvc.lock and .dvc/tmp/rwlock, its list of the processes that use each file, in place: interrupted while it
-does, it leaves a file that no later run can read. The list names processes by their ids, which belong to others after
-a restart. Copies that were under way stay beside the outputs as temporary files.
+does, it leaves a file that no later run can read. The list names processes by their ids, which after a restart belong
+to other processes. Copies that were under way stay beside the outputs as temporary files.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def check_idle() -> None:
         InputError: it is.
     """
     if running():
-        raise InputError("DVC is running stages here: wait for its end")
+        raise InputError("DVC is running stages here: wait until it has finished")
 
 
 def running() -> bool:
@@ -113,9 +113,9 @@ def forget_mixed_runs() -> None:
 
 
 def unstored() -> list[str]:
-    """The stages whose outputs are there, made from their inputs as they are, and not in dvc.lock.
+    """The stages with complete, up-to-date outputs that dvc.lock does not have.
 
-    That is so if DVC could not store them, as on a full disk; run again, it would delete them first.
+    DVC could not store them, as on a full disk. A rerun would begin by deleting them.
     """
     stages: lockfile.Stages = {}
     with suppress(InputError, FileNotFoundError):  # the full disk may have cut it short, too

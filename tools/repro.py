@@ -111,7 +111,7 @@ def main() -> None:
     if code:
         for stage in repair.unstored():
             print(
-                f"{stage} has finished, but DVC did not store it: mend what it reports above, run "
+                f"{stage} has finished, but DVC did not store it: fix what it reports above, run "
                 f"`dvc commit -f {stage}`, which stores it, and run again",
                 file=sys.stderr,
             )

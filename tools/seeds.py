@@ -2,9 +2,9 @@
 
 Run: python -m tools.seeds N
 
-Each seed K from 1 to N is a DVC experiment named COMMIT-seedK. All are queued first, so that later edits stay out,
-except of data that git does not track: those edits are found out at the end. Each runs in a folder of its own; anything
-else in DVC's queue runs too. Seeds that have run before are not run again.
+Each seed K from 1 to N is a DVC experiment named COMMIT-seedK. All are queued first, so that later edits do not affect
+them; an edit of data that git does not track does, and is an error at the end. Each runs in a folder of its own;
+anything else in DVC's queue runs too. Seeds that have run before are not run again.
 `python -m tools.compare` takes the experiments, joined by commas, as one side.
 """
 
@@ -65,7 +65,7 @@ def experiments(seeds: int) -> list[str]:
     try:
         revisions.read_side(",".join(names))
     except errors.InputError as error:
-        raise errors.InputError(f"{error}; to run an experiment anew, `dvc exp remove` it first") from None
+        raise errors.InputError(f"{error}; to run an experiment again, `dvc exp remove` it first") from None
     return names
 
 
