@@ -240,9 +240,8 @@ def test_data_in_the_clone_by_an_absolute_path_is_verified(copy: Path, verify: V
     assert verify(copy) == (0, "")
 
 
-@pytest.mark.parametrize("path", ["data/small/", "./data/small", "data//small"])
-def test_data_by_a_path_of_another_spelling_is_verified(copy: Path, path: str, verify: Verify) -> None:
-    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": path})
+def test_data_by_a_path_of_another_spelling_is_verified(copy: Path, verify: Verify) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "./data//small/"})
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == (0, "")
 
