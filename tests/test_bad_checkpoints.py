@@ -157,14 +157,6 @@ def test_a_broken_tokenizer_is_found_at_tokenize(
     assert "\n" not in error
 
 
-def test_max_length_over_the_tokenizer_s_limit_is_refused(workspace: Workspace, fail: Fail) -> None:
-    own_dataset(workspace, {}, tokenize__max_length=257)
-    download.main()
-    assert fail(tokenize.main) == (
-        "params.yaml: tokenize.max_length: 257 is more than the 256 tokens that the checkpoint takes"
-    )
-
-
 @pytest.mark.parametrize(("split", "stage"), [("train", train), ("validation", train), ("test", baselines)])
 def test_texts_over_the_model_s_positions_are_refused(
     workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path, split: str, stage: ModuleType

@@ -96,7 +96,7 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str | None], str]] = {
 
 
 @pytest.mark.parametrize(("variables", "message"), ENVIRONMENTS.values(), ids=ENVIRONMENTS)
-def test_a_place_for_checkpoints_that_is_none_is_named(
+def test_an_unusable_folder_for_checkpoints_is_named(
     workspace: Workspace, fail: Fail, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None], message: str
 ) -> None:
     folder = own_dataset(workspace, {})
@@ -186,7 +186,7 @@ PATHS = ("own\0", "n" * 300, "own/" * 2000, "/dev/null", "own\nown", "~/own", "\
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("key", ["dataset__path", "model__path"])
-def test_a_path_that_is_none_is_named(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
+def test_an_impossible_path_is_named(workspace: Workspace, fail: Fail, key: str, path: str) -> None:
     own_dataset(workspace, {}, **{key: path})
     said = path.encode(errors="backslashreplace").decode()
     assert fail().startswith((f"{key.replace('__', '.')}: {said} ", f"{Path(said)}: "))

@@ -141,13 +141,12 @@ def edit_params(old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("  epochs: 5", "  epoch: 5", "train.epoch: unknown key, did you mean train.epochs?"),
         ("  learning_rate:", "  lr: 1\n  learning_rate:", "train.lr: unknown key, did you mean train."),
         ("  epochs: 5", "  epochs: 5\n  7: 5", "train.7: unknown key, did you mean train."),
         ("train:\n", "trian: {}\ntrain:\n", "trian: unknown section, did you mean train?"),
         ("  epochs: 5\n", "", "train.epochs: missing: passes over the train split"),
     ],
-    ids=["misspelt key", "key of another name", "integer key", "misspelt section", "missing key"],
+    ids=["key of another name", "integer key", "misspelt section", "missing key"],
 )
 def test_the_keys_are_those_that_are_known(workspace: Workspace, fail: Fail, old: str, new: str, message: str) -> None:
     workspace(train__epochs=5)
@@ -190,7 +189,7 @@ def test_an_unknown_section_stops_every_stage_with_params(
         (b"model: {}\n", "params.yaml: section train is missing, or has no keys"),
     ],
 )
-def test_a_params_file_that_is_none_is_named(workspace: Workspace, fail: Fail, content: bytes, message: str) -> None:
+def test_an_invalid_params_file_is_named(workspace: Workspace, fail: Fail, content: bytes, message: str) -> None:
     (workspace() / "params.yaml").write_bytes(content)
     error = fail(train.main)
     assert error.startswith(message)

@@ -191,7 +191,7 @@ def test_a_margin_is_what_the_whole_interval_has_to_lie_beyond(repository: Path,
 
 
 @pytest.mark.parametrize("margin", ["-0.1", "1", "nan", "much"])
-def test_a_margin_that_is_none_is_refused(repository: Path, compared: Compare, margin: str) -> None:
+def test_an_invalid_margin_is_refused(repository: Path, compared: Compare, margin: str) -> None:
     code, _, said = compared(repository, "main", "--fail-if", "worse", f"--margin={margin}")
     assert code == 2
     assert "argument --margin: " in said

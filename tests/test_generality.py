@@ -233,5 +233,6 @@ def test_as_many_tokens_as_the_checkpoint_takes_may_be_asked_for(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_random_checkpoint, paths.TOKENIZER)
     assert tokenize.load_tokenizer(256).model_max_length == 256
-    with pytest.raises(InputError, match=r"tokenize\.max_length: 257 is more than the 256 tokens"):
+    said = r"^params\.yaml: tokenize\.max_length: 257 is more than the 256 tokens that the checkpoint takes$"
+    with pytest.raises(InputError, match=said):
         tokenize.load_tokenizer(257)

@@ -131,7 +131,7 @@ def download(folder: Path, hub: HubServer, params: dict[str, Any], **env: str) -
     set_params(folder, **(changes | params))
     before = len(hub.log)
     env = {"HF_ENDPOINT": hub.url, "HOME": str(folder / "home")} | env
-    done = run(sys.executable, "-m", "stages.download", cwd=folder, check=False, env=dict(env))
+    done = run(sys.executable, "-m", "stages.download", cwd=folder, check=False, env=env)
     return Run(folder, done, hub.log[before:])
 
 
@@ -247,7 +247,7 @@ def test_a_gated_repository_asks_to_accept_its_terms(hub: HubServer, tmp_path: P
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_connection_cut_in_the_middle_of_a_file_is_told(hub: HubServer, tmp_path: Path, source: str) -> None:
+def test_a_connection_cut_in_the_middle_of_a_file_is_reported(hub: HubServer, tmp_path: Path, source: str) -> None:
     name = f"cut/{REPOSITORY[source]}"
     error = error_of(tmp_path, hub, source, "hub_name", name)
     host = hub.url.removeprefix("http://")
@@ -309,7 +309,7 @@ def test_two_splits_for_one_are_refused(hub: HubServer, tmp_path: Path) -> None:
     assert said.startswith("error: dataset tiny/emotions: a second validation split, dev: save one as a file")
 
 
-def test_a_broken_file_of_a_data_set_is_told(hub: HubServer, tmp_path: Path) -> None:
+def test_a_broken_file_of_a_data_set_is_reported(hub: HubServer, tmp_path: Path) -> None:
     error = error_of(tmp_path, hub, "dataset", "hub_name", "tiny/broken")
     assert error.startswith(f"error: dataset tiny/broken at {COMMIT[:12]}: ArrowInvalid:")
     assert "dataset.hub_name" in error
