@@ -37,14 +37,24 @@ def check(*, paths: bool = True) -> dict[str, Section]:
     problems: list[str] = []
     for name, section in CLASSES.items():
         try:
-            sections[name] = load(name, section, PARAMS)
+            sections[name] = load(name, section)
         except errors.InputError as error:
             problems += error.problems
-    written = _outputs() if paths else []
-    for name in ("dataset", "model") if paths else ():
-        path = getattr(sections.get(name), "path", None)
-        if path is None:
+    if paths:
+        problems += _path_problems(sections)
+    if problems:
+        raise errors.InputError(*dict.fromkeys(problems))  # an unknown section is a problem of each
+    return sections
+
+
+def _path_problems(sections: dict[str, Section]) -> list[str]:
+    """What is wrong with the paths of the data and of the checkpoint, as far as their sections could be read."""
+    problems = []
+    written = _outputs()
+    for name, section in sections.items():
+        if not isinstance(section, DatasetParams | ModelParams):
             continue
+        path = section.path
         if out := next((out for out in written if _overlap(Path(path), Path(out))), None):
             problems.append(
                 f"{PARAMS}: {name}.path: {path} overlaps {out}, which a stage writes: put your files elsewhere, such "
@@ -55,9 +65,7 @@ def check(*, paths: bool = True) -> dict[str, Section]:
             if Path(f"{path.rstrip('/')}.dvc").exists():
                 advice = "run `dvc pull`"
             problems.append(f"{PARAMS}: {name}.path: {path} does not exist: {advice}")
-    if problems:
-        raise errors.InputError(*dict.fromkeys(problems))  # an unknown section is a problem of each
-    return sections
+    return problems
 
 
 def _outputs() -> list[str]:
@@ -82,11 +90,13 @@ def main() -> None:
     table.add_column("key", no_wrap=True)
     table.add_column("value", overflow="fold")
     table.add_column("what it is")
-    for name, section in check(paths=False).items():
+    sections = check(paths=False)
+    for name, section in sections.items():
         for key, field in type(section).model_fields.items():
             table.add_row(f"{name}.{key}", json.dumps(getattr(section, key), ensure_ascii=False), field.description)
     Console(markup=False, emoji=False).print(table)
-    check()  # a path that is missing keeps nobody from reading what the keys are
+    if problems := _path_problems(sections):  # only now: whoever lacks the data may still read what the keys are
+        raise errors.InputError(*problems)
 
 
 if __name__ == "__main__":
