@@ -74,8 +74,9 @@ def git(*arguments: str, cwd: Path) -> str:
 
 
 def make_clone(folder: Path) -> Path:
-    """A clone of this tree as it stands, edits and new files included, all committed."""
+    """A clone of this tree as it stands, edits and new files included, all committed to main, whatever its branch."""
     git("clone", "--quiet", str(TREE), str(folder), cwd=TREE)
+    git("checkout", "--quiet", "-B", "main", cwd=folder)
     for name in git("ls-files", "--deleted", cwd=TREE).splitlines():
         (folder / name).unlink(missing_ok=True)
     for name in git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines():

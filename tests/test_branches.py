@@ -7,7 +7,6 @@ from conftest import PIPELINE_PARAMS, git, run, set_params, stages_run
 
 
 def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path) -> None:
-    git("checkout", "--quiet", "-B", "main", cwd=copy)
     before = (copy / "metrics/metrics.json").read_bytes()
 
     git("checkout", "--quiet", "-b", "slower", cwd=copy)

@@ -79,7 +79,6 @@ def write_learnable_texts(folder: Path) -> None:
 def first_run(tmp_path_factory: pytest.TempPathFactory, tiny_random_checkpoint: Path) -> Path:
     """A clone whose results are committed on main."""
     clone = make_clone(tmp_path_factory.mktemp("first") / "clone")
-    git("checkout", "--quiet", "-B", "main", cwd=clone)
     write_learnable_texts(clone / "data/learnable")
     shutil.copytree(tiny_random_checkpoint, clone / "models/tiny")
     set_params(clone, **PARAMS | {"dataset__path": "data/learnable"})

@@ -56,7 +56,6 @@ def commit(folder: Path, branch: str) -> None:
 def repository(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone with branches and an experiment to compare; no test changes it."""
     folder = shutil.copytree(pipeline, tmp_path_factory.mktemp("compare") / "clone", symlinks=True)
-    git("checkout", "--quiet", "-B", "main", cwd=folder)
     rewrite_predictions(folder, lambda labels: labels)
     commit(folder, "right")
     set_params(folder, **PIPELINE_PARAMS | {"train__seed": 43})

@@ -122,7 +122,6 @@ def test_the_gate_job_as_it_is_written_opens_for_a_param_and_stays_shut_for_a_pa
 ) -> None:
     git("clone", "--quiet", str(pipeline), "clone", cwd=tmp_path)
     clone = tmp_path / "clone"
-    git("checkout", "--quiet", "-B", "main", cwd=clone)
     (clone / "README.md").write_text("Other words.\n")
     git("checkout", "--quiet", "-b", "words", cwd=clone)
     git("commit", "--quiet", "--all", "--message", "words", cwd=clone)
