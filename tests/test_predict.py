@@ -33,15 +33,17 @@ def refused(call: Callable[..., tuple[int, str, str]]) -> Refused:
     return refuse
 
 
-def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(pipeline: Path, tmp_path: Path) -> None:
+def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(
+    pipeline: Path, tmp_path: Path, call: Callable[..., tuple[int, str, str]]
+) -> None:
     rows = pq.read_table(pipeline / "data/raw/validation.parquet")
     evaluated = pq.read_table(pipeline / "data/predictions/validation.parquet")
     names = json.loads((pipeline / "models/classifier/config.json").read_text(encoding="utf-8"))["id2label"]
     texts = rows["text"].to_pylist()
     (tmp_path / "texts").write_text("\n".join(texts), encoding="utf-8")
-    done = run(sys.executable, "-m", "tools.predict", str(tmp_path / "texts"), cwd=pipeline)
-    assert done.stderr == ""
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    code, out, err = call(predict.main, pipeline, str(tmp_path / "texts"))
+    assert (code, err) == (0, "")
+    found = [json.loads(line) for line in out.splitlines()]
     assert [row["text"] for row in found] == texts
     assert [row["label"] for row in found] == [names[str(number)] for number in evaluated["prediction"].to_pylist()]
     highest = [max(row) for row in evaluated["probabilities"].to_pylist()]
@@ -76,7 +78,7 @@ def test_a_line_that_is_typed_is_answered_before_the_next(pipeline: Path) -> Non
 
 
 def test_a_reader_that_has_enough_is_no_error(pipeline: Path, tmp_path: Path) -> None:
-    (tmp_path / "texts").write_text("so tired\n" * 3 * predict.TEXTS, encoding="utf-8")
+    (tmp_path / "texts").write_text("so tired\n" * 2000, encoding="utf-8")  # of whose labels a pipe holds about half
     command = f"set -o pipefail; {sys.executable} -m tools.predict {tmp_path / 'texts'} | head -n 1"
     done = run("bash", "-c", command, cwd=pipeline)
     assert done.stderr == ""
