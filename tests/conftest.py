@@ -52,6 +52,8 @@ LONGEST_FIRST = ("test_readme.py", "test_mutations.py", "test_ci.py")
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
+Call = Callable[..., tuple[int, str, str]]  # the fixture `call`
+
 needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")
 
 
@@ -178,7 +180,7 @@ def call(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     put_back: None,  # noqa: ARG001
-) -> Callable[..., tuple[int, str, str]]:
+) -> Call:
     """Call a tool's main in this process, in a folder: gives the exit code and what it prints on stdout and stderr."""
     from stages import entry
 

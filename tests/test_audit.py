@@ -11,6 +11,7 @@ import pytest
 from conftest import needs_emotion, read_csv, set_params
 from hypothesis import given
 from hypothesis import strategies as st
+from own_data import Workspace
 
 from stages import audit, download, duplicates, evaluate
 from stages.duplicates import SIMILARITY, near_duplicates, normalize
@@ -22,7 +23,7 @@ Audit = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def examine(workspace: Callable[..., Path]) -> Audit:
+def examine(workspace: Workspace) -> Audit:
     """Download and audit splits given as rows; give data.json."""
 
     def run(splits: dict[str, Rows], **params: Any) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def test_the_known_blemishes_of_the_emotion_data_are_found() -> None:
     assert report["shared_texts"] == {"train and validation": {"texts": 5, "same_label": 0, "other_label": 5}}
 
 
-def test_a_leaked_text_with_a_bare_carriage_return_is_marked_as_leaked(workspace: Callable[..., Path]) -> None:
+def test_a_leaked_text_with_a_bare_carriage_return_is_marked_as_leaked(workspace: Workspace) -> None:
     workspace(dataset__path="own", dataset__labels=None)
     Path("own").mkdir()
     for split, rows in (CLEAN | {"test": TRAIN}).items():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import Call
 from own_data import Fail, Workspace
 
 from stages import download, tokenize, train
@@ -211,9 +212,7 @@ def test_data_that_is_not_there_is_named_with_what_brings_it(workspace: Workspac
     check(paths=False)
 
 
-def test_the_keys_are_explained_before_the_data_is_there(
-    workspace: Workspace, call: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_the_keys_are_explained_before_the_data_is_there(workspace: Workspace, call: Call) -> None:
     code, out, err = call(params.main, workspace(dataset__path="data/own"))
     assert code == 1
     assert "train.epochs" in out

@@ -2,7 +2,6 @@
 
 import csv
 import itertools
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import run
+from own_data import Workspace
 from token_rows import PAD, ROWS, TEXTS
 from torch.nn import Module
 from torch.utils.flop_counter import FlopCounterMode
@@ -122,7 +122,7 @@ def test_the_seconds_of_a_training_leave_its_evaluations_out(monkeypatch: pytest
 
 
 def test_the_books_settings_are_its_own_but_for_those_that_are_set_and_the_seed(
-    workspace: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace()
     taken = []

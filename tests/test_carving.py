@@ -1,12 +1,12 @@
 """Splits that were not delivered are carved from train: stratified, by seed, no text on both sides."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_data import Workspace
 
 from stages import download, paths, tables
 from stages.carving import carve
@@ -198,9 +198,7 @@ def write(file: Path, rows: Rows) -> None:
     file.write_text("text,label\n" + "".join(f"{text},label {label}\n" for text, label in rows), encoding="utf-8")
 
 
-def test_test_and_validation_are_carved_from_one_file(
-    workspace: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_test_and_validation_are_carved_from_one_file(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     folder = workspace(dataset__path="all.csv", dataset__labels=None)
     rows = balanced(4, 100)
     write(folder / "all.csv", rows)
@@ -212,7 +210,7 @@ def test_test_and_validation_are_carved_from_one_file(
     assert "train: 324 rows\nvalidation: 36 rows, carved from train\ntest: 40 rows, carved from train\n" in said
 
 
-def test_a_delivered_test_split_is_left_alone(workspace: Callable[..., Path]) -> None:
+def test_a_delivered_test_split_is_left_alone(workspace: Workspace) -> None:
     folder = workspace(dataset__path="own", dataset__labels=None)
     rows = balanced(4, 100)
     write(folder / "own/train.csv", rows)
@@ -227,7 +225,7 @@ def test_a_delivered_test_split_is_left_alone(workspace: Callable[..., Path]) ->
 
 
 def test_the_carved_test_split_is_the_same_whether_validation_is_delivered_or_not(
-    workspace: Callable[..., Path],
+    workspace: Workspace,
 ) -> None:
     folder = workspace(dataset__path="own", dataset__labels=None)
     rows = balanced(4, 100)
@@ -239,7 +237,7 @@ def test_the_carved_test_split_is_the_same_whether_validation_is_delivered_or_no
     assert split_texts()["test"] == alone
 
 
-def test_another_dataset_seed_carves_other_rows_in_the_pipeline(workspace: Callable[..., Path]) -> None:
+def test_another_dataset_seed_carves_other_rows_in_the_pipeline(workspace: Workspace) -> None:
     carves = []
     for seed in (0, 1, 0):
         folder = workspace(dataset__path="all.csv", dataset__labels=None, dataset__seed=seed)

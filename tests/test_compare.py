@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, git, read_csv, run, set_params
+from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, Call, git, read_csv, run, set_params
 
 from stages import paths, provenance, tables
 from tools import compare, revisions
 
 PREDICTIONS = "data/predictions/test.parquet"
-Compare = Callable[..., tuple[int, str, str]]
 Numbers = npt.NDArray[np.int64]
 
 
@@ -70,7 +69,7 @@ def repository(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture
-def compared(call: Callable[..., tuple[int, str, str]]) -> Compare:
+def compared(call: Call) -> Call:
     """The command in this process: gives the exit code and what it prints on stdout and stderr."""
     return functools.partial(call, compare.main)
 
@@ -81,7 +80,7 @@ def document(result: tuple[int, str, str]) -> dict[str, Any]:
     return dict(json.loads(out))
 
 
-def test_better_worse_and_within_noise_are_told_apart(repository: Path, compared: Compare) -> None:
+def test_better_worse_and_within_noise_are_told_apart(repository: Path, compared: Call) -> None:
     assert compared(repository, "main", "right")[1].startswith("better: accuracy +")
     assert compared(repository, "right", "main")[1].startswith("worse: accuracy -")
     assert compared(repository, "main", "epochs")[1].startswith("within noise: accuracy +0.0000; its 95% interval, ")
@@ -96,7 +95,7 @@ def test_it_runs_as_a_command_and_leaves_everything_as_it_was(repository: Path) 
     assert run("dvc", "status", cwd=repository).stdout == "Data and pipelines are up to date.\n"
 
 
-def test_figures_are_those_of_metrics_json(repository: Path, compared: Compare) -> None:
+def test_figures_are_those_of_metrics_json(repository: Path, compared: Call) -> None:
     recorded = json.loads((repository / "metrics/metrics.json").read_text(encoding="utf-8"))
     figures = document(compared(repository, "right", "--json"))["metrics"]
     assert {name: round(figure["head"], 4) for name, figure in figures.items()} == {
@@ -108,7 +107,7 @@ def test_figures_are_those_of_metrics_json(repository: Path, compared: Compare) 
         assert figure["interval"][0] < figure["difference"] < figure["interval"][1]
 
 
-def test_f1_by_label_is_that_of_the_plots(repository: Path, compared: Compare) -> None:
+def test_f1_by_label_is_that_of_the_plots(repository: Path, compared: Call) -> None:
     rows = document(compared(repository, "right", "--json"))["labels"]
     scores = read_csv(repository / "metrics/plots/per_class.csv")
     plotted = {row["label"]: (float(row["f1"]), int(row["support"])) for row in scores}
@@ -118,11 +117,11 @@ def test_f1_by_label_is_that_of_the_plots(repository: Path, compared: Compare) -
     assert all(row["difference"] == row["head"] - row["base"] for row in rows)
 
 
-def test_the_same_comparison_prints_the_same(repository: Path, compared: Compare) -> None:
+def test_the_same_comparison_prints_the_same(repository: Path, compared: Call) -> None:
     assert compared(repository, "right", "--json") == compared(repository, "right", "--json")
 
 
-def test_params_and_inputs_that_differ_are_named(repository: Path, compared: Compare) -> None:
+def test_params_and_inputs_that_differ_are_named(repository: Path, compared: Call) -> None:
     result = document(compared(repository, "main", "epochs", "--json"))
     assert result["params"] == {"train.epochs": {"base": [2], "head": [3]}}
     assert result["inputs"] == {}
@@ -130,12 +129,12 @@ def test_params_and_inputs_that_differ_are_named(repository: Path, compared: Com
     assert "param" not in compared(repository, "main", "right")[1]
 
 
-def test_an_experiment_goes_by_its_name(repository: Path, compared: Compare) -> None:
+def test_an_experiment_goes_by_its_name(repository: Path, compared: Call) -> None:
     result = document(compared(repository, "main", "another-seed", "--json"))
     assert result["params"] == {"train.seed": {"base": [42], "head": [43]}}
 
 
-def test_one_run_against_one_says_what_the_interval_leaves_out(repository: Path, compared: Compare) -> None:
+def test_one_run_against_one_says_what_the_interval_leaves_out(repository: Path, compared: Call) -> None:
     printed = compared(repository, "main", "right")[1]
     assert "The intervals account for sampling of the test rows, not the training seed." in printed
     assert "McNemar's exact test: p = " in printed
@@ -144,7 +143,7 @@ def test_one_run_against_one_says_what_the_interval_leaves_out(repository: Path,
     assert f"(0 rows right only in base, {wrong} only in head)" in printed
 
 
-def test_several_seeds_are_compared_by_their_means(repository: Path, compared: Compare) -> None:
+def test_several_seeds_are_compared_by_their_means(repository: Path, compared: Call) -> None:
     result = document(compared(repository, "main,another-seed", "right", "--json"))
     alone = [document(compared(repository, side, "right", "--json")) for side in ("main", "another-seed")]
     for name, figure in result["metrics"].items():
@@ -154,7 +153,7 @@ def test_several_seeds_are_compared_by_their_means(repository: Path, compared: C
     assert result["params"] == {"train.seed": {"base": [42, 43], "head": [42]}}
 
 
-def test_several_seeds_on_both_sides_are_resampled_too(repository: Path, compared: Compare) -> None:
+def test_several_seeds_on_both_sides_are_resampled_too(repository: Path, compared: Call) -> None:
     result = document(compared(repository, "main,another-seed", "right,nearly-right", "--json"))
     covers = "sampling of the test rows and the training seed (2 seeds against 2, also resampled)"
     assert result["interval_covers"] == covers
@@ -162,7 +161,7 @@ def test_several_seeds_on_both_sides_are_resampled_too(repository: Path, compare
     assert result["verdict"] == "better"
 
 
-def test_markdown_is_of_narrow_tables(repository: Path, compared: Compare) -> None:
+def test_markdown_is_of_narrow_tables(repository: Path, compared: Call) -> None:
     lines = compared(repository, "main", "epochs", "--md")[1].splitlines()
     assert lines[0].startswith("**within noise**: accuracy +0.0000")
     assert "base: `main`<br>head: `epochs`" in lines
@@ -173,7 +172,7 @@ def test_markdown_is_of_narrow_tables(repository: Path, compared: Compare) -> No
     assert max(len(cell) for row in rows for part in row.split("|") for cell in part.split("<br>")) <= 24
 
 
-def test_worse_fails_where_that_is_asked_for(repository: Path, compared: Compare) -> None:
+def test_worse_fails_where_that_is_asked_for(repository: Path, compared: Call) -> None:
     assert compared(repository, "right", "main")[0] == 0
     code, printed, _ = compared(repository, "right", "main", "--fail-if", "worse")
     assert (code, printed.splitlines()[0].split(":")[0]) == (1, "worse")
@@ -181,7 +180,7 @@ def test_worse_fails_where_that_is_asked_for(repository: Path, compared: Compare
     assert compared(repository, "main", "epochs", "--fail-if", "worse")[0] == 0
 
 
-def test_a_margin_is_what_the_whole_interval_has_to_lie_beyond(repository: Path, compared: Compare) -> None:
+def test_a_margin_is_what_the_whole_interval_has_to_lie_beyond(repository: Path, compared: Call) -> None:
     high = document(compared(repository, "right", "main", "--json"))["metrics"]["accuracy"]["interval"][1]
     assert high < 0
     fail = ("right", "main", "--fail-if", "worse", "--margin")
@@ -190,20 +189,20 @@ def test_a_margin_is_what_the_whole_interval_has_to_lie_beyond(repository: Path,
 
 
 @pytest.mark.parametrize("margin", ["-0.1", "1", "nan", "much"])
-def test_an_invalid_margin_is_refused(repository: Path, compared: Compare, margin: str) -> None:
+def test_an_invalid_margin_is_refused(repository: Path, compared: Call, margin: str) -> None:
     code, _, said = compared(repository, "main", "--fail-if", "worse", f"--margin={margin}")
     assert code == 2
     assert "argument --margin: " in said
 
 
-def test_a_margin_without_fail_if_is_refused(repository: Path, compared: Compare) -> None:
+def test_a_margin_without_fail_if_is_refused(repository: Path, compared: Call) -> None:
     code, _, said = compared(repository, "main", "--margin", "0.01")
     assert code == 2
     assert "--margin only works with --fail-if worse" in said
 
 
 @pytest.mark.long
-def test_another_test_file_is_not_comparable(copy: Path, compared: Compare) -> None:
+def test_another_test_file_is_not_comparable(copy: Path, compared: Call) -> None:
     path = copy / "data/small/test.csv"
     path.write_text(path.read_text(encoding="utf-8").replace("\n", "\nonce more i feel ", 1), encoding="utf-8")
     run("dvc", "repro", cwd=copy)
@@ -218,7 +217,7 @@ def test_another_test_file_is_not_comparable(copy: Path, compared: Compare) -> N
     assert said.startswith("error: --fail-if worse: the sides are not comparable")
 
 
-def test_another_label_set_is_not_comparable(copy: Path, compared: Compare) -> None:
+def test_another_label_set_is_not_comparable(copy: Path, compared: Call) -> None:
     labels = [*DEFAULTS["dataset"]["labels"][:5], "awe | `wonder`"]
     set_params(copy, **PIPELINE_PARAMS | {"dataset__labels": labels})
     rewrite_predictions(copy, lambda labels: labels, labels)
@@ -231,13 +230,13 @@ def test_another_label_set_is_not_comparable(copy: Path, compared: Compare) -> N
 
 
 @pytest.mark.long
-def test_another_max_length_is_comparable(copy: Path, compared: Compare) -> None:
+def test_another_max_length_is_comparable(copy: Path, compared: Call) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"tokenize__max_length": 24})
     run("dvc", "repro", cwd=copy)
     assert document(compared(copy, "HEAD", "--json"))["verdict"] != "not comparable"
 
 
-def test_predictions_that_do_not_say_what_they_judged_are_not_comparable(copy: Path, compared: Compare) -> None:
+def test_predictions_that_do_not_say_what_they_judged_are_not_comparable(copy: Path, compared: Call) -> None:
     rewrite_predictions(copy, lambda labels: labels, deps={})
     record(copy)
     assert compared(copy, "HEAD")[1].startswith(
@@ -246,7 +245,7 @@ def test_predictions_that_do_not_say_what_they_judged_are_not_comparable(copy: P
 
 
 def test_predictions_come_from_the_remote_without_being_pulled(
-    repository: Path, tmp_path: Path, compared: Compare
+    repository: Path, tmp_path: Path, compared: Call
 ) -> None:
     git("clone", "--quiet", str(repository), "bare", cwd=tmp_path)
     bare = tmp_path / "bare"
@@ -266,13 +265,13 @@ def refused(result: tuple[int, str, str]) -> str:
     return err.removeprefix("error: ").rstrip()
 
 
-def test_an_unknown_revision_is_named(repository: Path, compared: Compare) -> None:
+def test_an_unknown_revision_is_named(repository: Path, compared: Call) -> None:
     said = refused(compared(repository, "no-such"))
     assert said.startswith("no-such: unknown Git revision 'no-such': name a branch, tag, commit or experiment")
     assert refused(compared(repository, "main,", "right")).startswith("'main,': a revision's name is empty")
 
 
-def test_runs_of_two_recipes_do_not_make_a_side(repository: Path, compared: Compare) -> None:
+def test_runs_of_two_recipes_do_not_make_a_side(repository: Path, compared: Call) -> None:
     said = refused(compared(repository, "main,epochs", "right"))
     assert said.startswith(
         "main,epochs: differ in train.epochs: join only runs of one recipe that differ in train.seed"
@@ -280,5 +279,5 @@ def test_runs_of_two_recipes_do_not_make_a_side(repository: Path, compared: Comp
     assert refused(compared(repository, "main,right", "right")).startswith("main,right: differ in nothing: ")
 
 
-def test_a_revision_that_is_no_commit_is_named(repository: Path, compared: Compare) -> None:
+def test_a_revision_that_is_no_commit_is_named(repository: Path, compared: Call) -> None:
     assert refused(compared(repository, "HEAD:README.md")).startswith("HEAD:README.md: not a commit of a git")

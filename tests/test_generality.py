@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from own_data import Workspace
 from sklearn.metrics import accuracy_score, f1_score
 
 from stages import audit, baselines, download, evaluate, paths, tables, tokenize, train
@@ -28,7 +29,7 @@ def texts_of(labels: list[str], rows: int) -> Rows:
 
 
 @pytest.fixture
-def run(workspace: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> Run:
+def run(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the stages on splits given as rows, or on a single list of rows; hold what every run is to give."""
 
     def run_stages(data: dict[str, Rows] | Rows, **params: Any) -> dict[str, Any]:

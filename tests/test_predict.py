@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import run
+from conftest import Call, run
 from dvc.utils.serialize import modify_yaml
 from edits import edit_json, flip
 
@@ -21,7 +21,7 @@ Refused = Callable[[Path, str], str]
 
 
 @pytest.fixture
-def refused(call: Callable[..., tuple[int, str, str]]) -> Refused:
+def refused(call: Call) -> Refused:
     """Run it on a file in a clone, to an error, and give that."""
 
     def refuse(clone: Path, file: str) -> str:
@@ -34,7 +34,7 @@ def refused(call: Callable[..., tuple[int, str, str]]) -> Refused:
 
 
 def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(
-    pipeline: Path, tmp_path: Path, call: Callable[..., tuple[int, str, str]]
+    pipeline: Path, tmp_path: Path, call: Call
 ) -> None:
     rows = pq.read_table(pipeline / "data/raw/validation.parquet")
     evaluated = pq.read_table(pipeline / "data/predictions/validation.parquet")

@@ -5,11 +5,10 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from conftest import PIPELINE_PARAMS, TREE, Call, git, run, set_params
 from dvc.lock import Lock, make_lock
 from dvc.utils.serialize import modify_yaml
 
@@ -48,7 +47,7 @@ def test_what_is_whole_is_left_alone(folder: Path) -> None:
     assert (folder / ".dvc/tmp/rwlock").exists()
 
 
-def test_the_command_says_what_it_has_repaired(folder: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+def test_the_command_says_what_it_has_repaired(folder: Path, call: Call) -> None:
     (folder / "dvc.lock").write_bytes(b"")
     code, said, _ = call(repair.main, folder)
     assert (code, said.count("\n")) == (0, 1)
@@ -56,7 +55,7 @@ def test_the_command_says_what_it_has_repaired(folder: Path, call: Callable[...,
     assert call(repair.main, folder) == (0, "nothing to repair\n", "")
 
 
-def test_the_command_leaves_a_running_dvc_alone(folder: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+def test_the_command_leaves_a_running_dvc_alone(folder: Path, call: Call) -> None:
     used_by(folder, os.getpid())
     (folder / "dvc.lock").write_bytes(b"")
     assert call(repair.main, folder) == (1, "", "error: DVC is running stages here: wait until it has finished\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import git, run
+from conftest import Call, git, run
 from edits import edit_json
 from matplotlib.image import imread
 
@@ -20,7 +20,7 @@ Report = Callable[[Path], str]
 
 
 @pytest.fixture
-def report(call: Callable[..., tuple[int, str, str]]) -> Report:
+def report(call: Call) -> Report:
     """What is reported of a folder against its HEAD, by this process."""
     return lambda folder: call(tools.report.main, folder, "HEAD")[1]
 
@@ -161,9 +161,7 @@ def test_curves_are_of_the_columns_they_are_named_for() -> None:
     }
 
 
-def test_the_base_is_the_revision_that_is_named_and_the_head_is_the_workspace(
-    copy: Path, call: Callable[..., tuple[int, str, str]]
-) -> None:
+def test_the_base_is_the_revision_that_is_named_and_the_head_is_the_workspace(copy: Path, call: Call) -> None:
     git("commit", "--quiet", "--allow-empty", "--message", "more", cwd=copy)
     head, base = (git("rev-parse", "--short", name, cwd=copy).strip() for name in ("HEAD", "HEAD~1"))
     _, said, _ = call(tools.report.main, copy, "HEAD~1")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PIPELINE_PARAMS, git, run, set_params
+from conftest import PIPELINE_PARAMS, Call, git, run, set_params
 from edits import append
 
 from stages import provenance
@@ -19,7 +19,7 @@ Refused = Callable[..., str]
 
 
 @pytest.fixture
-def refused(copy: Path, call: Callable[..., tuple[int, str, str]]) -> Refused:
+def refused(copy: Path, call: Call) -> Refused:
     """Give the one line by which the command, in `copy`, refuses a revision."""
 
     def line(revision: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from own_data import Workspace
 
 from stages import download, tables
 from stages.errors import InputError
@@ -132,7 +133,7 @@ def read(path: Path, layout: Layout = LAYOUT) -> list[tuple[Any, Any]]:
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_every_form_of_a_data_set_gives_the_same_bytes(workspace: Callable[..., Path], form: Form) -> None:
+def test_every_form_of_a_data_set_gives_the_same_bytes(workspace: Workspace, form: Form) -> None:
     folder = workspace(dataset__path="own", dataset__labels=None, **form.params)
     (folder / "own").mkdir()
     for split, rows in SPLITS.items():
@@ -145,9 +146,7 @@ def test_every_form_of_a_data_set_gives_the_same_bytes(workspace: Callable[..., 
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "jsonl", "parquet", "csv.gz"])
-def test_a_single_file_gives_the_same_bytes_as_a_folder_with_train_alone(
-    workspace: Callable[..., Path], ending: str
-) -> None:
+def test_a_single_file_gives_the_same_bytes_as_a_folder_with_train_alone(workspace: Workspace, ending: str) -> None:
     form = next(form for form in FORMS.values() if form.ending == ending)
     rows = [(f"{text} {number}", label) for number in range(5) for text, label in ROWS]
     folder = workspace(dataset__path="own", dataset__labels=None)
@@ -166,7 +165,7 @@ NUMBERS = [2, 0, 1, 10, 2, 0]
 
 @pytest.mark.parametrize("kind", ["csv", "csv of floats", "jsonl", "jsonl of strings", "int8", "int64", "double"])
 def test_integer_labels_give_the_same_bytes_however_they_are_stored(
-    workspace: Callable[..., Path], kind: str, capsys: pytest.CaptureFixture[str]
+    workspace: Workspace, kind: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = workspace(dataset__path="own", dataset__labels=None)
     (folder / "own").mkdir()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from conftest import PIPELINE_PARAMS, TREE, Call, git, run, set_params
 from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import append, edit_json, flip
 
@@ -21,7 +21,7 @@ Verify = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def verify(call: Callable[..., tuple[int, str, str]]) -> Verify:
+def verify(call: Call) -> Verify:
     """Verify a folder in this process: gives the exit code and what stands on stderr."""
 
     def answer(folder: Path, *options: str) -> tuple[int, str]:
