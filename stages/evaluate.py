@@ -71,18 +71,12 @@ def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
 
 def write_predictions(path: Path, evaluated: Evaluated, names: list[str], stamp: dict[str, Any]) -> None:
     """Write a row's label, prediction and probabilities for each row, with ``stamp`` in the schema's metadata."""
-    import pyarrow as pa
-
     from stages import tables
 
     labels, probabilities, leaked = evaluated
     schema = tables.schema(tables.PREDICTIONS, names, "label", "prediction", **stamp)
-    flat = pa.array(probabilities.ravel())
-    offsets = pa.array(range(0, probabilities.size + 1, probabilities.shape[1]), pa.int32())
-    column = pa.ListArray.from_arrays(offsets, flat).cast(schema.field("probabilities").type)
-    tables.write(
-        path, schema, probabilities=column, leaked=leaked, label=labels, prediction=probabilities.argmax(axis=1)
-    )
+    prediction = probabilities.argmax(axis=1)
+    tables.write(path, schema, probabilities=list(probabilities), leaked=leaked, label=labels, prediction=prediction)
 
 
 def summarize(evaluated: dict[str, Evaluated]) -> dict[str, float]:
@@ -94,7 +88,7 @@ def summarize(evaluated: dict[str, Evaluated]) -> dict[str, float]:
 
     validation, test = (evaluated[split] for split in paths.EVALUATED)
     kept = ("accuracy", "f1")
-    figures = test.scores() | {"loss": metrics.cross_entropy(test.labels, test.probabilities)}
+    figures = test.scores() | {"loss": float(metrics.losses(test.labels, test.probabilities).mean())}
     if test.leaked.any():
         figures["leaked_rows"] = int(test.leaked.sum())
         if not test.leaked.all():

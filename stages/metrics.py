@@ -21,11 +21,6 @@ def scores(labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], cl
     }
 
 
-def cross_entropy(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> float:
-    """The mean of the `losses`, in nats."""
-    return float(losses(labels, probabilities).mean())
-
-
 def losses(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Negative log likelihood of each row's label, ``[rows]``, in nats, under ``probabilities`` ``[rows, classes]``.
 

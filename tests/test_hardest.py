@@ -27,7 +27,6 @@ def test_the_rows_come_by_their_loss(table: pd.DataFrame) -> None:
 def test_the_loss_of_a_label_with_next_to_no_probability_is_not_cut_short() -> None:
     probabilities = np.array([[1e-30, 1], [1, 0]], dtype=np.float32)
     assert metrics.losses(np.array([0, 0]), probabilities).tolist() == pytest.approx([69.08, 0], abs=0.01)
-    assert metrics.cross_entropy(np.array([0, 0]), probabilities) == pytest.approx(34.54, abs=0.01)
 
 
 def test_a_label_is_suspected_where_another_is_confident_and_only_there(table: pd.DataFrame) -> None:
