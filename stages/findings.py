@@ -16,7 +16,7 @@ COLUMNS = ["finding", "split", "row", "text", "label", *OTHER, "similarity"]
 
 
 def read_rows() -> pd.DataFrame:
-    """The rows of data/raw: split, row (from 0), text, label, and the split that they were delivered in."""
+    """The rows of data/raw: split, row (from 0), text, label, delivered (a split), words (a count), broken (or not)."""
     parts = []
     for split in paths.SPLITS:
         table = tables.read(paths.raw(split))
@@ -24,7 +24,8 @@ def read_rows() -> pd.DataFrame:
         delivered = tables.metadata(table.schema)["delivered_as"]
         columns = {"split": split, "row": range(len(table)), "text": table["text"].to_pandas(), "label": labels}
         parts.append(pd.DataFrame(columns | {"delivered": delivered}))
-    return pd.concat(parts, ignore_index=True)
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.assign(words=rows["text"].str.count(r"\S+"), broken=rows["text"].map(_is_broken))
 
 
 def skipped_rows() -> dict[str, dict[str, int]]:
@@ -35,7 +36,7 @@ def skipped_rows() -> dict[str, dict[str, int]]:
 def describe(rows: pd.DataFrame) -> dict[str, Any]:
     """The figures of one delivered split; texts are told apart word for word, lengths are in words."""
     labels_of = rows.groupby("text", sort=False)["label"].agg(["size", "nunique"])
-    words = rows["text"].str.count(r"\S+")
+    words = rows["words"]
     return {
         "rows": len(rows),
         "labels": {str(name): int(count) for name, count in rows["label"].value_counts(sort=False).items()},
@@ -43,7 +44,7 @@ def describe(rows: pd.DataFrame) -> dict[str, Any]:
         "repeated_texts": int((labels_of["size"] > 1).sum()),
         "conflicting_texts": int((labels_of["nunique"] > 1).sum()),
         "long_texts": int((words > LONG).sum()),
-        "broken_texts": int(rows["text"].map(_is_broken).sum()),
+        "broken_texts": int(rows["broken"].sum()),
     }
 
 
@@ -64,8 +65,8 @@ def find(rows: pd.DataFrame) -> pd.DataFrame:
     A finding is ``conflicting`` or ``repeated`` (the text's first row in the split has another label or the same),
     ``leaked`` (a validation or test row of which train has a near-duplicate), ``long`` or ``broken``.
     """
-    long = rows[rows["text"].str.count(r"\S+") > LONG].assign(finding="long")
-    broken = rows[rows["text"].map(_is_broken)].assign(finding="broken")
+    long = rows[rows["words"] > LONG].assign(finding="long")
+    broken = rows[rows["broken"]].assign(finding="broken")
     return pd.concat([_repeated(rows), _leaked(rows), long, broken], ignore_index=True).reindex(columns=COLUMNS)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from conftest import needs_emotion, read_csv, set_params
 from hypothesis import given
@@ -16,7 +15,6 @@ from own_data import Workspace
 from stages import audit, download, duplicates, evaluate
 from stages.duplicates import SIMILARITY, near_duplicates, normalize
 from stages.errors import InputError
-from stages.findings import describe
 
 Rows = list[tuple[str, str]]
 Audit = Callable[..., dict[str, Any]]
@@ -136,10 +134,10 @@ def test_traces_of_a_wrong_decoding_are_found(examine: Audit) -> None:
     assert [row["row"] for row in findings("broken")] == ["4", "5", "6"]
 
 
-def test_lengths_are_described_in_words() -> None:
+def test_lengths_are_described_in_words(examine: Audit) -> None:
     texts = [" ".join(["word"] * words) for words in range(1, 101)]
-    described = describe(pd.DataFrame({"text": texts, "label": pd.Categorical(["a"] * 100)}))
-    assert described["words"] == {"median": 50, "95%": 95, "most": 100}
+    report = examine(CLEAN | {"train": [(text, "ab"[place % 2]) for place, text in enumerate(texts)]})
+    assert report["splits"]["train"]["words"] == {"median": 50, "95%": 95, "most": 100}
 
 
 def test_carved_splits_count_as_the_train_that_was_delivered(examine: Audit) -> None:
