@@ -17,8 +17,8 @@ from stages.outputs import staged
 from stages.params import Section, load
 
 
-def _hexadecimal(value: str | None, digits: int, what: str) -> str | None:
-    if value is not None and not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
+def _hexadecimal(value: str, digits: int, what: str) -> str:
+    if not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
         raise ValueError(f"{what} ({digits} lower-case hexadecimal digits)")
     return value
 

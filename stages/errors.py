@@ -11,6 +11,7 @@ from pathlib import Path
 NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 MAKE_ROOM = "make room, or raise the limit, and run again"
 MOST = 8  # problems to name at once
+LISTED = 12  # names in a message
 
 
 class InputError(Exception):
@@ -35,10 +36,10 @@ def reason(error: Exception) -> str:
     return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
 
 
-def listed(names: Sequence[str], most: int = 12) -> str:
+def listed(names: Sequence[str]) -> str:
     """Names in one line, whatever they hold and however many they are."""
-    shown = ", ".join(repr(name[:50])[1:-1] for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    shown = ", ".join(repr(name[:50])[1:-1] for name in names[:LISTED])
+    return shown + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
 def chain(error: BaseException | None) -> list[BaseException]:

@@ -14,16 +14,16 @@ PATIENCE = 20  # seconds that a process gets to stop: when its DVC is gone, it n
 
 
 @contextmanager
-def scratch(*paths: Path) -> Iterator[None]:
-    """Names of files or folders that are gone before and after; what a killed run has left of them is removed."""
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        remove(path)
+def scratch(*places: Path) -> Iterator[None]:
+    """Remove files or folders before and after: what a killed run has left of them, and what the context makes."""
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        remove(place)
     try:
         yield
     finally:
-        for path in paths:
-            remove(path)
+        for place in places:
+            remove(place)
 
 
 @contextmanager

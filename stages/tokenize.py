@@ -9,7 +9,6 @@ if __name__ == "tokenize":  # taken for the standard library's, since `python st
     raise SystemExit("error: run stages as modules, from the top of the clone: python -m stages.NAME")
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -85,7 +84,7 @@ def main() -> None:
             schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
             counts: Counter[str] = Counter()
             with (
-                tables.writer(Path(partial), schema) as file,
+                tables.writer(partial, schema) as file,
                 Progress(f"tokenize {split}", len(raw), "rows") as progress,
             ):
                 for batch in raw.to_batches(max_chunksize=tables.ROWS):
