@@ -4,8 +4,8 @@ In:  data/raw/*.parquet, the `audit` params
 Out: metrics/data.json (figures), data/audit/findings.csv (the rows behind them)
 Run: python -m stages.audit
 
-A split that was carved from train counts as train here, as it was delivered. What of validation and test leaks is asked
-of the splits as they are used.
+The figures are of the splits as delivered: rows of a carved split count as train's. Leaks are looked for in validation
+and test as they are used.
 """
 
 import json
@@ -26,10 +26,10 @@ class AuditParams(Section):
     """How many bad rows the data may have before the pipeline stops."""
 
     max_leaked_rows: Annotated[int, Field(ge=0)] | None = Field(
-        description="maximum of validation and test rows with an exact or near duplicate in train; null: no limit"
+        description="how many validation and test rows may have an exact or near duplicate in train; null: any number"
     )
     max_conflicting_rows: Annotated[int, Field(ge=0)] | None = Field(
-        description="maximum of rows with another label than the first row of that text in their split; null: no limit"
+        description="how many rows may differ in label from their split's first row of the same text; null: any number"
     )
 
 

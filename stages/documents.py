@@ -63,7 +63,7 @@ def read(path: Path) -> tuple[Any, yaml.Node | None]:
         loader = Loader(text)
         node = loader.get_single_node()
         return None if node is None else loader.construct_document(copy.deepcopy(node)), node  # it merges `<<` in place
-    except Exception as error:  # PyYAML's own, and whatever it raises of a tag with a value that is none
+    except Exception as error:  # PyYAML's own, and whatever it raises where a value does not fit its tag
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         said = getattr(error, "problem", None) or reason(error)

@@ -27,11 +27,11 @@ def normalize(text: str) -> str:
 
 
 def _kept(match: re.Match[str]) -> str:
-    """Marks, which make other letters, and symbols such as emoji; for anything else a space.
+    """Keep combining marks, which make other letters, and symbols such as emoji; put a space for anything else.
 
-    What Python's version of Unicode does not know is kept, as an emoji is that a later one knows.
+    Characters that are not in Python's version of Unicode are kept too: they may be emoji of a later one.
     """
-    return "".join(sign if re.match("M|S|Cn", unicodedata.category(sign)) else " " for sign in match[0])
+    return "".join(c if re.match("M|S|Cn", unicodedata.category(c)) else " " for c in match[0])
 
 
 def near_duplicates(texts: Sequence[str], among: Sequence[str]) -> dict[int, tuple[int, float]]:

@@ -99,7 +99,7 @@ def _end_without(parent: int) -> None:
 
 
 def _in_this_session(parent: int) -> bool:
-    """False where ``parent`` is what adopted this process: DVC died before its id was asked for."""
+    """Whether ``parent`` is DVC; not if DVC died before its id was asked for, and another process adopted this one."""
     with suppress(ProcessLookupError):
         return os.getsid(parent) == os.getsid(0)
     return False

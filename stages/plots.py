@@ -86,9 +86,7 @@ def _as_shown(names: list[str]) -> list[str]:
     """Names cut to fit into a picture; the number of a label stands for a name in a script that the font lacks."""
     glyphs = get_font(findfont(FONT)).get_charmap()
     short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
-    return [
-        name if all(ord(sign) in glyphs for sign in name) else f"label {number}" for number, name in enumerate(short)
-    ]
+    return [name if glyphs.keys() >= set(map(ord, name)) else f"label {number}" for number, name in enumerate(short)]
 
 
 def _per_class(

@@ -1,4 +1,4 @@
-"""The seal of a checkpoint: written last, with the hash of every file, its own, and what the Trainer leaves out."""
+"""The seal of a checkpoint: written last, with a hash of each file and of itself, and what the Trainer leaves out."""
 
 # ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
 import json
