@@ -13,7 +13,7 @@ import httpx2
 import huggingface_hub
 import pytest
 import yaml
-from conftest import SECRETS, git, run
+from conftest import SECRETS, Call, git, run
 from edits import edit_json
 from hub_server import COMMIT, HubServer, serve
 
@@ -41,7 +41,7 @@ def reached(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> HubServer:
 
 
 @pytest.fixture
-def refused(reached: HubServer, call: Callable[..., tuple[int, str, str]]) -> Callable[[Path, str], str]:
+def refused(reached: HubServer, call: Call) -> Callable[[Path, str], str]:
     """Publish to an error, which holds no token and leaves nothing on the hub, and give that."""
 
     def refuse(clone: Path, name: str) -> str:
@@ -86,7 +86,7 @@ def test_a_repository_that_exists_gets_another_commit_and_keeps_its_other_files(
     assert "model.safetensors" in published
 
 
-def test_without_a_name_the_card_is_printed(pipeline: Path, call: Callable[..., tuple[int, str, str]]) -> None:
+def test_without_a_name_the_card_is_printed(pipeline: Path, call: Call) -> None:
     code, out, error = call(publish.main, pipeline)
     assert (code, error) == (0, "")
     commit = git("rev-parse", "HEAD", cwd=pipeline).strip()
