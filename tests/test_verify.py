@@ -257,17 +257,20 @@ def test_ctrl_c_leaves_no_traceback(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
-def test_predictions_of_another_run_are_named_even_where_the_lock_agrees(copy: Path, verify: Verify) -> None:
-    path = copy / "data/predictions/test.parquet"
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_predictions_of_another_run_are_named_even_where_the_lock_agrees(
+    copy: Path, verify: Verify, split: str
+) -> None:
+    path = copy / f"data/predictions/{split}.parquet"
     table = pq.read_table(path)
     stamp = tables.metadata(table.schema)
-    stamp["deps"]["data/tokenized/test.parquet"] = "0" * 32
+    stamp["deps"][f"data/tokenized/{split}.parquet"] = "0" * 32
     pq.write_table(table.replace_schema_metadata(table.schema.metadata | {tables.METADATA: json.dumps(stamp)}), path)
-    agree(copy, "data/predictions/test.parquet")
+    agree(copy, f"data/predictions/{split}.parquet")
     code, said = verify(copy)
     assert code == 1
     assert said == (
-        "error: data/predictions/test.parquet was not made from the data/tokenized/test.parquet in dvc.lock: "
+        f"error: data/predictions/{split}.parquet was not made from the data/tokenized/{split}.parquet in dvc.lock: "
         "run `dvc repro -f -s evaluate`\n"
     )
 
@@ -296,3 +299,95 @@ def test_data_at_another_path_are_to_be_run_without_force(copy: Path, verify: Ve
     assert code == 1
     assert "data/more is in dvc.yaml's deps only: run `dvc repro`" in said
     assert " -f " not in said
+
+
+def test_what_is_damaged_in_the_cache_is_named_beside_every_other_mismatch(copy: Path, verify: Verify) -> None:
+    (out,) = [out for out in read_lock(copy)["stages"]["audit"]["outs"] if out["path"] == "metrics/data.json"]
+    flip(copy / f".dvc/cache/files/md5/{out['md5'][:2]}/{out['md5'][2:]}")
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    _, said = verify(copy, "--cache")
+    assert [line.split(":")[1] for line in said.splitlines()] == [
+        " params.yaml",
+        " metrics/data.json is damaged in the cache",
+    ]
+
+
+@pytest.mark.parametrize("text", ["- a\n", "stages:\n", ""])
+def test_a_definition_that_is_no_mapping_with_stages_is_named(copy: Path, verify: Verify, text: str) -> None:
+    (copy / "dvc.yaml").write_text(text, encoding="utf-8")
+    assert verify(copy) == (1, "error: dvc.yaml: it has no stages: undo its last edit\n")
+
+
+def test_a_pipeline_that_never_ran_is_to_be_run(copy: Path, verify: Verify) -> None:
+    (copy / "dvc.lock").unlink()
+    assert verify(copy) == (1, "error: dvc.lock does not exist: run `dvc repro`\n")
+
+
+def test_an_edited_output_is_to_be_checked_out_and_an_edited_input_to_be_run(copy: Path, verify: Verify) -> None:
+    append(copy / "stages/tables.py", "# more\n")  # which every stage reads
+    flip(copy / "data/tokenized/test.parquet")  # which evaluate and baselines read
+    code, said = verify(copy)
+    assert code == 1
+    assert said == (
+        "error: stages/tables.py does not match dvc.lock (download): run `dvc repro`\n"
+        "error: data/tokenized/test.parquet does not match dvc.lock (tokenize): "
+        "delete it and run `dvc checkout`, or run `dvc repro`\n"
+    )
+
+
+def test_a_classifier_that_says_other_inputs_is_named_even_where_the_lock_agrees(copy: Path, verify: Verify) -> None:
+    stamp = json.loads((copy / "models/classifier/provenance.json").read_text(encoding="utf-8"))
+    edit_json(copy / "models/classifier/provenance.json", params=stamp["params"] | {"train.seed": 5})
+    agree(copy, "models/classifier")
+    deps = {dep["path"]: dep["md5"] for dep in read_lock(copy)["stages"]["evaluate"]["deps"]}
+    file = copy / "data/provenance/evaluate.json"
+    file.unlink()
+    file.write_text(provenance.text({"stage": "evaluate", "deps": deps, "params": {}}), encoding="utf-8")
+    agree(copy, "data/provenance/evaluate.json")
+    _, said = verify(copy)
+    assert said.startswith(
+        "error: models/classifier/provenance.json was made with train.seed 5, but dvc.lock says 42: "
+        "run `dvc repro -f -s train`\n"
+    )
+
+
+@pytest.mark.parametrize(("name", "value"), [("f1_micro", 0.5), ("accuracy", None)])
+def test_metrics_that_are_too_many_or_too_few_are_named_even_where_the_lock_agrees(
+    copy: Path, verify: Verify, name: str, value: float | None
+) -> None:
+    path = copy / "metrics/metrics.json"
+    metrics = json.loads(path.read_text(encoding="utf-8")) | {name: value}
+    path.write_text(json.dumps({key: given for key, given in metrics.items() if given is not None}), encoding="utf-8")
+    agree(copy, "metrics/metrics.json")
+    code, said = verify(copy)
+    assert code == 1
+    assert said.startswith(f"error: metrics/metrics.json: {name} is {value}, but the predictions give ")
+
+
+def test_a_param_without_a_value_that_a_stage_has_got_since_is_named(copy: Path, verify: Verify) -> None:
+    definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
+    seed = "      - train.seed\n"
+    assert seed in definition
+    (copy / "dvc.yaml").write_text(definition.replace(seed, f"{seed}      - audit.max_leaked_rows\n"), encoding="utf-8")
+    code, said = verify(copy)
+    assert code == 1
+    assert said.startswith("error: params.yaml: audit.max_leaked_rows is None, but train ran with None")
+
+
+@pytest.mark.parametrize("stage", ["tokenize", "train"])
+def test_a_classifier_labels_nothing_where_a_stage_before_it_never_ran(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.chdir(copy)
+    lock = read_lock(copy)
+    del lock["stages"][stage]
+    write_lock(copy, lock)
+    assert tools.verify.unfit_classifier() == [f"dvc.lock: {stage} is missing: run `dvc repro`"]
+
+
+def test_a_classifier_labels_texts_whatever_the_params_of_the_next_training(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    assert tools.verify.unfit_classifier() == []
