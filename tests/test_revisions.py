@@ -1,8 +1,10 @@
 """What `tools.compare` refuses as a side: a revision whose results are not those of its params, code and data."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from conftest import PIPELINE_PARAMS, Call, git, run, set_params
 from edits import append
 
-from stages import provenance
+from stages import documents, provenance
 from stages.errors import InputError
 from tools import commands, compare, revisions
 
@@ -224,3 +226,50 @@ def test_damaged_predictions_of_a_commit_are_to_be_looked_at_where_it_is_checked
 def test_a_command_that_fails_without_a_word_is_named_with_its_exit_code() -> None:
     with pytest.raises(InputError, match=r"^`false`: exit code 1: run this at the top of a clone"):
         commands.output("false")
+
+
+@pytest.mark.parametrize(("most", "hashed"), [(3, True), (2, False)])
+def test_a_folder_of_many_files_counts_as_changed_only_where_git_sees_it_since_the_run(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, most: int, *, hashed: bool
+) -> None:
+    monkeypatch.chdir(copy)
+    monkeypatch.setattr(revisions, "MOST_FILES", most)  # data/small has three
+    append(copy / "data/small/train.csv", "one more,joy\n")
+    append(copy / "dvc.lock", "\n")
+    git("commit", "--quiet", "--all", "--message", "data, and a run of others", cwd=copy)
+    with pytest.raises(InputError, match=r"^HEAD: data/small does not match") if hashed else nullcontext():
+        revisions.read("HEAD")
+    append(copy / "data/small/train.csv", "and another,joy\n")
+    git("commit", "--quiet", "--all", "--message", "data alone", cwd=copy)
+    with pytest.raises(InputError, match=r"^HEAD: data/small does not match dvc\.lock \(download\): "):
+        revisions.read("HEAD")
+
+
+def test_a_folder_of_which_git_has_only_some_files_is_compared_by_what_git_has(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    append(copy / ".git/info/exclude", "notes.txt\n")
+    (copy / "data/small/notes.txt").touch()
+    run("dvc", "repro", "download", cwd=copy)
+    git("commit", "--quiet", "--all", "--message", "a run with a file that git ignores", cwd=copy)
+    assert revisions.read("HEAD").inputs["data/small"] == provenance.md5(Path("data/small"))
+    append(copy / "data/small/train.csv", "one more,joy\n")
+    git("commit", "--quiet", "--all", "--message", "data", cwd=copy)
+    with pytest.raises(InputError, match=r"^HEAD: data/small does not match dvc\.lock \(download\): "):
+        revisions.read("HEAD")
+
+
+def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    definition = documents.parse((copy / "dvc.yaml").read_text(encoding="utf-8"))
+    append(copy / "stages/baselines.py", "# more\n")  # nothing of which is in the predictions
+    del definition["stages"]["baselines"]
+    (copy / "dvc.yaml").write_text(json.dumps(definition), encoding="utf-8")
+    assert revisions.read("workspace").test_file
+    del definition["stages"]["audit"]
+    (copy / "dvc.yaml").write_text(json.dumps(definition), encoding="utf-8")
+    with pytest.raises(InputError, match=r"^workspace: dvc\.yaml: audit is missing: undo its last edit$"):
+        revisions.read("workspace")
