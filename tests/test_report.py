@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from matplotlib.image import imread
 
 import tools.report
 from stages import paths
+from stages.errors import InputError
 from tools import pictures
 from tools.report import metrics_section
 
@@ -167,3 +169,61 @@ def test_the_base_is_the_revision_that_is_named_and_the_head_is_the_workspace(co
     _, said, _ = call(tools.report.main, copy, "HEAD~1")
     assert said.startswith(f"### Results at `{head}`, against `{base}`\n")
     assert "\nbase: `HEAD~1`<br>head: `workspace`\n" in said
+
+
+def test_each_side_bears_the_name_of_its_revision_and_is_drawn_again(
+    workspace: Callable[..., Path], call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def read(revision: str, title: str) -> pictures.Side:
+        asked.append((revision, title))
+        return trained(title)
+
+    monkeypatch.setattr(pictures, "read", read)
+    folder, drawn = workspace(), "report/confusion_matrices.png\nreport/curves.png\n"
+    assert call(pictures.main, folder, "before", "0123456789abcdef") == (0, drawn, "")
+    assert call(pictures.main, folder, "before") == (0, drawn, "")
+    assert asked == [
+        ("before", "base: before"),
+        ("0123456789abcdef", "head: 0123456789ab"),
+        ("before", "base: before"),
+        ("workspace", "head: workspace"),
+    ]
+
+
+def test_two_revisions_without_results_are_an_error(
+    workspace: Callable[..., Path], call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "read", lambda *_: None)
+    said = "error: one, two: neither has results to draw: run `dvc repro`\n"
+    assert call(pictures.main, workspace(), "one", "two") == (1, "", said)
+
+
+def test_tables_that_cannot_be_fetched_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OutOfReach:
+        def read_text(self, *_: str, **__: str) -> str:
+            raise ConnectionError("refused")
+
+    monkeypatch.setattr(pictures, "files_at", lambda _: nullcontext(OutOfReach()))
+    with pytest.raises(InputError, match=r"^before: cannot be fetched \(ConnectionError: refused\): run `dvc pull`$"):
+        pictures.read("before", "base")
+
+
+def trained(title: str, last: int = 1, loss: float = 0.5) -> pictures.Side:
+    """A side whose training ended after ``last`` epochs, at a loss."""
+    row = {"epoch": str(last), "loss": str(loss), "accuracy": str(loss / 2), "f1": str(loss / 3)}
+    curves = {paths.TRAINING_CURVE: [row], paths.VALIDATION_CURVE: [row]}
+    return pictures.Side(title, side(title, ["a", "b"], [("a", "a"), ("b", "a")]).tables | curves)
+
+
+def test_the_curves_of_both_sides_have_their_names_one_scale_and_a_legend() -> None:
+    figure = pictures.curves([trained("base: one", last=2), trained("head: two", last=6, loss=2.0)])
+    losses, others, scores, their_scores = figure.axes
+    assert [axes.get_title() for axes in figure.axes] == ["base: one", "head: two", "", ""]
+    assert (losses.get_ylim(), scores.get_ylim()) == (others.get_ylim(), their_scores.get_ylim())
+    assert len({axes.get_xlim() for axes in figure.axes}) == 1
+    assert [axes.get_ylabel() for axes in (losses, scores)] == ["loss", "score on validation"]
+    legends = [axes.get_legend() for axes in (losses, scores)]
+    named = [[text.get_text() for text in legend.get_texts()] for legend in legends if legend]
+    assert named == [["training", "validation"], ["accuracy", "weighted F1"]]
