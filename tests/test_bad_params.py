@@ -283,3 +283,36 @@ def test_a_key_that_is_set_twice_is_named_with_both_lines(
     assert fail(train.main) == (
         f"params.yaml, line {len(text.splitlines())}: {name} already set on line {first}: remove one"
     )
+
+
+def test_the_problems_of_every_section_are_named_each_once(workspace: Workspace) -> None:
+    folder = workspace(train__epochs=0, tokenize__max_length=3)
+    with (folder / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write("evaluate: {}\n")
+    with pytest.raises(InputError) as error:
+        check(paths=False)
+    assert [problem.split(": ")[1] for problem in error.value.problems] == [
+        "evaluate",
+        "tokenize.max_length",
+        "train.epochs",
+    ]
+
+
+def test_data_that_dvc_keeps_are_to_be_pulled_however_the_path_ends(workspace: Workspace) -> None:
+    (workspace(dataset__path="own/") / "own.dvc").touch()
+    with pytest.raises(InputError, match=r"dataset\.path: own/ does not exist: run `dvc pull`$"):
+        check()
+
+
+@pytest.mark.parametrize("width", ["60", "200"])
+def test_values_are_shown_whole_and_as_they_are(
+    workspace: Workspace, call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    labels, digest = ["[b]", ":joy:", "\u00e9"], "0123456789abcdef" * 4
+    _, out, _ = call(params.main, workspace(dataset__labels=labels, model__weights_sha256=digest))
+    assert "\u2026" not in out  # nothing is cut
+    if width == "200":
+        assert f'"{digest}"' in out
+        for label in labels:
+            assert f'"{label}"' in out
