@@ -5,6 +5,8 @@ import os
 import re
 import shutil
 import statistics
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,10 @@ from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
 from rich.console import Console
 
 from stages.errors import InputError
-from tools import seeds
+from tools import gate, repair, revisions, seeds
 
 FIGURE = re.compile(r"\d+(\.\d{4})?")
+STATES = ("Queued", "Running", "Success", "Failed")  # of an experiment in DVC's queue
 
 
 @pytest.mark.long
@@ -147,3 +150,103 @@ def test_seeds_are_not_run_beside_a_dvc_that_runs_stages(tmp_path: Path, monkeyp
     Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {"models": {"pid": os.getpid()}}}), encoding="utf-8")
     with pytest.raises(InputError, match=r"^DVC is running stages here: wait until it has finished$"):
         seeds.experiments(1)
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A clean folder whose experiments are stand-ins, and what is done there: seed 1 is known, seed 2 is queued."""
+    done: list[str] = []
+    status = "Task    Name       Created    Status\n1       1ab-seed2  10:00 AM   Running\n"
+
+    def output(*command: str) -> str:
+        words = " ".join(command)
+        done.append(words)
+        if "exp list" in words:
+            return "1ab-seed1\n1ab-seed2\n1ab-seed3\n" if "the queue" in done else "1ab-seed1\n"
+        answers = {"rev-parse": "1ab\n", "queue status": status}
+        return next((answer for part, answer in answers.items() if part in words), "")
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_bytes((TREE / "params.yaml").read_bytes())
+    monkeypatch.setattr(seeds, "output", output)
+    monkeypatch.setattr(seeds, "_run_queue", lambda: done.append("the queue"))
+    monkeypatch.setattr(repair, "forget_mixed_runs", lambda: done.append("forget mixed runs"))
+    monkeypatch.setattr(revisions, "read_side", done.append)
+    return done
+
+
+def test_only_seeds_that_are_neither_known_nor_queued_are_queued(queue: list[str]) -> None:
+    assert seeds.experiments(3) == ["1ab-seed1", "1ab-seed2", "1ab-seed3"]
+    assert [words for words in queue if "exp run" in words] == [
+        "dvc --wait-for-lock exp run --queue --name 1ab-seed3 --set-param train.seed=3"
+    ]
+
+
+def test_runs_that_dvc_commit_made_up_are_forgotten_before_the_queue_runs(queue: list[str]) -> None:
+    seeds.experiments(3)
+    assert [words for words in queue if words in {"forget mixed runs", "the queue"}] == [
+        "forget mixed runs",
+        "the queue",
+    ]
+
+
+def test_experiments_that_differ_in_more_than_their_seed_are_to_be_run_anew(
+    queue: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_side(side: str) -> None:
+        raise InputError(f"{side}: differ")
+
+    monkeypatch.setattr(revisions, "read_side", read_side)
+    said = "^1ab-seed1,1ab-seed2,1ab-seed3: differ; to run an experiment anew, `dvc exp remove` it first$"
+    with pytest.raises(InputError, match=said):
+        seeds.experiments(3)
+    assert queue
+
+
+def test_an_experiment_that_failed_is_named(queue: list[str]) -> None:
+    with pytest.raises(InputError, match=r"^1ab-seed4 failed: see `dvc queue logs 1ab-seed4`"):
+        seeds.experiments(4)
+    assert "the queue" in queue
+
+
+def test_a_queue_that_dvc_cannot_run_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seeds, "DVC", ("false",))
+    monkeypatch.setattr(seeds, "_queued", lambda: ["1ab-seed1"])
+    with pytest.raises(InputError, match=r"^`dvc exp run --run-all` failed: see its output above$"):
+        seeds._run_queue()  # noqa: SLF001
+
+
+def test_what_waits_in_the_queue_and_what_runs_is_not_done_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f"{number:07}  1ab-seed{number}  10:00 AM  {status}" for number, status in enumerate(STATES)]
+    monkeypatch.setattr(seeds, "output", lambda *_: "\n".join(["Task     Name       Created   Status", *rows, ""]))
+    found = seeds._queued()  # noqa: SLF001
+    assert [word for word in found if "seed" in word] == ["1ab-seed0", "1ab-seed1"]
+
+
+def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(
+    copy: Path, call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seeds, "experiments", lambda _: pytest.fail("queued"))
+    set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 0})
+    code, _, error = call(seeds.main, copy, "2")
+    assert code == 1
+    assert "train.epochs: should be greater than or equal to 1" in error
+
+
+@pytest.mark.parametrize(
+    ("why", "refused"),
+    [
+        ("download: changed deps: data/sample: modified", True),
+        ("download: changed deps: models/own: modified", True),
+        ("train: changed deps: stages/train.py: modified", False),  # committed, and run anew with each seed
+    ],
+)
+@pytest.mark.usefixtures("queue")
+def test_only_edits_of_data_that_git_does_not_have_are_refused(
+    monkeypatch: pytest.MonkeyPatch, why: str, *, refused: bool
+) -> None:
+    monkeypatch.setattr(seeds, "untracked", lambda _: ["data/sample/"])
+    monkeypatch.setattr(gate, "reasons", lambda: [why])
+    said = rf"^the data has changed since dvc\.lock was written \({why}\): run `dvc repro` and commit dvc\.lock$"
+    with pytest.raises(InputError, match=said) if refused else nullcontext():
+        seeds.experiments(3)
