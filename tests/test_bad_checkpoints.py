@@ -39,6 +39,11 @@ def replace(name: str, content: bytes | None) -> Callable[[Path], None]:
     return change
 
 
+def pickled(name: str) -> Callable[[Path], Any]:
+    """What gives the weights the name of a pickle."""
+    return lambda checkpoint: (checkpoint / "model.safetensors").rename(checkpoint / name)
+
+
 def drop_tokenizer(checkpoint: Path) -> None:
     for name in ("tokenizer.json", "vocab.txt"):
         (checkpoint / name).unlink()
@@ -59,6 +64,9 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "config that is a list": (replace("config.json", b"[1]"), "own-model/config.json: no model_type: is it a"),
     "config without model_type": (replace("config.json", b"{}"), "own-model/config.json: no model_type: is it a"),
+    "config whose model_type is a number": (
+        replace("config.json", b'{"model_type": 7}'), "own-model/config.json: no model_type: is it a"
+    ),
     "remote code": (
         lambda checkpoint: edit_json(checkpoint / "config.json", auto_map={"AutoModel": "modeling.Model"}),
         "own-model/config.json: asks for remote code (auto_map), which is never run: choose another checkpoint",
@@ -70,10 +78,12 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "tokenizer's config that is not JSON": (
         replace("tokenizer_config.json", b"{nope"), "own-model/tokenizer_config.json: not JSON (Expecting property"
     ),
-    "pickled weights only": (
-        lambda checkpoint: (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin"),
-        "own-model: its weights are pickled, which is never loaded: save them as safetensors",
-    ),
+    **{
+        f"pickled weights only, {name}": (
+            pickled(name), "own-model: its weights are pickled, which is never loaded: save them as safetensors"
+        )
+        for name in ("pytorch_model.bin", "model.pt", "model.pth", "model.ckpt")
+    },
     "no weights": (replace("model.safetensors", None), "own-model: no safetensors weights"),
     "weights cut short": (
         lambda checkpoint: cut(checkpoint / "model.safetensors"),

@@ -2,37 +2,67 @@
 
 import base64
 import shutil
+from collections.abc import Callable
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from edits import edit_json
 from own_data import Fail, Workspace, own_dataset
 
 from stages import download, provenance
 
+Install = Callable[..., Path]
 
-def test_a_file_of_a_package_that_is_not_as_recorded_is_refused(
-    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    digest = provenance.sha256(tiny_random_checkpoint / "model.safetensors")
-    own_dataset(
-        workspace, {}, model__source="package", model__package="tiny-weights==1.0", model__weights_sha256=digest
-    )
-    folder = shutil.copytree(tiny_random_checkpoint, tmp_path / "site/tiny_weights")
-    information = tmp_path / "site/tiny_weights-1.0.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
-    hashes = {file.name: base64.urlsafe_b64encode(sha256(file.read_bytes()).digest()) for file in folder.iterdir()}
-    record = [f"tiny_weights/{name},sha256={value.decode().rstrip('=')}," for name, value in hashes.items()]
-    (information / "RECORD").write_text("\n".join(record))
-    monkeypatch.syspath_prepend(tmp_path / "site")
+
+@pytest.fixture
+def install(
+    workspace: Workspace, tiny_random_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Install:
+    """Have a package with the checkpoint, and what else is named, asked for and installed; gives its folder."""
+
+    def install(**others: bytes) -> Path:
+        digest = provenance.sha256(tiny_random_checkpoint / "model.safetensors")
+        own_dataset(
+            workspace, {}, model__source="package", model__package="tiny-weights==1.0", model__weights_sha256=digest
+        )
+        folder = shutil.copytree(tiny_random_checkpoint, tmp_path / "site/tiny_weights/model").parent
+        for name, content in others.items():
+            (folder / name).mkdir()
+            (folder / name / "config.json").write_bytes(b"{}")
+            (folder / name / "weights.safetensors").write_bytes(content) if content else None
+        information = tmp_path / "site/tiny_weights-1.0.dist-info"
+        information.mkdir()
+        (information / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-weights\nVersion: 1.0\n")
+        files = {file: sha256(file.read_bytes()).digest() for file in folder.glob("*/*")}
+        hashes = {file: base64.urlsafe_b64encode(digest).decode().rstrip("=") for file, digest in files.items()}
+        record = [f"{file.relative_to(tmp_path / 'site')},sha256={value}," for file, value in hashes.items()]
+        (information / "RECORD").write_text("\n".join(record))
+        monkeypatch.syspath_prepend(tmp_path / "site")
+        return folder
+
+    return install
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_file_of_a_package_that_is_not_as_recorded_is_refused(install: Install, fail: Fail, name: str) -> None:
+    file = install() / "model" / name
     download.main()
-    edit_json(folder / "config.json", note=1)
+    file.write_bytes(file.read_bytes() + b" ")
     assert fail() == (
-        "model.package: tiny_weights/config.json differs from what tiny-weights records: install it again"
+        f"model.package: tiny_weights/model/{name} differs from what tiny-weights records: install it again"
     )
+
+
+def test_of_a_package_s_folders_with_a_config_the_one_with_weights_is_the_checkpoint(install: Install) -> None:
+    install(settings=b"")
+    download.main()
+    assert Path("models/pretrained/model/model.safetensors").exists()
+
+
+def test_a_package_with_two_checkpoints_is_refused(install: Install, fail: Fail) -> None:
+    install(other=b"weights")
+    assert fail() == ("model.package: tiny-weights holds 2 checkpoints with safetensors weights, one is expected")
 
 
 NUMPY = f"numpy=={version('numpy')}"
