@@ -1,6 +1,7 @@
 """params.yaml means to a stage what it means to DVC."""
 
 import math
+from pathlib import Path
 
 import pytest
 from dvc.exceptions import DvcException
@@ -8,48 +9,39 @@ from dvc.utils.serialize import parse_yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stages.documents import parse
+from stages.documents import parse, read
+from stages.errors import InputError
 
-SCALARS = st.one_of(
+NUMBERS = st.one_of(
     st.from_regex(r"[-+]?[0-9]{0,3}\.?[0-9]{0,3}([eE][-+]?[0-9]{1,2})?", fullmatch=True).filter(
         lambda text: text != "-"
     ),
     st.from_regex(r"[-+]?[0-9][0-9_]{0,3}\.?[0-9_]{0,3}([eE][-+]?[0-9]{1,2})?", fullmatch=True),
     st.from_regex(r"[-+]?0[box][0-9a-fA-F][0-9a-fA-F_]{0,3}", fullmatch=True),
-    st.sampled_from(
-        [
-            "yes",
-            "no",
-            "on",
-            "off",
-            "y",
-            "n",
-            "true",
-            "True",
-            "false",
-            "null",
-            "~",
-            ".inf",
-            "-.inf",
-            ".nan",
-            "1:30",
-            "'1e-4'",
-            "010",
-            "3e-05",
-            "2e-5",
-            "-.5e2",
-        ]
-    ),
+)
+WORDS = (
+    "no yes on off y n true True TRUE false False FALSE null Null NULL ~",
+    ".inf -.inf +.Inf .INF .nan .NaN .NAN",
+    "1:30 '1e-4' 010 3e-05 2e-5 -.5e2 .5e+2 ._5 0o17 0x1F -0b11 +1_000",
 )
 
 
-@given(SCALARS)
+@given(NUMBERS)
 @example("1e-4")
-@example("no")
-def test_a_scalar_is_what_dvc_takes_it_for(text: str) -> None:
+def test_a_number_is_what_dvc_takes_it_for(text: str) -> None:
+    taken_alike(text)
+
+
+@pytest.mark.parametrize("texts", WORDS)
+def test_a_scalar_is_what_dvc_takes_it_for(texts: str) -> None:
+    for text in texts.split():
+        taken_alike(text)
+
+
+def taken_alike(text: str) -> None:
     ours = parse(f"key: {text}\n")["key"]
     dvcs = parse_yaml(f"key: {text}\n", "params.yaml")["key"]
-    assert type(ours) is type(dvcs)
+    assert type(ours) is type(dvcs), text
     assert ours == dvcs or (math.isnan(ours) and math.isnan(dvcs))
 
 
@@ -58,3 +50,9 @@ def test_what_is_not_yaml_is_not_yaml_to_dvc_either() -> None:
         parse("key: [")
     with pytest.raises(DvcException):
         parse_yaml("key: [", "params.yaml")
+
+
+def test_a_file_that_is_gone_is_to_be_taken_from_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"^dvc\.yaml does not exist: run `git checkout dvc\.yaml`, at the top"):
+        read(Path("dvc.yaml"))
