@@ -4,6 +4,8 @@ Full is played by the limit that a process may have on the size of its files, wh
 the long tests it is a small disk with so much room and no more, for DVC and all that it writes.
 """
 
+import errno
+import os
 import resource
 import shutil
 import subprocess
@@ -19,7 +21,9 @@ import torture
 from conftest import run
 from digests import digests
 
-from stages import documents, entry, paths
+from stages import documents, entry, paths, provenance
+from stages.errors import InputError
+from stages.outputs import staged
 
 FULL = "File too large: make room, or raise the limit, and run again\n"
 UNSAID = "No space left on device: make room, or raise the limit, and run again\n"  # torch.save does not say which
@@ -89,6 +93,18 @@ def test_a_full_disk_is_named_and_with_room_again_the_bytes_are_the_same(
     main_of(stage)()
     assert digests(bare, stage) == digests(pipeline, stage)
     assert not list(bare.rglob("*.partial"))
+
+
+def test_an_error_that_says_what_to_do_stays_as_it_is_whatever_led_to_it(workspace: Callable[..., Path]) -> None:
+    workspace()
+
+    def fails() -> None:
+        with staged(provenance.inputs("audit"), paths.DATA) as (partial,):
+            partial.touch()
+            raise InputError("its own line") from OSError(os.strerror(errno.ENOSPC))
+
+    with pytest.raises(InputError, match=r"^its own line$"):
+        fails()
 
 
 @pytest.fixture
