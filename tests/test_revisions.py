@@ -273,3 +273,9 @@ def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(
     (copy / "dvc.yaml").write_text(json.dumps(definition), encoding="utf-8")
     with pytest.raises(InputError, match=r"^workspace: dvc\.yaml: audit is missing: undo its last edit$"):
         revisions.read("workspace")
+
+
+def test_code_that_the_last_stage_alone_ran_with_is_named(copy: Path, refused: Refused) -> None:
+    append(copy / "stages/tables.py", "# more\n")  # which every stage reads
+    run("dvc", "repro", "--single-item", "evaluate", cwd=copy)
+    assert refused("HEAD") == "workspace: stages/tables.py does not match dvc.lock (train): run `dvc repro`"

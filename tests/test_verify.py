@@ -15,7 +15,7 @@ from edits import append, edit_json, flip
 import tools.verify
 from stages import provenance, tables
 from stages.errors import InputError
-from tools import lockfile
+from tools import lockfile, repair, revisions
 
 Verify = Callable[..., tuple[int, str]]
 
@@ -391,3 +391,27 @@ def test_a_classifier_labels_texts_whatever_the_params_of_the_next_training(
     monkeypatch.chdir(copy)
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     assert tools.verify.unfit_classifier() == []
+
+
+def test_a_param_that_dvc_yaml_has_lost_since_is_named(copy: Path, verify: Verify) -> None:
+    definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
+    (copy / "dvc.yaml").write_text(definition.replace("      - train.seed\n", ""), encoding="utf-8")
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})  # of which DVC sees nothing
+    said = "error: dvc.lock: train: train.seed is not in dvc.yaml's params: run `dvc repro -f -s train`\n"
+    assert verify(copy) == (1, said)
+
+
+@pytest.mark.parametrize("lost", ["    cmd: exec python -m stages.train\n", "      - tokenize.max_length\n"])
+def test_a_definition_that_dvc_would_not_take_is_named(
+    copy: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
+    assert definition.count(lost) == 1
+    (copy / "dvc.yaml").write_text(definition.replace(lost, ""), encoding="utf-8")
+    code, said = verify(copy)
+    assert (code, said.count("\n")) == (1, 1)
+    assert said.startswith("error: dvc.yaml: DVC does not take it (")
+    monkeypatch.chdir(copy)
+    for reads in (repair.unstored, lambda: revisions.read("workspace")):
+        with pytest.raises(InputError, match=r"dvc\.yaml: DVC does not take it \("):
+            reads()

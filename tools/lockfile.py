@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA, COMPILED_LOCKFILE_SCHEMA
+from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA, COMPILED_LOCKFILE_SCHEMA, COMPILED_MULTI_STAGE_SCHEMA
 from voluptuous import Invalid
 
 from stages import documents, paths, provenance
@@ -48,6 +48,21 @@ def check_merged(content: bytes) -> None:
 
 def _unreadable(why: str) -> InputError:
     return InputError(f"{PATH}: cannot be read ({why}): undo its last edit, or run `make repro`")
+
+
+def defined(definition: Any) -> Stages:
+    """The stages in the content of dvc.yaml.
+
+    Raises:
+        InputError: it has none, or DVC would not take it.
+    """
+    if not isinstance(definition, dict) or not isinstance(definition.get("stages"), dict):
+        raise InputError("dvc.yaml: it has no stages: undo its last edit")
+    try:
+        COMPILED_MULTI_STAGE_SCHEMA(definition)
+    except Invalid as error:
+        raise InputError(f"dvc.yaml: DVC does not take it ({reason(error)}): undo its last edit") from None
+    return dict(definition["stages"])
 
 
 def declared(stage: dict[str, Any], *kinds: str) -> list[str]:

@@ -120,7 +120,7 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
     try:
         lock = lockfile.parse(files.read_bytes("dvc.lock"))
         definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
-        stages = dict(definition["stages"])
+        stages = lockfile.defined(definition)
     except FileNotFoundError:
         raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
     except errors.InputError as error:

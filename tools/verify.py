@@ -50,15 +50,11 @@ def verify(*, cache: bool) -> list[str]:
 def _pipeline() -> tuple[Document, Any, Document]:
     """The pipeline's own stages in dvc.yaml, params.yaml, and those stages in dvc.lock."""
     definition, values = (documents.read(Path(name))[0] for name in ("dvc.yaml", "params.yaml"))
-    if not isinstance(definition, dict) or not isinstance(definition.get("stages"), dict):
-        raise errors.InputError("dvc.yaml: it has no stages: undo its last edit")
+    stages = lockfile.defined(definition)
     if not lockfile.PATH.exists():
         raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}")
     lock = lockfile.parse(lockfile.PATH.read_bytes())
-    defined, locked = (
-        {name: stages[name] for name in lockfile.ALL_STAGES if name in stages}
-        for stages in (definition["stages"], lock)
-    )
+    defined, locked = ({name: found[name] for name in lockfile.ALL_STAGES if name in found} for found in (stages, lock))
     return defined, values, locked
 
 
@@ -77,6 +73,9 @@ def _lock_against_definition(definition: Document, values: Any, lock: Document) 
                 yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
             for path in sorted(recorded - expected if expected <= recorded else ()):  # which DVC calls no change
                 yield f"dvc.lock: {stage}: {path} is not in dvc.yaml's {kind}: run `dvc repro -f -s {stage}`"
+        ran, read = lockfile.params(locked).keys(), set(provenance.param_keys(stage, wanted))
+        for key in sorted(ran - read if read <= ran else ()):  # nor this
+            yield f"dvc.lock: {stage}: {key} is not in dvc.yaml's params: run `dvc repro -f -s {stage}`"
 
 
 def outdated(definition: Document, values: Any, lock: Document, digest: Digest) -> Iterator[str]:
@@ -97,8 +96,8 @@ def outdated(definition: Document, values: Any, lock: Document, digest: Digest) 
     yield from _lock_against_definition(definition, values, lock)
     yield from _params_against_lock(definition, values, lock)
     made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
-    read = {path: (stage, md5) for stage in lock for path, md5 in lockfile.files(lock[stage], "deps").items()}
-    for path, (stage, md5) in read.items():
+    read = {file: stage for stage in lock for file in lockfile.files(lock[stage], "deps").items()}
+    for (path, md5), stage in read.items():
         if path not in made and digest(path) not in {None, md5}:
             yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
 
