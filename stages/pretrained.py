@@ -61,8 +61,9 @@ def package_files(package: str) -> Path:
     for file in files:
         if file.parent == folder and file.hash is not None and any(file.match(pattern) for pattern in FILES):
             recorded = base64.urlsafe_b64decode(f"{file.hash.value}=").hex()
-            if provenance.sha256(Path(str(file.locate()))) != recorded:
-                raise InputError(f"model.package: {file} differs from what {package} records: install it again")
+            path = Path(str(file.locate()))
+            if not path.exists() or provenance.sha256(path) != recorded:
+                raise InputError(f"model.package: {file} is not as {package} records it: install the package again")
     return Path(str(metadata.distribution(package).locate_file(folder)))
 
 

@@ -13,6 +13,7 @@ from own_data import Fail, Workspace, own_dataset
 from stages import download, provenance
 
 Install = Callable[..., Path]
+REFUSED = "model.package: tiny_weights/model/{} is not as tiny-weights records it: install the package again"
 
 
 @pytest.fixture
@@ -49,9 +50,12 @@ def test_a_file_of_a_package_that_is_not_as_recorded_is_refused(install: Install
     file = install() / "model" / name
     download.main()
     file.write_bytes(file.read_bytes() + b" ")
-    assert fail() == (
-        f"model.package: tiny_weights/model/{name} differs from what tiny-weights records: install it again"
-    )
+    assert fail() == REFUSED.format(name)
+
+
+def test_a_file_of_a_package_that_is_gone_is_refused(install: Install, fail: Fail) -> None:
+    (install() / "model/tokenizer.json").unlink()
+    assert fail() == REFUSED.format("tokenizer.json")
 
 
 def test_of_a_package_s_folders_with_a_config_the_one_with_weights_is_the_checkpoint(install: Install) -> None:

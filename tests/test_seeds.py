@@ -144,6 +144,14 @@ def test_data_outside_the_clone_by_a_relative_path_are_refused(copy: Path) -> No
     assert done.stderr.splitlines()[-1] == "error: params.yaml: ../own is outside the clone: make the path absolute"
 
 
+def test_a_folder_whose_name_begins_with_two_dots_is_in_the_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_params(tmp_path, dataset__path="..own")
+    monkeypatch.chdir(tmp_path)
+    assert seeds._sources()[0] == Path("..own")  # noqa: SLF001
+
+
 def test_seeds_are_not_run_beside_a_dvc_that_runs_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(".dvc/tmp").mkdir(parents=True)
@@ -190,14 +198,14 @@ def test_runs_that_dvc_commit_made_up_are_forgotten_before_the_queue_runs(queue:
     ]
 
 
-def test_experiments_that_differ_in_more_than_their_seed_are_to_be_run_anew(
+def test_experiments_that_differ_in_more_than_their_seed_are_to_be_run_again(
     queue: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read_side(side: str) -> None:
         raise InputError(f"{side}: differ")
 
     monkeypatch.setattr(revisions, "read_side", read_side)
-    said = "^1ab-seed1,1ab-seed2,1ab-seed3: differ; to run an experiment anew, `dvc exp remove` it first$"
+    said = "^1ab-seed1,1ab-seed2,1ab-seed3: differ; to run an experiment again, `dvc exp remove` it first$"
     with pytest.raises(InputError, match=said):
         seeds.experiments(3)
     assert queue
@@ -238,7 +246,7 @@ def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(
     [
         ("download: changed deps: data/sample: modified", True),
         ("download: changed deps: models/own: modified", True),
-        ("train: changed deps: stages/train.py: modified", False),  # committed, and run anew with each seed
+        ("train: changed deps: stages/train.py: modified", False),  # committed, and run again with each seed
     ],
 )
 @pytest.mark.usefixtures("queue")

@@ -234,6 +234,11 @@ def test_a_lock_cut_short_anywhere_is_named(pipeline: Path, tmp_path: Path, monk
         assert problems, length
 
 
+def test_a_lock_that_is_nested_too_deeply_is_named() -> None:
+    with pytest.raises(InputError, match=r"dvc\.lock: cannot be read \(RecursionError"):
+        lockfile.parse(b"[" * 10_000)
+
+
 def test_data_in_the_clone_by_an_absolute_path_is_verified(copy: Path, verify: Verify) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(copy / "data/small")})
     run("dvc", "repro", cwd=copy)
@@ -302,7 +307,9 @@ def test_data_at_another_path_are_to_be_run_without_force(copy: Path, verify: Ve
 
 
 def test_what_is_damaged_in_the_cache_is_named_beside_every_other_mismatch(copy: Path, verify: Verify) -> None:
-    (out,) = [out for out in read_lock(copy)["stages"]["audit"]["outs"] if out["path"] == "metrics/data.json"]
+    (out,) = [
+        out for out in load_yaml(copy / "dvc.lock")["stages"]["audit"]["outs"] if out["path"] == "metrics/data.json"
+    ]
     flip(copy / f".dvc/cache/files/md5/{out['md5'][:2]}/{out['md5'][2:]}")
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     _, said = verify(copy, "--cache")
@@ -339,7 +346,7 @@ def test_a_classifier_that_says_other_inputs_is_named_even_where_the_lock_agrees
     stamp = json.loads((copy / "models/classifier/provenance.json").read_text(encoding="utf-8"))
     edit_json(copy / "models/classifier/provenance.json", params=stamp["params"] | {"train.seed": 5})
     agree(copy, "models/classifier")
-    deps = {dep["path"]: dep["md5"] for dep in read_lock(copy)["stages"]["evaluate"]["deps"]}
+    deps = {dep["path"]: dep["md5"] for dep in load_yaml(copy / "dvc.lock")["stages"]["evaluate"]["deps"]}
     file = copy / "data/provenance/evaluate.json"
     file.unlink()
     file.write_text(provenance.text({"stage": "evaluate", "deps": deps, "params": {}}), encoding="utf-8")
@@ -371,7 +378,7 @@ def test_a_param_without_a_value_that_a_stage_has_got_since_is_named(copy: Path,
     (copy / "dvc.yaml").write_text(definition.replace(seed, f"{seed}      - audit.max_leaked_rows\n"), encoding="utf-8")
     code, said = verify(copy)
     assert code == 1
-    assert said.startswith("error: params.yaml: audit.max_leaked_rows is None, but train ran with None")
+    assert said.startswith("error: dvc.lock: train: audit.max_leaked_rows is in dvc.yaml's params only: run ")
 
 
 @pytest.mark.parametrize("stage", ["tokenize", "train"])
@@ -379,9 +386,8 @@ def test_a_classifier_labels_nothing_where_a_stage_before_it_never_ran(
     copy: Path, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
     monkeypatch.chdir(copy)
-    lock = read_lock(copy)
-    del lock["stages"][stage]
-    write_lock(copy, lock)
+    with modify_yaml("dvc.lock") as lock:
+        del lock["stages"][stage]
     assert tools.verify.unfit_classifier() == [f"dvc.lock: {stage} is missing: run `dvc repro`"]
 
 

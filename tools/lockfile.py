@@ -28,7 +28,7 @@ def parse(content: bytes) -> Stages:
     check_merged(content)
     try:
         stages = dict(COMPILED_LOCKFILE_SCHEMA(documents.parse(content)).get("stages", {}))
-    except (yaml.YAMLError, ValueError, Invalid) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, Invalid) as error:
         raise _unreadable(reason(error)) from None
     files = [file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, [])]
     if not all(file.keys() & {"md5", "checksum", "etag", "hash", "files", "dataset"} for file in files):

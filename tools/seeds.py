@@ -117,7 +117,7 @@ def _sources() -> list[Path]:
     values = documents.parse(PARAMS.read_text(encoding="utf-8"))
     found = [Path(values[name]["path"]) for name in ("dataset", "model")]
     for path in found:
-        if not path.is_absolute() and os.path.normpath(path).startswith(os.pardir):  # DVC's links lead elsewhere, too
+        if Path(os.path.normpath(path)).parts[:1] == (os.pardir,):  # DVC's links lead elsewhere, too
             raise errors.InputError(f"{PARAMS}: {path} is outside the clone: make the path absolute")
     return found
 

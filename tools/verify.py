@@ -132,8 +132,10 @@ def _params_against_lock(definition: Document, values: Any, lock: Document) -> I
             except KeyError:
                 yield f"params.yaml: {key} is missing: undo its last edit"
                 continue
-            if key not in recorded or recorded[key] != value:
-                yield f"params.yaml: {key} is {value!r}, but {stage} ran with {recorded.get(key)!r}: {RERUN}"
+            if key not in recorded:
+                yield f"dvc.lock: {stage}: {key} is in dvc.yaml's params only: {RERUN}"
+            elif recorded[key] != value:
+                yield f"params.yaml: {key} is {value!r}, but {stage} ran with {recorded[key]!r}: {RERUN}"
 
 
 def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
