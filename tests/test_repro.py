@@ -3,17 +3,16 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from conftest import TREE, git
+from conftest import TREE, Call, git
 from edits import append
 
 from stages.errors import InputError
 from tools import repair, repro
-
-Play = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -54,19 +53,21 @@ class Runs:
 
 
 @pytest.fixture
-def played(pipeline: Path, call: Play, monkeypatch: pytest.MonkeyPatch) -> Play:
-    """`tools.repro` on results that are there, with stand-ins for the runs and for what is repaired around them."""
+def played(pipeline: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
+    """`tools.repro` on results that are there, with stand-ins for the runs, the repairs around them, and the clock."""
 
     def play(runs: Runs, *options: str, repairs: Sequence[list[str]] = ()) -> tuple[int, str, str]:
         found = iter(repairs)
         monkeypatch.setattr(repro, "reproduce", runs)
         monkeypatch.setattr(repair, "repair", lambda: next(found, []))
+        seconds = iter((100, 190))
+        monkeypatch.setattr(repro, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
         return call(repro.main, pipeline, *options)
 
     return play
 
 
-def test_stages_that_ran_and_were_run_again_are_summed_up_and_recorded(played: Play, tmp_path: Path) -> None:
+def test_stages_that_ran_and_were_run_again_are_summed_up_and_recorded(played: Call, tmp_path: Path) -> None:
     first = {"download": "pulled", "train": "from cache", "evaluate": "ran"}
     second = {"download": "unchanged", "train": "ran", "evaluate": "unchanged"}
     runs, record = Runs((0, first), (0, second)), tmp_path / "report/run.json"
@@ -81,14 +82,14 @@ def test_stages_that_ran_and_were_run_again_are_summed_up_and_recorded(played: P
         ["ran", "train, evaluate"],
     ]
     assert json.loads(record.read_text(encoding="utf-8")) == {
-        "seconds": 0,
+        "seconds": 90,
         "stages": {"download": "pulled", "train": "ran", "evaluate": "ran"},
     }
 
 
 @pytest.mark.parametrize("again", [False, True])
 def test_a_run_that_failed_is_not_summed_up(
-    played: Play, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, again: bool
+    played: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, again: bool
 ) -> None:
     runs = Runs((0, {"train": "from cache"}), (255, {})) if again else Runs((255, {"train": "ran"}))
     monkeypatch.setattr(repair, "unstored", lambda: ["train"])
@@ -102,7 +103,7 @@ def test_a_run_that_failed_is_not_summed_up(
 
 
 def test_data_that_is_absent_is_an_error_before_any_run_unless_it_is_to_be_pulled(
-    copy: Path, call: Play, monkeypatch: pytest.MonkeyPatch
+    copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = Runs((1, {}))
     monkeypatch.setattr(repro, "reproduce", runs)
