@@ -306,7 +306,7 @@ def test_data_that_dvc_keeps_are_to_be_pulled_however_the_path_ends(workspace: W
 
 @pytest.mark.parametrize("width", ["60", "200"])
 def test_values_are_shown_whole_and_as_they_are(
-    workspace: Workspace, call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, width: str
+    workspace: Workspace, call: Call, monkeypatch: pytest.MonkeyPatch, width: str
 ) -> None:
     monkeypatch.setenv("COLUMNS", width)
     labels, digest = ["[b]", ":joy:", "\u00e9"], "0123456789abcdef" * 4

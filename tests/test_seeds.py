@@ -5,12 +5,11 @@ import os
 import re
 import shutil
 import statistics
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from conftest import PIPELINE_PARAMS, TREE, Call, git, run, set_params
 from rich.console import Console
 
 from stages.errors import InputError
@@ -232,7 +231,7 @@ def test_what_waits_in_the_queue_and_what_runs_is_not_done_yet(monkeypatch: pyte
 
 
 def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(
-    copy: Path, call: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+    copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seeds, "experiments", lambda _: pytest.fail("queued"))
     set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 0})
