@@ -77,7 +77,7 @@ def git(*arguments: str, cwd: Path) -> str:
 
 def make_clone(folder: Path) -> Path:
     """A clone of this tree as it stands, edits and new files included, all committed to main, whatever its branch."""
-    git("clone", "--quiet", str(TREE), str(folder), cwd=TREE)
+    git("clone", "--quiet", "--no-local", str(TREE), str(folder), cwd=TREE)  # packed: few files to copy in each test
     git("checkout", "--quiet", "-B", "main", cwd=folder)
     for name in git("ls-files", "--deleted", cwd=TREE).splitlines():
         (folder / name).unlink(missing_ok=True)
