@@ -129,6 +129,10 @@ def test_a_card_has_the_figures_of_the_run(pipeline: Path, written: Callable[...
     assert "**Warning**: the fine-tuned model does not beat" in content  # it is the tiny random checkpoint
     assert "| `joy` | 12 | 12 | 12 |" in content
     assert "| all | 72 | 72 | 72 |" in content
+    assert "On the 72 rows of the test split" in content
+    assert "Labels a text with one of 6 labels." in content
+    assert "truncation=True, max_length=128)" in content
+    assert "| `tokenize.max_length` | 128 |" in content
     assert "| `train.learning_rate` | 0.01 |" in content
     assert "commit `c0ffee`" in content
     assert "# emotions\n" in content
