@@ -1,6 +1,5 @@
 """What `tools.compare` refuses as a side: a revision whose results are not those of its params, code and data."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -10,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import PIPELINE_PARAMS, Call, git, run, set_params
+from dvc.utils.serialize import modify_yaml
 from edits import append
 
-from stages import documents, provenance
+from stages import provenance
 from stages.errors import InputError
 from tools import commands, compare, revisions
 
@@ -239,6 +239,10 @@ def test_a_folder_of_many_files_counts_as_changed_only_where_git_sees_it_since_t
     git("commit", "--quiet", "--all", "--message", "data, and a run of others", cwd=copy)
     with pytest.raises(InputError, match=r"^HEAD: data/small does not match") if hashed else nullcontext():
         revisions.read("HEAD")
+    an_edit_without_a_run_is_named(copy)
+
+
+def an_edit_without_a_run_is_named(copy: Path) -> None:
     append(copy / "data/small/train.csv", "and another,joy\n")
     git("commit", "--quiet", "--all", "--message", "data alone", cwd=copy)
     with pytest.raises(InputError, match=r"^HEAD: data/small does not match dvc\.lock \(download\): "):
@@ -254,23 +258,19 @@ def test_a_folder_of_which_git_has_only_some_files_is_compared_by_what_git_has(
     run("dvc", "repro", "download", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "a run with a file that git ignores", cwd=copy)
     assert revisions.read("HEAD").inputs["data/small"] == provenance.md5(Path("data/small"))
-    append(copy / "data/small/train.csv", "one more,joy\n")
-    git("commit", "--quiet", "--all", "--message", "data", cwd=copy)
-    with pytest.raises(InputError, match=r"^HEAD: data/small does not match dvc\.lock \(download\): "):
-        revisions.read("HEAD")
+    an_edit_without_a_run_is_named(copy)
 
 
 def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(copy)
-    definition = documents.parse((copy / "dvc.yaml").read_text(encoding="utf-8"))
     append(copy / "stages/baselines.py", "# more\n")  # nothing of which is in the predictions
-    del definition["stages"]["baselines"]
-    (copy / "dvc.yaml").write_text(json.dumps(definition), encoding="utf-8")
+    with modify_yaml("dvc.yaml") as definition:
+        del definition["stages"]["baselines"]
     assert revisions.read("workspace").test_file
-    del definition["stages"]["audit"]
-    (copy / "dvc.yaml").write_text(json.dumps(definition), encoding="utf-8")
+    with modify_yaml("dvc.yaml") as definition:
+        del definition["stages"]["audit"]
     with pytest.raises(InputError, match=r"^workspace: dvc\.yaml: audit is missing: undo its last edit$"):
         revisions.read("workspace")
 

@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 from stages import entry, errors, paths
 from tools.commands import output
 
-HUB = "https://huggingface.co"
 NAME = "OWNER/NAME"
 
 
@@ -45,11 +44,11 @@ def publish(repository: str, content: str, message: str) -> str:
 
     folder = Path(paths.CLASSIFIER)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    operations = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
+    added = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
+    added.append(CommitOperationAdd("README.md", content.encode()))
     with _explained(repository):
         api = HfApi()
         api.create_repo(repository, private=True, exist_ok=True)
-        added = [CommitOperationAdd("README.md", content.encode()), *operations]
         return str(api.create_commit(repository, added, commit_message=message).commit_url)
 
 
@@ -59,6 +58,8 @@ def _explained(repository: str) -> Iterator[None]:
     import httpx2
     from huggingface_hub import is_offline_mode
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    from tools.card import HUB
 
     try:
         yield
