@@ -47,7 +47,16 @@ def _integer(_: Loader, node: yaml.ScalarNode) -> int:
 Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
-def read(path: Path) -> tuple[Any, yaml.Node | None]:
+def read(path: Path) -> Any:
+    """The content of a YAML file.
+
+    Raises:
+        InputError: as `read_with_nodes`.
+    """
+    return read_with_nodes(path)[0]
+
+
+def read_with_nodes(path: Path) -> tuple[Any, yaml.Node | None]:
     """The content of a YAML file, and its nodes, which know their lines.
 
     Raises:

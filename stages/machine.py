@@ -15,11 +15,14 @@ def device() -> torch.device:
 
 
 def device_name() -> str:
-    """The GPU's model, or the CPU's architecture and widest instruction set."""
+    """The GPU's model, or the CPU's architecture and the widest instruction sets that PyTorch uses of it."""
     kind = device().type
     if kind == "cuda":
         return str(torch.cuda.get_device_name())
-    return kind if kind != "cpu" else f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+    if kind != "cpu":
+        return str(kind)
+    matrices = " AMX" if torch.cpu.get_capabilities().get("amx_bf16") else ""
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}{matrices}"
 
 
 def bf16_supported() -> bool:

@@ -22,8 +22,8 @@ def inputs(stage: str) -> Stamp:
     Raises:
         InputError: dvc.yaml or params.yaml cannot be read.
     """
-    definition = documents.read(Path("dvc.yaml"))[0]["stages"][stage]
-    values, _ = documents.read(Path("params.yaml"))
+    definition = documents.read(Path("dvc.yaml"))["stages"][stage]
+    values = documents.read(Path("params.yaml"))
     deps = [resolved(dep, values) for dep in definition["deps"]]
     params = {}
     for key in param_keys(stage, definition):

@@ -1,6 +1,7 @@
 """The Trainer is told what the params say, and of its epochs the best is kept."""
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,16 @@ def test_a_cpu_trains_in_bfloat16_where_it_multiplies_that_in_hardware(
     monkeypatch.setattr(machine, "device", lambda: torch.device("cpu"))
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
     assert machine.bf16_supported() == supported
+
+
+def test_a_cpu_is_named_by_all_that_decides_how_it_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "device", lambda: torch.device("cpu"))
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
+    names = []
+    for tiles in (False, True):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda tiles=tiles: {"avx512_bf16": True, "amx_bf16": tiles})
+        names.append(machine.device_name())
+    assert names == [f"{platform.machine()} AVX512", f"{platform.machine()} AVX512 AMX"]
 
 
 @pytest.mark.parametrize("supported", [True, False])

@@ -328,9 +328,9 @@ def test_a_repository_without_safe_weights_is_refused(hub: HubServer, tmp_path: 
 
 def delivered(monkeypatch: pytest.MonkeyPatch, *splits: str) -> None:
     """Have the hub deliver these splits, in this process; the names of the labels have space around them."""
-    label = datasets.ClassLabel(names=[" no", "yes "])
+    label = datasets.ClassLabel(names=[" no", "yes ", "yes"])
     features = datasets.Features({"text": datasets.Value("string"), "label": label})
-    rows = datasets.Dataset.from_dict({"text": ["a", "b"], "label": [1, 0]}, features=features)
+    rows = datasets.Dataset.from_dict({"text": ["a", "b", "c"], "label": [1, 0, 2]}, features=features)
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.DatasetDict(dict.fromkeys(splits, rows)))
 
 
@@ -338,7 +338,7 @@ def test_space_around_the_hubs_label_names_does_not_count(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     delivered(monkeypatch, "train")
     found, names = hub_stage.dataset_rows("tiny/spaced", None, COMMIT, "text", "label")
-    assert build_splits(found, names, skip=False) == ({"train": Split(["a", "b"], [1, 0])}, ["no", "yes"])
+    assert build_splits(found, names, skip=False) == ({"train": Split(["a", "b", "c"], [1, 0, 1])}, ["no", "yes"])
 
 
 def test_a_data_set_without_a_train_split_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ def _path_problems(sections: dict[str, Section]) -> list[str]:
 
 def _outputs() -> list[str]:
     """What the pipeline's own stages write."""
-    definition, _ = documents.read(Path("dvc.yaml"))
+    definition = documents.read(Path("dvc.yaml"))
     try:
         stages = [definition["stages"].get(stage, {}) for stage in lockfile.ALL_STAGES]
         return [out for stage in stages for out in lockfile.declared(stage, *lockfile.WRITTEN)]

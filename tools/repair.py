@@ -120,7 +120,7 @@ def unstored() -> list[str]:
     stages: lockfile.Stages = {}
     with suppress(InputError, FileNotFoundError):  # the full disk may have cut it short, too
         stages = lockfile.parse(LOCK.read_bytes())
-    definition = lockfile.defined(documents.read(Path("dvc.yaml"))[0])
+    definition = lockfile.defined(documents.read(Path("dvc.yaml")))
     found = []
     for stage in lockfile.ALL_STAGES:
         outs = lockfile.declared(definition.get(stage, {}), *lockfile.WRITTEN)

@@ -49,7 +49,7 @@ def verify(*, cache: bool) -> list[str]:
 
 def _pipeline() -> tuple[Document, Any, Document]:
     """The pipeline's own stages in dvc.yaml, params.yaml, and those stages in dvc.lock."""
-    definition, values = (documents.read(Path(name))[0] for name in ("dvc.yaml", "params.yaml"))
+    definition, values = (documents.read(Path(name)) for name in ("dvc.yaml", "params.yaml"))
     stages = lockfile.defined(definition)
     if not lockfile.PATH.exists():
         raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}")
