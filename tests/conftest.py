@@ -43,7 +43,9 @@ SET_BY_RUN = (
 CHECKPOINTS = tempfile.TemporaryDirectory(prefix="retune-checkpoints-")
 os.environ["RETUNE_CHECKPOINTS"] = CHECKPOINTS.name
 
-# two workers have more threads than there are cores: one that waits is not to keep a core busy
+# two workers share the cores: a thread for each of them, and one that waits is not to keep a core busy
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 LONGEST_FIRST = ("test_readme.py", "test_mutations.py", "test_ci.py")

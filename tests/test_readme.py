@@ -42,10 +42,15 @@ def readme(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[
     """The README's commands, and what each printed."""
     home = tmp_path_factory.mktemp("home")
     (home / ".gitconfig").write_text("[user]\n\tname = test\n\temail = test@example.com\n", encoding="utf-8")
+    environment = {
+        "HOME": str(home),
+        "VENV": ".venv",
+        "OMP_NUM_THREADS": "2",
+    }  # the README's figures are of two
     done: list[tuple[str, CompletedProcess[str]]] = []
     for command in commands():
         script = f". .venv/bin/activate; {command}" if done else command
-        printed = run("bash", "-ec", script, cwd=clone, env={"HOME": str(home), "VENV": ".venv"})
+        printed = run("bash", "-ec", script, cwd=clone, env=environment)
         done.append((command, printed))
     return done
 

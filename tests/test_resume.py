@@ -1,6 +1,7 @@
 """Training that resumes from a checkpoint ends with the bytes of one that was never stopped."""
 
 import itertools
+import json
 import os
 import shutil
 import time
@@ -11,6 +12,7 @@ from typing import Any
 import filelock
 import pytest
 import torch
+from conftest import make_tiny_random_checkpoint
 from trainings import STEPS, Prepare, kept, left_alone, train_until, trained
 
 from stages import checkpoints, paths, train
@@ -41,6 +43,19 @@ def test_a_resumed_training_ends_with_the_bytes_of_one_that_was_not_stopped(
     capsys.readouterr()
     assert trained(folder) == expected
     assert f"checkpoint-{stops[-1]}\n" in capsys.readouterr().out
+
+
+def test_two_threads_leave_the_same_bytes_each_time(prepared: Prepare, tmp_path: Path) -> None:
+    wide = make_tiny_random_checkpoint(tmp_path / "wide", hidden_size=384, intermediate_size=1536)
+    folder = prepared(model__path=str(wide), train__epochs=1)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        first = trained(folder)
+        assert json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))["machine"]["threads"] == 2
+        assert trained(folder) == first
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_weights_under_names_that_transformers_renames_are_resumed_from(
