@@ -42,11 +42,8 @@ def readme(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[
     """The README's commands, and what each printed."""
     home = tmp_path_factory.mktemp("home")
     (home / ".gitconfig").write_text("[user]\n\tname = test\n\temail = test@example.com\n", encoding="utf-8")
-    environment = {
-        "HOME": str(home),
-        "VENV": ".venv",
-        "OMP_NUM_THREADS": "2",
-    }  # the README's figures are of two
+    # the README's figures are of two threads
+    environment = {"HOME": str(home), "VENV": ".venv", "OMP_NUM_THREADS": "2"}
     done: list[tuple[str, CompletedProcess[str]]] = []
     for command in commands():
         script = f". .venv/bin/activate; {command}" if done else command
