@@ -102,7 +102,7 @@ def dataset_rows(
     return {
         split: _rows(f"{name}, {split}", splits[split], columns, names)
         for split in sorted(splits, key=paths.SPLITS.index)
-    }, names and list(dict.fromkeys(names))
+    }, names and list(dict.fromkeys(names))  # two that differ in space only are one
 
 
 def _rows(where: str, split: "datasets.Dataset", columns: tuple[str, str], names: list[str] | None) -> Iterator[Row]:

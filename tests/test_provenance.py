@@ -15,6 +15,8 @@ from stages.errors import InputError
 from stages.outputs import staged
 from tools import lockfile
 
+CHANGED = PIPELINE_PARAMS | {"audit__max_leaked_rows": 9999}  # which runs audit alone, to the same result
+
 
 def lock_of(folder: Path) -> dict[str, Any]:
     return dict(yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"])
@@ -122,7 +124,7 @@ def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path) 
     git("commit", "--quiet", "--all", "--message", "code", cwd=copy)
     git("checkout", "--quiet", "other", cwd=copy)
     run("dvc", "checkout", "--quiet", cwd=copy)
-    set_params(copy, **PIPELINE_PARAMS | {"audit__max_leaked_rows": 9999})
+    set_params(copy, **CHANGED)
     run("dvc", "repro", "audit", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
@@ -157,16 +159,17 @@ def test_a_run_that_dvc_commit_made_up_is_run_again_and_forgotten(copy: Path) ->
 
 
 def test_a_made_up_run_that_the_run_cache_gives_later_is_run_again_at_once(copy: Path) -> None:
-    changed = PIPELINE_PARAMS | {"audit__max_leaked_rows": 9999}
-    set_params(copy, **changed)
+    set_params(copy, **CHANGED)
     run("dvc", "commit", "--force", cwd=copy)
     git("checkout", "--quiet", "dvc.lock", "params.yaml", cwd=copy)
     assert run("python", "-m", "tools.verify", cwd=copy).stdout.startswith("verified")
 
-    set_params(copy, **changed)
+    set_params(copy, **CHANGED)
     said = run("python", "-m", "tools.repro", cwd=copy).stdout
     assert "Stage 'audit' is cached" in said
     assert ("audit", "ran") in outcomes(said)
+    made = yaml.safe_load((copy / "data/provenance/audit.json").read_text(encoding="utf-8"))
+    assert made["params"]["audit.max_leaked_rows"] == 9999
     assert run("python", "-m", "tools.verify", "--cache", cwd=copy).stdout.startswith("verified")
 
 
