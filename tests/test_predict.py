@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import Call, run
+from conftest import PIPELINE_PARAMS, Call, run, set_params
 from dvc.utils.serialize import modify_yaml
 from edits import edit_json, flip
 
 from stages import errors
-from tools import predict
+from tools import predict, verify
 
 Refused = Callable[[Path, str], str]
 
@@ -152,3 +152,21 @@ def test_lines_are_counted_from_the_top_of_the_file(tmp_path: Path, monkeypatch:
         assert next(parts) == ["a", "b"]
         with pytest.raises(errors.InputError, match=r"texts: line 4: not UTF-8"):
             next(parts)
+
+
+@pytest.mark.parametrize("stage", ["tokenize", "train"])
+def test_a_classifier_labels_nothing_where_a_stage_before_it_never_ran(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    monkeypatch.chdir(copy)
+    with modify_yaml("dvc.lock") as lock:
+        del lock["stages"][stage]
+    assert verify.unfit_classifier() == [f"dvc.lock: {stage} is missing: run `dvc repro`"]
+
+
+def test_a_classifier_labels_texts_whatever_the_params_of_the_next_training(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    assert verify.unfit_classifier() == []

@@ -14,7 +14,7 @@ from edits import append
 
 from stages import provenance
 from stages.errors import InputError
-from tools import commands, compare, revisions
+from tools import commands, compare, revisions, trees
 
 PREDICTIONS = "data/predictions/test.parquet"
 Refused = Callable[..., str]
@@ -233,7 +233,7 @@ def test_a_folder_of_many_files_counts_as_changed_only_where_git_sees_it_since_t
     copy: Path, monkeypatch: pytest.MonkeyPatch, most: int, *, hashed: bool
 ) -> None:
     monkeypatch.chdir(copy)
-    monkeypatch.setattr(revisions, "MOST_FILES", most)  # data/small has three
+    monkeypatch.setattr(trees, "MOST_FILES", most)  # data/small has three
     append(copy / "data/small/train.csv", "one more,joy\n")
     append(copy / "dvc.lock", "\n")
     git("commit", "--quiet", "--all", "--message", "data, and a run of others", cwd=copy)

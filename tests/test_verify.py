@@ -381,24 +381,6 @@ def test_a_param_without_a_value_that_a_stage_has_got_since_is_named(copy: Path,
     assert said.startswith("error: dvc.lock: train: audit.max_leaked_rows is in dvc.yaml's params only: run ")
 
 
-@pytest.mark.parametrize("stage", ["tokenize", "train"])
-def test_a_classifier_labels_nothing_where_a_stage_before_it_never_ran(
-    copy: Path, monkeypatch: pytest.MonkeyPatch, stage: str
-) -> None:
-    monkeypatch.chdir(copy)
-    with modify_yaml("dvc.lock") as lock:
-        del lock["stages"][stage]
-    assert tools.verify.unfit_classifier() == [f"dvc.lock: {stage} is missing: run `dvc repro`"]
-
-
-def test_a_classifier_labels_texts_whatever_the_params_of_the_next_training(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(copy)
-    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
-    assert tools.verify.unfit_classifier() == []
-
-
 def test_a_param_that_dvc_yaml_has_lost_since_is_named(copy: Path, verify: Verify) -> None:
     definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
     (copy / "dvc.yaml").write_text(definition.replace("      - train.seed\n", ""), encoding="utf-8")

@@ -20,6 +20,7 @@ import sys
 
 from stages import entry, errors
 from tools import comparison, rendering, revisions
+from tools.trees import WORKSPACE
 
 
 def _margin(text: str) -> float:
@@ -33,9 +34,7 @@ def arguments() -> argparse.Namespace:
     """What the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tools.compare", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("base", metavar="BASE", help="a revision, or several with different seeds: one,two,three")
-    parser.add_argument(
-        "head", metavar="HEAD", nargs="?", default=revisions.WORKSPACE, help="likewise; default: the workspace"
-    )
+    parser.add_argument("head", metavar="HEAD", nargs="?", default=WORKSPACE, help="likewise; default: the workspace")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--md", action="store_true", help="print GitHub Markdown")

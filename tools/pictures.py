@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from stages import entry, errors, paths, plots
-from tools.revisions import WORKSPACE, files_at
+from tools.trees import WORKSPACE, files_at
 
 REPORT = Path("report")
 CONFUSION = f"{paths.PLOTS}/confusion_matrix.csv"

@@ -14,6 +14,7 @@ from stages import entry, errors, paths
 from tools import comparison, ladder, rendering, revisions
 from tools.commands import output
 from tools.formatting import code, markdown_table, number
+from tools.trees import WORKSPACE
 
 RUN = Path("report/run.json")
 VERIFIED = Path("report/verified.txt")
@@ -34,7 +35,7 @@ def _commit(revision: str) -> str:
 def comparison_section(base: str) -> str:
     """The verdict, metrics with intervals, per-class F1, params and inputs that differ."""
     try:
-        result = comparison.compare(revisions.read_side(base), revisions.read_side(revisions.WORKSPACE))
+        result = comparison.compare(revisions.read_side(base), revisions.read_side(WORKSPACE))
     except errors.InputError as error:
         return f"**not compared**: {error}"
     return rendering.markdown(result)

@@ -1,10 +1,7 @@
 """Read the pipeline's results at a revision through DVC, from its cache or remote: nothing is checked out."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,14 +11,12 @@ import pyarrow.parquet as pq
 import yaml
 
 from stages import documents, errors, paths, provenance, tables
-from tools import lockfile, verify
-from tools.commands import output
+from tools import lockfile, outdated, trees
+from tools.trees import WORKSPACE
 
-WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 TEST_FILE = paths.raw("test")
 TRAINING_SEED = "train.seed"
 PREDICTIONS = paths.predictions("test")
-MOST_FILES = 1000  # of a folder, to be hashed one by one
 
 
 @dataclass(frozen=True)
@@ -66,7 +61,7 @@ def read(revision: str) -> Run:
         InputError: there is no such revision, it has no run of the pipeline, or an inconsistent one, or its predictions
             cannot be found.
     """
-    with files_at(revision) as files:
+    with trees.files_at(revision) as files:
         lock = _lock(files, revision)
         table = _predictions(files, revision, lock)
     made = {path for stage in lock.values() for path in lockfile.files(stage, "outs")}
@@ -80,40 +75,6 @@ def read(revision: str) -> Run:
         params={key: value for stage in lock.values() for key, value in lockfile.params(stage).items()},
         inputs={path: digest for path, digest in deps.items() if path not in made},
     )
-
-
-@contextmanager
-def files_at(revision: str) -> Iterator[Any]:
-    """The files of a revision, or of the workspace, as a file system: git's, and DVC's from its cache or remote.
-
-    Raises:
-        InputError: there is no such revision.
-    """
-    from dvc.exceptions import NotDvcRepoError
-    from dvc.repo import Repo
-    from dvc.repo.brancher import switch
-    from dvc.scm import RevError, SCMError, resolve_rev
-
-    output("git", "rev-parse", "--git-dir", advice="run this in a clone of the repository that git may read")
-    with Repo() as here:
-        config = dict(here.config)  # the remote and the cache are this clone's, whatever the revision had
-    with Repo(config=config) as here, ExitStack() as switched:
-        try:
-            if revision != WORKSPACE:
-                here.scm.resolve_commit(resolve_rev(here.scm, revision))
-            switched.enter_context(switch(here, revision))
-        except NotDvcRepoError:
-            raise errors.InputError(f"{revision}: has no pipeline here: name a later commit") from None
-        except RevError as error:
-            raise errors.InputError(
-                f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
-                "`dvc exp list --all-commits`), after `git fetch` or `dvc exp pull` if only the git remote has it"
-            ) from None
-        except (SCMError, AttributeError):  # the latter for other objects, such as HEAD:README.md
-            raise errors.InputError(
-                f"{revision}: not a commit of a git repository: name one, in a clone of this repository"
-            ) from None
-        yield here.dvcfs
 
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
@@ -130,51 +91,11 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(
             f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"
         ) from None
-    digest = _in_workspace if revision == WORKSPACE else _in_git(files, lock)
-    problems = [*lockfile.against_itself(lock), *verify.outdated(stages, values, lock, digest)]
+    digest = trees.in_workspace if revision == WORKSPACE else trees.in_git(files, lock)
+    problems = [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, digest)]
     if problems:
         raise errors.InputError(f"{revision}: {problems[0]}")
     return lock
-
-
-def _in_workspace(path: str) -> str | None:
-    return provenance.md5(Path(path)) if Path(path).exists() else None
-
-
-def _in_git(files: Any, lock: lockfile.Stages) -> verify.Digest:
-    """What gives the hash of a file or folder that git has or, in a file of `dvc add`, DVC; None where neither has it.
-
-    Git may lack some of the files that a folder has in dvc.lock, or have links, so that its hash is unknown. For one
-    that has changed in git since dvc.lock was last committed it is "changed", which equals no hash.
-    """
-    commit = files.repo.get_rev()
-    sizes = {dep["path"]: dep.get("nfiles") for stage in lock.values() for dep in stage.get("deps", [])}
-    tree = [entry.split("\t") for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
-    linked = [Path(name) for mode, name in tree if not mode.startswith("100")]  # links and submodules
-
-    def digest(path: str) -> str | None:
-        if Path(path).is_absolute() or not files.exists(path):
-            return None
-        if md5 := files.info(path).get("md5"):
-            return str(md5)
-        if not any(link.is_relative_to(path) for link in linked):
-            if files.isfile(path):
-                return provenance.md5_of(files.read_bytes(path))
-            found = files.fs.find(path, detail=True)
-            if (sizes.get(path) or 0) <= len(found) <= MOST_FILES:
-                return provenance.md5_of_folder(
-                    {
-                        Path(name).relative_to(path).as_posix(): info.get("md5")
-                        or provenance.md5_of(files.read_bytes(name))
-                        for name, info in found.items()
-                    }
-                )
-        if output("git", "rev-parse", "--is-shallow-repository").strip() == "true":
-            raise errors.InputError(f"{path}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
-        ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
-        return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None
-
-    return digest
 
 
 def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:

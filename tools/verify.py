@@ -11,7 +11,7 @@ at. It prints a line for each mismatch, and exits with 1 if there is any.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,7 @@ import numpy as np
 
 from stages import documents, entry, errors, evaluate, paths, provenance, tables
 from tools import lockfile, repair
-
-Document = dict[str, Any]
-Digest = Callable[[str], str | None]
-RERUN = "run `dvc repro`"
+from tools.outdated import RERUN, Document, against_definition, against_params
 
 
 def verify(*, cache: bool) -> list[str]:
@@ -32,7 +29,7 @@ def verify(*, cache: bool) -> list[str]:
         InputError: there is nothing to verify, or a file of the pipeline cannot be read.
     """
     definition, values, lock = _pipeline()
-    problems = [*_lock_against_definition(definition, values, lock), *_params_against_lock(definition, values, lock)]
+    problems = [*against_definition(definition, values, lock), *against_params(definition, values, lock)]
     problems += [*lockfile.against_itself(lock), *_lock_against_files(definition, lock)]
     if not problems:
         problems += [*_stamps_against_lock(lock), *_metrics_against_predictions()]
@@ -58,50 +55,6 @@ def _pipeline() -> tuple[Document, Any, Document]:
     return defined, values, locked
 
 
-def _lock_against_definition(definition: Document, values: Any, lock: Document) -> Iterator[str]:
-    for stage, wanted in definition.items():
-        if stage not in lock:
-            yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"
-            continue
-        locked = lock[stage]
-        if locked["cmd"] != wanted["cmd"]:
-            yield f"dvc.lock: {stage}: its command differs from dvc.yaml's: {RERUN}"
-        for kind, keys in (("deps", ("deps",)), ("outs", lockfile.WRITTEN)):
-            expected = {provenance.resolved(path, values) for path in lockfile.declared(wanted, *keys)}
-            recorded = {provenance.resolved(item["path"], {}) for item in locked.get(kind, [])}
-            for path in sorted(expected - recorded):
-                yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
-            for path in sorted(recorded - expected if expected <= recorded else ()):  # which DVC calls no change
-                yield f"dvc.lock: {stage}: {path} is not in dvc.yaml's {kind}: run `dvc repro -f -s {stage}`"
-        ran, read = lockfile.params(locked).keys(), set(provenance.param_keys(stage, wanted))
-        for key in sorted(ran - read if read <= ran else ()):  # nor this
-            yield f"dvc.lock: {stage}: {key} is not in dvc.yaml's params: run `dvc repro -f -s {stage}`"
-
-
-def outdated(definition: Document, values: Any, lock: Document, digest: Digest) -> Iterator[str]:
-    """A line for each reason why the predictions are not of the pipeline, the params and the files as they are.
-
-    Args:
-        definition: the stages of dvc.yaml.
-        values: params.yaml.
-        lock: the stages of dvc.lock.
-        digest: gives the hash of a file or folder that no stage makes, None where that is not known.
-    """
-    definition, lock = (
-        {stage: stages[stage] for stage in lockfile.STAGES if stage in stages} for stages in (definition, lock)
-    )
-    for stage in lockfile.STAGES:
-        if stage not in definition:
-            yield f"dvc.yaml: {stage} is missing: undo its last edit"
-    yield from _lock_against_definition(definition, values, lock)
-    yield from _params_against_lock(definition, values, lock)
-    made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
-    read = {file: stage for stage in lock for file in lockfile.files(lock[stage], "deps").items()}
-    for (path, md5), stage in read.items():
-        if path not in made and digest(path) not in {None, md5}:
-            yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
-
-
 def unfit_classifier() -> list[str]:
     """A line for each reason why the classifier at hand may not label texts by params.yaml.
 
@@ -115,27 +68,12 @@ def unfit_classifier() -> list[str]:
     if missing:
         return missing
     tokenized, made = ({stage: lock[stage]} for stage in ("tokenize", "train"))
-    problems = [*_params_against_lock(definition, values, tokenized), *lockfile.against_itself(tokenized | made)]
+    problems = [*against_params(definition, values, tokenized), *lockfile.against_itself(tokenized | made)]
     problems += _classifier_against_lock(made)
     recorded = lockfile.files(lock["train"], "outs").get(paths.CLASSIFIER)
     if not problems and provenance.md5(Path(paths.CLASSIFIER)) != recorded:
         problems.append(f"{paths.CLASSIFIER} does not match dvc.lock: delete it and run `dvc checkout`, or {RERUN}")
     return problems
-
-
-def _params_against_lock(definition: Document, values: Any, lock: Document) -> Iterator[str]:
-    for stage, locked in lock.items():
-        recorded = lockfile.params(locked)
-        for key in provenance.param_keys(stage, definition.get(stage, {})):
-            try:
-                value = provenance.value_of(values, key)
-            except KeyError:
-                yield f"params.yaml: {key} is missing: undo its last edit"
-                continue
-            if key not in recorded:
-                yield f"dvc.lock: {stage}: {key} is in dvc.yaml's params only: {RERUN}"
-            elif recorded[key] != value:
-                yield f"params.yaml: {key} is {value!r}, but {stage} ran with {recorded[key]!r}: {RERUN}"
 
 
 def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:

@@ -1,0 +1,72 @@
+"""Checks of dvc.lock against dvc.yaml and params.yaml: does anything have to run again?"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from stages import provenance
+from tools import lockfile
+
+Document = dict[str, Any]
+Digest = Callable[[str], str | None]
+RERUN = "run `dvc repro`"
+
+
+def reasons(definition: Document, values: Any, lock: Document, digest: Digest) -> Iterator[str]:
+    """A line for each reason why the predictions are not of the pipeline, the params and the files as they are.
+
+    Args:
+        definition: the stages of dvc.yaml.
+        values: params.yaml.
+        lock: the stages of dvc.lock.
+        digest: gives the hash of a file or folder that no stage makes, None where that is not known.
+    """
+    definition, lock = (
+        {stage: stages[stage] for stage in lockfile.STAGES if stage in stages} for stages in (definition, lock)
+    )
+    for stage in lockfile.STAGES:
+        if stage not in definition:
+            yield f"dvc.yaml: {stage} is missing: undo its last edit"
+    yield from against_definition(definition, values, lock)
+    yield from against_params(definition, values, lock)
+    made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
+    read = {file: stage for stage in lock for file in lockfile.files(lock[stage], "deps").items()}
+    for (path, md5), stage in read.items():
+        if path not in made and digest(path) not in {None, md5}:
+            yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
+
+
+def against_definition(definition: Document, values: Any, lock: Document) -> Iterator[str]:
+    """A line for each stage of dvc.yaml whose command, files or param keys are not those that ran."""
+    for stage, wanted in definition.items():
+        if stage not in lock:
+            yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"
+            continue
+        locked = lock[stage]
+        if locked["cmd"] != wanted["cmd"]:
+            yield f"dvc.lock: {stage}: its command differs from dvc.yaml's: {RERUN}"
+        for kind, keys in (("deps", ("deps",)), ("outs", lockfile.WRITTEN)):
+            expected = {provenance.resolved(path, values) for path in lockfile.declared(wanted, *keys)}
+            recorded = {provenance.resolved(item["path"], {}) for item in locked.get(kind, [])}
+            for path in sorted(expected - recorded):
+                yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
+            for path in sorted(recorded - expected if expected <= recorded else ()):  # which DVC calls no change
+                yield f"dvc.lock: {stage}: {path} is not in dvc.yaml's {kind}: run `dvc repro -f -s {stage}`"
+        ran, read = lockfile.params(locked).keys(), set(provenance.param_keys(stage, wanted))
+        for key in sorted(ran - read if read <= ran else ()):  # nor this
+            yield f"dvc.lock: {stage}: {key} is not in dvc.yaml's params: run `dvc repro -f -s {stage}`"
+
+
+def against_params(definition: Document, values: Any, lock: Document) -> Iterator[str]:
+    """A line for each param whose value is not the one that a stage of dvc.lock ran with."""
+    for stage, locked in lock.items():
+        recorded = lockfile.params(locked)
+        for key in provenance.param_keys(stage, definition.get(stage, {})):
+            try:
+                value = provenance.value_of(values, key)
+            except KeyError:
+                yield f"params.yaml: {key} is missing: undo its last edit"
+                continue
+            if key not in recorded:
+                yield f"dvc.lock: {stage}: {key} is in dvc.yaml's params only: {RERUN}"
+            elif recorded[key] != value:
+                yield f"params.yaml: {key} is {value!r}, but {stage} ran with {recorded[key]!r}: {RERUN}"

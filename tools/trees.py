@@ -1,0 +1,89 @@
+"""The files of a revision and their hashes, through git and DVC: nothing is checked out."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from stages import errors, provenance
+from tools import lockfile
+from tools.commands import output
+from tools.outdated import Digest
+
+WORKSPACE = "workspace"  # DVC's name for the files in the working tree
+MOST_FILES = 1000  # of a folder, to be hashed one by one
+
+
+@contextmanager
+def files_at(revision: str) -> Iterator[Any]:
+    """The files of a revision, or of the workspace, as a file system: git's, and DVC's from its cache or remote.
+
+    Raises:
+        InputError: there is no such revision.
+    """
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+    from dvc.repo.brancher import switch
+    from dvc.scm import RevError, SCMError, resolve_rev
+
+    output("git", "rev-parse", "--git-dir", advice="run this in a clone of the repository that git may read")
+    with Repo() as here:
+        config = dict(here.config)  # the remote and the cache are this clone's, whatever the revision had
+    with Repo(config=config) as here, ExitStack() as switched:
+        try:
+            if revision != WORKSPACE:
+                here.scm.resolve_commit(resolve_rev(here.scm, revision))
+            switched.enter_context(switch(here, revision))
+        except NotDvcRepoError:
+            raise errors.InputError(f"{revision}: has no pipeline here: name a later commit") from None
+        except RevError as error:
+            raise errors.InputError(
+                f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
+                "`dvc exp list --all-commits`), after `git fetch` or `dvc exp pull` if only the git remote has it"
+            ) from None
+        except (SCMError, AttributeError):  # the latter for other objects, such as HEAD:README.md
+            raise errors.InputError(
+                f"{revision}: not a commit of a git repository: name one, in a clone of this repository"
+            ) from None
+        yield here.dvcfs
+
+
+def in_workspace(path: str) -> str | None:
+    """The hash of a file or folder of the working tree, None where there is none."""
+    return provenance.md5(Path(path)) if Path(path).exists() else None
+
+
+def in_git(files: Any, lock: lockfile.Stages) -> Digest:
+    """What gives the hash of a file or folder that git has or, in a file of `dvc add`, DVC; None where neither has it.
+
+    Git may lack some of the files that a folder has in dvc.lock, or have links, so that its hash is unknown. For one
+    that has changed in git since dvc.lock was last committed it is "changed", which equals no hash.
+    """
+    commit = files.repo.get_rev()
+    sizes = {dep["path"]: dep.get("nfiles") for stage in lock.values() for dep in stage.get("deps", [])}
+    tree = [entry.split("\t") for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
+    linked = [Path(name) for mode, name in tree if not mode.startswith("100")]  # links and submodules
+
+    def digest(path: str) -> str | None:
+        if Path(path).is_absolute() or not files.exists(path):
+            return None
+        if md5 := files.info(path).get("md5"):
+            return str(md5)
+        if not any(link.is_relative_to(path) for link in linked):
+            if files.isfile(path):
+                return provenance.md5_of(files.read_bytes(path))
+            found = files.fs.find(path, detail=True)
+            if (sizes.get(path) or 0) <= len(found) <= MOST_FILES:
+                return provenance.md5_of_folder(
+                    {
+                        Path(name).relative_to(path).as_posix(): info.get("md5")
+                        or provenance.md5_of(files.read_bytes(name))
+                        for name, info in found.items()
+                    }
+                )
+        if output("git", "rev-parse", "--is-shallow-repository").strip() == "true":
+            raise errors.InputError(f"{path}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
+        ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
+        return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None
+
+    return digest
