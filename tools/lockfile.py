@@ -16,7 +16,7 @@ PATH = Path("dvc.lock")
 STAGES = ("download", "audit", "tokenize", "train", "evaluate")  # behind the predictions
 ALL_STAGES = (*STAGES, "baselines")
 WRITTEN = ("outs", "metrics", "plots")
-Stages = dict[str, Any]  # of dvc.lock, by name
+Stages = dict[str, Any]  # of dvc.lock or dvc.yaml, by name
 
 
 def parse(content: bytes) -> Stages:

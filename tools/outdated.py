@@ -5,13 +5,13 @@ from typing import Any
 
 from stages import provenance
 from tools import lockfile
+from tools.lockfile import Stages
 
-Document = dict[str, Any]
 Digest = Callable[[str], str | None]
 RERUN = "run `dvc repro`"
 
 
-def reasons(definition: Document, values: Any, lock: Document, digest: Digest) -> Iterator[str]:
+def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> Iterator[str]:
     """A line for each reason why the predictions are not of the pipeline, the params and the files as they are.
 
     Args:
@@ -35,7 +35,7 @@ def reasons(definition: Document, values: Any, lock: Document, digest: Digest) -
             yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
 
 
-def against_definition(definition: Document, values: Any, lock: Document) -> Iterator[str]:
+def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:
     """A line for each stage of dvc.yaml whose command, files or param keys are not those that ran."""
     for stage, wanted in definition.items():
         if stage not in lock:
@@ -56,7 +56,7 @@ def against_definition(definition: Document, values: Any, lock: Document) -> Ite
             yield f"dvc.lock: {stage}: {key} is not in dvc.yaml's params: run `dvc repro -f -s {stage}`"
 
 
-def against_params(definition: Document, values: Any, lock: Document) -> Iterator[str]:
+def against_params(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:
     """A line for each param whose value is not the one that a stage of dvc.lock ran with."""
     for stage, locked in lock.items():
         recorded = lockfile.params(locked)

@@ -19,7 +19,8 @@ import numpy as np
 
 from stages import documents, entry, errors, evaluate, paths, provenance, tables
 from tools import lockfile, repair
-from tools.outdated import RERUN, Document, against_definition, against_params
+from tools.lockfile import Stages
+from tools.outdated import RERUN, against_definition, against_params
 
 
 def verify(*, cache: bool) -> list[str]:
@@ -44,7 +45,7 @@ def verify(*, cache: bool) -> list[str]:
     return problems
 
 
-def _pipeline() -> tuple[Document, Any, Document]:
+def _pipeline() -> tuple[Stages, Any, Stages]:
     """The pipeline's own stages in dvc.yaml, params.yaml, and those stages in dvc.lock."""
     definition, values = (documents.read(Path(name)) for name in ("dvc.yaml", "params.yaml"))
     stages = lockfile.defined(definition)
@@ -76,7 +77,7 @@ def unfit_classifier() -> list[str]:
     return problems
 
 
-def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
+def _lock_against_files(definition: Stages, lock: Stages) -> Iterator[str]:
     digests: dict[str, str | None] = {}  # None for what is missing or wrong, which is reported once
     made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
     for stage, locked in ((stage, lock.get(stage, {})) for stage in definition):
@@ -91,21 +92,21 @@ def _lock_against_files(definition: Document, lock: Document) -> Iterator[str]:
                 digests[path] = None
 
 
-def _stamps_against_lock(lock: Document) -> Iterator[str]:
+def _stamps_against_lock(lock: Stages) -> Iterator[str]:
     yield from _classifier_against_lock(lock)
     for split in paths.EVALUATED:
         name = paths.predictions(split)
         yield from _stamp_against_lock(name, tables.metadata(tables.read(name).schema), "evaluate", lock)
 
 
-def _classifier_against_lock(lock: Document) -> Iterator[str]:
+def _classifier_against_lock(lock: Stages) -> Iterator[str]:
     name = paths.CLASSIFIER_PROVENANCE
     with errors.reading(name):
         stamp = json.loads(Path(name).read_text(encoding="utf-8"))
     yield from _stamp_against_lock(name, stamp, "train", lock)
 
 
-def _stamp_against_lock(name: str, stamp: Document, stage: str, lock: Document) -> Iterator[str]:
+def _stamp_against_lock(name: str, stamp: dict[str, Any], stage: str, lock: Stages) -> Iterator[str]:
     deps, recorded = lockfile.files(lock[stage], "deps"), lockfile.params(lock[stage])
     for path in sorted(dep for dep in stamp["deps"].keys() | deps.keys() if stamp["deps"].get(dep) != deps.get(dep)):
         yield f"{name} was not made from the {path} in dvc.lock: run `dvc repro -f -s {stage}`"
@@ -130,7 +131,7 @@ def _metrics_against_predictions() -> Iterator[str]:
             yield f"{paths.METRICS}: {name} is {said}, but the predictions give {given}: {RERUN}"
 
 
-def _lock_against_cache(lock: Document) -> Iterator[str]:
+def _lock_against_cache(lock: Stages) -> Iterator[str]:
     from dvc.repo import Repo
 
     with Repo() as repo:
