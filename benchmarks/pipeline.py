@@ -3,12 +3,10 @@
 Run: python -m benchmarks.pipeline    (in a clone whose tokenize stage has run: `make bench` makes one)
 """
 
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -60,6 +58,12 @@ classify = pipeline("text-classification", "models/classifier")
 for answer in classify([line.rstrip() for line in open(sys.argv[1], encoding="utf-8")], batch_size=int(sys.argv[2])):
     print(answer)
 """
+MEASURE = """
+import resource, subprocess, sys, time
+start = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, check=True)
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 INFER = """
 import time
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -77,13 +81,17 @@ print(len(rows) / (time.perf_counter() - start))
 
 
 def timed(command: Sequence[str], folder: Path) -> tuple[float, int]:
-    """Run ``command`` in ``folder``; give its seconds and its peak memory in bytes."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed")
-    return time.perf_counter() - start, usage.ru_maxrss * 1024
+    """Run ``command`` in ``folder``; give its seconds and its peak memory in bytes.
+
+    A process of little memory starts it: to Linux a child's peak is at least what its parent had when it was started.
+    """
+    done = subprocess.run(
+        (sys.executable, "-c", MEASURE, *command), cwd=folder, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} failed: {done.stderr}")
+    seconds, kibibytes = done.stdout.split()
+    return float(seconds), int(kibibytes) * 1024
 
 
 def alternate(ways: dict[str, Callable[[], float]], rounds: int = ROUNDS) -> dict[str, list[float]]:

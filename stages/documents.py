@@ -68,6 +68,11 @@ def read_with_nodes(path: Path) -> tuple[Any, yaml.Node | None]:
         raise InputError(f"{path} does not exist: run `git checkout {path}`, at the top of the clone") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
+    if directive := re.search("^%YAML", text, re.MULTILINE):
+        number = text.count("\n", 0, directive.start()) + 1
+        raise InputError(
+            f"{path}, line {number}: by a %YAML directive DVC may read other values than the stages: remove it"
+        )
     try:
         loader = Loader(text)
         node = loader.get_single_node()

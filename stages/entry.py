@@ -111,7 +111,7 @@ def _check_environment() -> None:
     for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):  # with a wrong value the library is not imported
         if not os.environ.get(name, "0").isdecimal():
             raise InputError(f"{name} is {os.environ[name]!r}: set it to a whole number of seconds, or unset it")
-    endpoint = os.environ.get("HF_ENDPOINT") or "https://"
+    endpoint = os.environ.get("HF_ENDPOINT", "https://")
     try:
         _ = urlsplit(endpoint).port
     except ValueError as error:
@@ -126,6 +126,8 @@ def _prepare(*, offline: bool) -> None:
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if not os.environ.get("HF_ENDPOINT"):
+        os.environ.pop("HF_ENDPOINT", None)  # set to nothing, the hub's library would take it for an address
     os.environ.pop("MPLBACKEND", None)  # figures are drawn to files
     os.environ.pop("LOCAL_RANK", None)  # without torchrun's other variables it would stop the Trainer
     for name in [name for name in os.environ if name.startswith("ACCELERATE_")]:

@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 
 import pyarrow as pa
@@ -136,7 +137,9 @@ def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
         for batch in file.iter_batches(columns=columns):
             for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
                 number += 1
-                yield Row(f"{path}, row {number}", text, label_name(label, names))
+                name = label_name(label, names)
+                unnamed = names is not None and isinstance(name, int | float) and not isnan(name)
+                yield Row(f"{path}, row {number}", text, name, "a label number without a name" if unnamed else "")
     except InputError:
         raise
     except Exception as error:  # whatever damage makes the library raise

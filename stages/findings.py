@@ -76,17 +76,11 @@ def _is_broken(text: str) -> bool:
 
 
 def _repeated(rows: pd.DataFrame) -> pd.DataFrame:
-    later = rows[rows.duplicated(["delivered", "text"])]
-    first = rows.drop_duplicates(["delivered", "text"])
-    pairs = later.merge(first, on=["delivered", "text"], suffixes=("", "_first"))
-    pairs["finding"] = pairs["label"].eq(pairs["label_first"]).map({True: "repeated", False: "conflicting"})
-    others = {
-        "other_split": "split_first",
-        "other_row": "row_first",
-        "other_text": "text",
-        "other_label": "label_first",
-    }
-    return pairs.assign(**{name: pairs[column] for name, column in others.items()}, similarity=1.0)
+    key = ["delivered", "text"]
+    first = rows.drop_duplicates(key).add_prefix("other_")
+    pairs = rows[rows.duplicated(key)].merge(first, left_on=key, right_on=[f"other_{name}" for name in key])
+    findings = pairs["label"].eq(pairs["other_label"]).map({True: "repeated", False: "conflicting"})
+    return pairs.assign(finding=findings, similarity=1.0)
 
 
 def _leaked(rows: pd.DataFrame) -> pd.DataFrame:

@@ -31,13 +31,13 @@ def column_name(where: str, names: list[str], column: str | int) -> str:
         InputError: there is no such column, or more than one.
     """
     name = names[column] if isinstance(column, int) and column < len(names) else column
-    if names.count(str(name)) != 1:
+    if isinstance(name, int) or names.count(name) != 1:  # a position past the last, even where a name looks like it
         number = "more than one" if name in names else "no"
         raise InputError(
             f"{where}: {number} column {name!r}, there are: {listed(names) or 'none'}: "
             "set dataset.text_column and dataset.label_column, or dataset.header or dataset.delimiter"
         )
-    return str(name)
+    return name
 
 
 def column_names(where: str, names: list[str], text: str | int, label: str | int) -> tuple[str, str]:

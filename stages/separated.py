@@ -80,12 +80,12 @@ def _holds_rows(fields: list[str], delimiter: str, text: int, label: int, known:
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:
-    if isinstance(column, int):
-        if header is not None and column >= len(header):
-            column_name(f"{path}, line 1", [name.strip() for name in header], column)
-        return column
     if header is None:
-        raise InputError(f"{path}: without a header, columns are positions from 0, not names like {column!r}")
+        if isinstance(column, str):
+            raise InputError(f"{path}: without a header, columns are positions from 0, not names like {column!r}")
+        return column
+    if isinstance(column, int) and column < len(header):
+        return column  # two columns may have one name
     names = [name.strip() for name in header]
     return names.index(column_name(f"{path}, line 1", names, column))
 

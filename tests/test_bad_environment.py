@@ -216,6 +216,11 @@ def test_settings_of_accelerate_and_a_rank_without_torchrun_change_nothing(pipel
     assert digests(copy, "train") == digests(pipeline, "train")
 
 
+def test_an_empty_address_of_the_hub_is_none(copy: Path) -> None:
+    code = "import os; from stages import entry; entry.run(lambda: print(os.environ.get('HF_ENDPOINT')))"
+    assert run("python", "-c", code, cwd=copy, env={"HF_ENDPOINT": ""}).stdout == "None\n"
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import ClassLabel, Features, Value
 from edits import instead
 from own_data import GOOD, Fail, Workspace, own_dataset
 
@@ -29,6 +30,14 @@ def parquet(damage: slice | None = None, **columns: list[Any]) -> bytes:
     if damage:
         content[damage] = bytes(byte ^ 0xFF for byte in content[damage])
     return bytes(content)
+
+
+def class_labels(*numbers: int | None) -> bytes:
+    file = io.BytesIO()
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["a", "b"])})
+    table = pa.table({"text": ["some text"] * len(numbers), "label": pa.array(numbers, pa.int64())})
+    pq.write_table(table.replace_schema_metadata(features.arrow_schema.metadata), file)
+    return file.getvalue()
 
 
 def damaged_gzip() -> bytes:
@@ -113,6 +122,10 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "parquet null among integer labels": (
         {"train.parquet": parquet(text=["x", "y"], label=[1, None])}, {},
         f"own/train.parquet, row 2: no label: {SKIP}",
+    ),
+    "parquet label that the datasets library has no name for": (
+        {"train.parquet": class_labels(0, -1)}, {},
+        f"own/train.parquet, row 2: a label number without a name: {SKIP}",
     ),
     "parquet texts that are bytes": (
         {"train.parquet": parquet(text=[b"x", b"y"], label=["a", "b"])}, {},
@@ -307,6 +320,14 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "no such position in csv": (
         {"train.csv": GOOD}, {"dataset__label_column": 2},
         f"own/train.csv, line 1: no column 2, there are: text, label: {COLUMNS}",
+    ),
+    "column past the last, by whose number another is named": (
+        {"train.csv": "label,3,2\na,x,y\n"}, {"dataset__text_column": 3, "dataset__label_column": 0},
+        f"own/train.csv, line 1: no column 3, there are: label, 3, 2: {COLUMNS}",
+    ),
+    "parquet column past the last, by whose number another is named": (
+        {"train.parquet": parquet(None, **{"2": ["x"], "label": ["a"]})}, {"dataset__text_column": 2},
+        f"own/train.parquet: no column 2, there are: 2, label: {COLUMNS}",
     ),
     "one column for both": (
         {}, {"dataset__text_column": "label"},

@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification, Trainer
 
 from benchmarks import accuracy, measuring, training, ways
+from benchmarks import pipeline as pipeline_benchmark
 from benchmarks.measuring import Counted, operations
 from stages import machine, params, paths
 from stages.batching import PadToLongest
@@ -26,6 +27,13 @@ from stages.train import TrainParams
 @pytest.fixture
 def here(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pipeline)
+
+
+def test_the_peak_memory_of_a_command_is_its_own(tmp_path: Path) -> None:
+    ballast = b"1" * 500_000_000  # which a child's peak would start from
+    seconds, memory = pipeline_benchmark.timed(("sleep", "0.1"), tmp_path)
+    assert seconds >= 0.1
+    assert memory < len(ballast) / 4
 
 
 @pytest.mark.usefixtures("here")

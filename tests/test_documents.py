@@ -52,6 +52,15 @@ def test_what_is_not_yaml_is_not_yaml_to_dvc_either() -> None:
         parse_yaml("key: [", "params.yaml")
 
 
+def test_a_directive_by_which_dvc_would_read_other_numbers_is_refused(tmp_path: Path) -> None:
+    text = "# mine\n%YAML 1.1\n---\nseed: 010\n"
+    assert parse_yaml(text, "params.yaml") == {"seed": 8}
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"params\.yaml, line 2: by a %YAML directive DVC may read other values"):
+        read(path)
+
+
 def test_a_file_that_is_gone_is_to_be_taken_from_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^dvc\.yaml does not exist: run `git checkout dvc\.yaml`, at the top"):

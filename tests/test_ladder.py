@@ -119,6 +119,12 @@ def test_the_ladder_is_shown_again_on_demand(pipeline: Path) -> None:
     assert {"model", *ladder.NAMES.values(), "fine-tuned"} <= set(rows)
 
 
+def test_no_figure_is_cut_short_in_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    write(tfidf=0.6, mean=0.5)
+    Console(width=30).print(ladder.table(ladder.rungs()))
+    assert "…" not in capsys.readouterr().out
+
+
 def test_each_figure_stands_under_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     write(tfidf=0.6, mean=0.5)
     figures = {"validation": {"accuracy": 0.1, "f1": 0.2}, "test": {"accuracy": 0.3, "f1": 0.4}}

@@ -71,6 +71,14 @@ def test_a_lock_file_cut_short_becomes_the_committed_one(folder: Path, length: i
     assert (folder / "dvc.lock").read_bytes() == committed
 
 
+def test_dvc_goes_on_after_a_repair_where_its_lock_is_a_hard_link(copy: Path) -> None:
+    run("dvc", "config", "--local", "core.hardlink_lock", "true", cwd=copy)
+    for lock in (copy / ".dvc/tmp").glob("*lock"):
+        lock.unlink()  # of the other kind, which stays as a file; to this kind that is a lock held
+    run("python", "-m", "tools.repair", cwd=copy)
+    assert "up to date" in run("dvc", "status", cwd=copy).stdout
+
+
 def test_a_lock_file_with_the_conflicts_of_a_merge_is_left_to_a_person(folder: Path) -> None:
     conflict = f"<<<<<<< HEAD\n=======\n>>>>>>> other\n{(folder / 'dvc.lock').read_text(encoding='utf-8')}"
     (folder / "dvc.lock").write_text(conflict, encoding="utf-8")

@@ -65,6 +65,18 @@ def test_a_report_without_baselines_says_so(copy: Path, report: Report) -> None:
     assert "**within noise**" in said
 
 
+def test_records_that_are_damaged_are_said_to_be(copy: Path, report: Report) -> None:
+    (copy / "report").mkdir()
+    for content in ('{"seconds": 3', "{}"):
+        (copy / "report/run.json").write_text(content)
+        assert "\n\n**What ran is not known**: report/run.json cannot be read (" in report(copy)
+    (copy / "report/verified.txt").write_bytes(b"error: data/own/\xff is missing\n")
+    (copy / paths.CLASSIFIER_PROVENANCE).write_text("{")
+    said = report(copy)
+    assert f"\n\n**The machine is not known**: {paths.CLASSIFIER_PROVENANCE} cannot be read (" in said
+    assert "error: data/own/\ufffd is missing" in said
+
+
 def test_what_does_not_verify_is_said(copy: Path, report: Report) -> None:
     (copy / "report").mkdir()
     (copy / "report/verified.txt").write_text("error: metrics/metrics.json does not match dvc.lock (evaluate)\n")
@@ -95,6 +107,13 @@ def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(copy: Path, mo
     assert metrics_section("nowhere").startswith(
         "metrics.json: **not compared**: `dvc metrics diff --json nowhere`: ERROR: unknown Git revision 'nowhere': "
     )
+
+
+def test_metrics_stand_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = {name: {"old": 0.5, "new": 0.25} for name in ("loss", "accuracy", "f1")}
+    monkeypatch.setattr("tools.report.output", lambda *_, **__: json.dumps({"metrics/metrics.json": changed}))
+    rows = [line.split("`")[1] for line in metrics_section("HEAD").splitlines()[2:]]
+    assert rows == ["accuracy", "f1", "loss"]
 
 
 def test_metrics_of_another_file_bear_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,16 @@ def test_params_that_cannot_be_read_are_named(copy: Path, refused: Refused) -> N
     assert refused("HEAD").startswith("workspace: dvc.yaml or params.yaml cannot be read (Scan")
 
 
+@pytest.mark.parametrize("name", ["dvc.yaml", "params.yaml"])
+def test_a_file_of_the_pipeline_that_is_gone_is_named(copy: Path, refused: Refused, name: str) -> None:
+    (copy / name).unlink()
+    assert refused("workspace").startswith("workspace: dvc.yaml or params.yaml cannot be read (")
+
+
+def test_a_revision_that_is_not_utf_8_is_no_commit(refused: Refused) -> None:
+    assert "not a commit of a git repository" in refused("\udcff")
+
+
 def test_params_that_did_not_run_are_named(copy: Path, refused: Refused) -> None:
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     assert refused("HEAD") == "workspace: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`"

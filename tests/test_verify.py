@@ -184,6 +184,14 @@ def test_a_clone_without_data_is_told_to_pull(pipeline: Path, tmp_path: Path, ve
     assert said.count("error: models/classifier is missing: run `dvc pull` or `dvc repro`") == 1
 
 
+def test_what_is_missing_and_no_stage_makes_is_to_be_put_back(copy: Path, verify: Verify) -> None:
+    (copy / "stages/progress.py").unlink()
+    advice = "no stage makes it: put it back, by `git checkout` if git has it"
+    assert f"error: stages/progress.py is missing: {advice}\n" in verify(copy)[1]
+    shutil.rmtree(copy / "models/classifier")
+    assert "models/classifier is missing: run `dvc pull` or `dvc repro`\n" in verify(copy)[1]
+
+
 @pytest.mark.long  # in minutes what a lock edited by hand shows at once, above
 def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy: Path, verify: Verify) -> None:
     git("checkout", "--quiet", "-b", "param", cwd=copy)

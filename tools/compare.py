@@ -23,7 +23,8 @@ from tools import comparison, rendering, revisions
 from tools.trees import WORKSPACE
 
 
-def _margin(text: str) -> float:
+def fraction_of_rows(text: str) -> float:
+    """What argparse is to call the margin, too, where it is no number."""
     margin = float(text)
     if not 0 <= margin < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1: give a fraction of the rows, such as 0.01")
@@ -39,7 +40,9 @@ def arguments() -> argparse.Namespace:
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--md", action="store_true", help="print GitHub Markdown")
     parser.add_argument("--fail-if", choices=[comparison.WORSE], help="exit with 1 if head is worse, or not comparable")
-    parser.add_argument("--margin", type=_margin, metavar="M", help="worse by more than this accuracy; default: 0")
+    parser.add_argument(
+        "--margin", type=fraction_of_rows, metavar="M", help="worse by more than this accuracy; default: 0"
+    )
     given = parser.parse_args()
     if given.margin is not None and not given.fail_if:
         parser.error("--margin only works with --fail-if worse: give both")

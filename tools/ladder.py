@@ -77,7 +77,7 @@ def table(ladder: list[Rung]) -> Table:
     """The ladder for a terminal."""
     result = Table(box=None, pad_edge=False)
     for name in COLUMNS:
-        result.add_column(name, justify="left" if name == "model" else "right", no_wrap=True)
+        result.add_column(name, justify="left" if name == "model" else "right", overflow="fold")
     for rung in ladder:
         result.add_row(rung.model, *map(number, rung[1:]))
     return result

@@ -68,7 +68,7 @@ def _explained(repository: str) -> Iterator[None]:
     except (httpx2.HTTPError, HfHubHTTPError, OSError, RuntimeError) as error:
         if isinstance(error, OSError) and error.filename:
             raise  # the disk's, not the hub's: entry.run explains it
-        host = urlsplit(os.environ.get("HF_ENDPOINT") or HUB).hostname
+        host = urlsplit(os.environ.get("HF_ENDPOINT", HUB)).hostname
         status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
         if status in {401, 403, 404} or isinstance(error, PermissionError):
             said = "no access: set HF_TOKEN to a token that may write to it"

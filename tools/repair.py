@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+from dvc.config import Config
 from dvc.lock import LockError, make_lock
 from dvc.utils.serialize import modify_yaml
 
@@ -36,7 +37,8 @@ def repair() -> list[str]:
     """
     RUNNING.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with make_lock(str(RUNNING), tmp_dir=str(RUNNING.parent)):
+        by_links = Config.from_cwd()["core"].get("hardlink_lock", False)
+        with make_lock(str(RUNNING), tmp_dir=str(RUNNING.parent), hardlink_lock=by_links):
             return _repair()
     except LockError:
         return []

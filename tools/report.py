@@ -50,7 +50,7 @@ def metrics_section(base: str) -> str:
     rows = [
         (code(name if path == paths.METRICS else f"{path}: {name}"), number(found.get("old")), number(found.get("new")))
         for path, values in files.items()
-        for name, found in values.items()
+        for name, found in sorted(values.items())  # which DVC gives in another order each time
     ]
     return markdown_table(("metrics.json", "base", "head"), rows) if rows else "metrics.json: no change."
 
@@ -67,25 +67,32 @@ def run_section() -> str:
     """What ran, what came from the cache, and how many minutes that took."""
     if not RUN.exists():
         return "No stage had to run: dvc.lock has all results."
-    run = json.loads(RUN.read_text(encoding="utf-8"))
-    rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
-    table = markdown_table(("stage", ""), rows, names=2)
-    return f"{table}\n\nThe run took {run['seconds'] / 60:.1f} minutes."
+    try:
+        run = json.loads(RUN.read_bytes())
+        rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
+        minutes = run["seconds"] / 60
+    except (ValueError, LookupError) as error:
+        return f"**What ran is not known**: {RUN} cannot be read ({errors.reason(error)})."
+    return f"{markdown_table(('stage', ''), rows, names=2)}\n\nThe run took {minutes:.1f} minutes."
 
 
 def machine_section() -> str:
     """Where the classifier was trained."""
     try:
-        made = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))["machine"]
+        made = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_bytes())["machine"]
+        device, precision = code(made["device"]), made["precision"]
     except FileNotFoundError:
         return ""
-    device, precision = code(made["device"]), made["precision"]
+    except (ValueError, LookupError) as error:
+        return f"**The machine is not known**: {paths.CLASSIFIER_PROVENANCE} cannot be read ({errors.reason(error)})."
     return f"The classifier was trained on {device}, in {precision}."
 
 
 def verification_section() -> str:
     """What tools.verify said."""
-    said = VERIFIED.read_text(encoding="utf-8").strip() if VERIFIED.exists() else "error: tools.verify was not run"
+    said = "error: tools.verify was not run"
+    if VERIFIED.exists():
+        said = VERIFIED.read_text(encoding="utf-8", errors="replace").strip()
     return said if not said.startswith("error") else f"**Not verified**\n\n```text\n{said}\n```"
 
 

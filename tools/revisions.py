@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from dvc.exceptions import DvcException
 
 from stages import documents, errors, paths, provenance, tables
 from tools import lockfile, outdated, trees
@@ -79,14 +80,16 @@ def read(revision: str) -> Run:
 
 def _lock(files: Any, revision: str) -> dict[str, Any]:
     try:
-        lock = lockfile.parse(files.read_bytes("dvc.lock"))
-        definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
-        stages = lockfile.defined(definition)
+        content = files.read_bytes(str(lockfile.PATH))
     except FileNotFoundError:
         raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
+    try:
+        lock = lockfile.parse(content)
+        definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
+        stages = lockfile.defined(definition)
     except errors.InputError as error:
         raise errors.InputError(f"{revision}: {error}") from None
-    except (yaml.YAMLError, ValueError, TypeError, KeyError) as error:
+    except (FileNotFoundError, yaml.YAMLError, ValueError, TypeError, KeyError, DvcException) as error:
         said = errors.reason(error)
         raise errors.InputError(
             f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"

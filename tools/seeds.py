@@ -138,7 +138,7 @@ def _known(commit: str) -> list[str]:
 
 
 def _queued() -> list[str]:
-    """The names of the experiments that an interrupted run has left in DVC's queue."""
+    """The words of what `dvc queue status` says of experiments that wait or run, their names among them."""
     lines = output(*DVC, "queue", "status").splitlines()
     return [word for line in lines if re.search("Queued|Running", line) for word in line.split()]
 

@@ -41,7 +41,7 @@ def files_at(revision: str) -> Iterator[Any]:
                 f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
                 "`dvc exp list --all-commits`), after `git fetch` or `dvc exp pull` if only the git remote has it"
             ) from None
-        except (SCMError, AttributeError):  # the latter for other objects, such as HEAD:README.md
+        except (SCMError, AttributeError, UnicodeError):  # the last two for HEAD:README.md and the like, and odd bytes
             raise errors.InputError(
                 f"{revision}: not a commit of a git repository: name one, in a clone of this repository"
             ) from None
