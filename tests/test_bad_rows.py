@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Features, Value
 from edits import instead
 from own_data import GOOD, Fail, Workspace, own_dataset
 
@@ -32,11 +31,10 @@ def parquet(damage: slice | None = None, **columns: list[Any]) -> bytes:
     return bytes(content)
 
 
-def class_labels(*numbers: int | None) -> bytes:
+def class_labels(*numbers: int) -> bytes:
     file = io.BytesIO()
-    features = Features({"text": Value("string"), "label": ClassLabel(names=["a", "b"])})
-    table = pa.table({"text": ["some text"] * len(numbers), "label": pa.array(numbers, pa.int64())})
-    pq.write_table(table.replace_schema_metadata(features.arrow_schema.metadata), file)
+    schema = tables.schema(tables.TEXTS, ["a", "b"], "label")
+    pq.write_table(pa.table({"text": ["some text"] * len(numbers), "label": numbers}, schema=schema), file)
     return file.getvalue()
 
 

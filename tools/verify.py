@@ -85,12 +85,10 @@ def _lock_against_files(definition: Stages, lock: Stages) -> Iterator[str]:
             if path not in digests:
                 digests[path] = provenance.md5(Path(path)) if Path(path).exists() else None
                 if digests[path] is None:
-                    by_dvc = path in made or Path(f"{path}.dvc").exists()
-                    yield f"{path} is missing: " + (
-                        "run `dvc pull` or `dvc repro`"
-                        if by_dvc
-                        else "no stage makes it: put it back, by `git checkout` if git has it"
-                    )
+                    advice = "no stage makes it: put it back, by `git checkout` if git has it"
+                    if path in made or Path(f"{path}.dvc").exists():
+                        advice = "run `dvc pull` or `dvc repro`"
+                    yield f"{path} is missing: {advice}"
             if digests[path] not in {None, digest}:
                 advice = f"delete it and run `dvc checkout`, or {RERUN}" if path in made else RERUN
                 yield f"{path} does not match dvc.lock ({stage}): {advice}"
