@@ -42,8 +42,8 @@ def locked_folder(fingerprint: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def newest(folder: Path) -> Sealed | None:
-    """The newest whole checkpoint in ``folder`` and its seal; all but it and the best one by then are removed."""
+def keep_newest(folder: Path) -> Sealed | None:
+    """Remove all in ``folder`` but the newest whole checkpoint and the best by then; give the newest and its seal."""
     sealed = {path: seal for path in folder.glob("checkpoint-*") if (seal := seal_of(path))}
     for path in sorted(sealed, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
         best = folder / f"checkpoint-{sealed[path]['best_step'] or path.name.removeprefix('checkpoint-')}"

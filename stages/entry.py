@@ -11,53 +11,16 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import metadata
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import Version
-
+from stages import requirements
 from stages.errors import MAKE_ROOM, InputError, Stopped, no_room, reason
 
-REQUIREMENTS = Path("requirements.txt")
 GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # by name, since not every stage imports torch
 ELSEWHERE = (
     "standard output, a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS "
     "(by default ~/.cache/retune/checkpoints)"
 )
-
-
-def pins() -> list[Requirement]:
-    """The libraries that compute and draw, each with its version."""
-    try:
-        lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{REQUIREMENTS}: byte {error.start} is not UTF-8: undo its last edit") from None
-    return [_requirement(line) for line in lines if line.strip() and not line.startswith("#")]
-
-
-def _requirement(line: str) -> Requirement:
-    try:
-        return Requirement(line)
-    except InvalidRequirement as error:
-        raise InputError(f"{REQUIREMENTS}: {line}: not a requirement ({reason(error)}): undo its last edit") from None
-
-
-def check_versions() -> None:
-    """Compare the installed libraries with the pins, local labels (``+cpu``) aside.
-
-    Raises:
-        InputError: a library is missing or has another version, so that what it computes would enter the cache under
-            the wrong name.
-    """
-    for pin in pins():
-        try:
-            installed = Version(metadata.version(pin.name)).public
-        except metadata.PackageNotFoundError:
-            raise InputError(f"{REQUIREMENTS}: {pin} is not installed: run `make install`") from None
-        if not pin.specifier.contains(installed, prereleases=True):
-            raise InputError(f"{REQUIREMENTS}: {pin} is pinned but {installed} is installed: run `make install`")
 
 
 def run(main: Callable[[], None], *, offline: bool = True) -> None:
@@ -75,7 +38,7 @@ def run(main: Callable[[], None], *, offline: bool = True) -> None:
         threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
     try:
         _check_environment()
-        check_versions()
+        requirements.check_installed()
         main()
     except Exception as error:
         message = _message(error)

@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isnan
 from pathlib import Path
 
@@ -91,22 +91,28 @@ def read_rows(path: Path, layout: Layout) -> Iterator[Row]:
             delimiter = layout.delimiter or DELIMITERS[found]
             if delimiter is None:
                 raise InputError(f"{path}: a .txt file does not say what separates its columns: set dataset.delimiter")
-            yield from separated(path, _text_lines(path), layout, delimiter)
+            yield from separated(path, _lines(path), layout, delimiter)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"{path}: broken gzip file ({error}): fetch it again") from None
 
 
-def _text_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file with their line ends, without a byte order mark."""
+def decoded(name: str, lines: Iterable[bytes]) -> Iterator[str]:
+    """The lines of the UTF-8 file ``name`` with their line ends, without a byte order mark.
+
+    Raises:
+        InputError: a line is not UTF-8.
+    """
+    for number, line in enumerate(lines, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            raise InputError(f"{name}, line {number}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8") from None
+
+
+def _lines(path: Path) -> Iterator[str]:
     with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-            except UnicodeDecodeError as error:
-                byte = error.object[error.start]
-                raise InputError(
-                    f"{path}, line {number}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8"
-                ) from None
+        yield from decoded(str(path), file)
 
 
 def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
@@ -114,7 +120,7 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
     if isinstance(text, int) or isinstance(label, int):
         raise InputError(f"{path}: set dataset.text_column and dataset.label_column to names: .jsonl has no positions")
     check_distinct(str(path), text, label)
-    for number, line in enumerate(_text_lines(path), 1):
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         try:

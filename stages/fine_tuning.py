@@ -56,7 +56,7 @@ def fine_tune(
             "params.yaml: train.warmup_ratio: of the only step the learning rate would be 0, where it rises from: set "
             "it to 0, lower train.batch_size, or raise train.epochs"
         )
-    newest = checkpoints.newest(folder)
+    newest = checkpoints.keep_newest(folder)
 
     def attempt(steps: int) -> Trainer:
         set_seed(params.seed)

@@ -2,7 +2,6 @@
 
 import errno
 import logging
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -41,11 +40,11 @@ def _explained(what: str, name: str, revision: str, key: str) -> Iterator[None]:
 def _cause(error: Exception, key: str) -> str:
     import httpx2
     from datasets.exceptions import DatasetNotFoundError
-    from huggingface_hub import errors, is_offline_mode
+    from huggingface_hub import constants, errors, is_offline_mode
 
     causes = chain(error)
     status = next((e.response.status_code for e in causes if isinstance(e, errors.HfHubHTTPError)), None)
-    host = httpx2.URL(os.environ.get("HF_ENDPOINT", "https://huggingface.co")).netloc.decode()  # without a password
+    host = httpx2.URL(constants.ENDPOINT).netloc.decode()  # without a password
     if any(isinstance(e, errors.RevisionNotFoundError) for e in causes):
         return f"no such revision: fix {key}_revision, a commit hash of that repository"
     # load_dataset drops the hub's own error where access is denied: what is left of it is the message.

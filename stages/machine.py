@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from stages import entry
+from stages import requirements
 
 
 def device() -> torch.device:
@@ -36,7 +36,7 @@ def bf16_supported() -> bool:
 
 def description(*, bf16: bool) -> dict[str, Any]:
     """What is recorded with a result: versions, device, precision and threads."""
-    names = [pin.name for pin in entry.pins()]
+    names = [pin.name for pin in requirements.pins()]
     return {
         "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in names},
         "device": device_name(),

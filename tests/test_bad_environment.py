@@ -253,6 +253,13 @@ def test_a_stage_run_by_its_path_says_how_to_run_it(stage: str) -> None:
     assert done.stderr == "error: run stages as modules, from the top of the clone: python -m stages.NAME\n"
 
 
+@pytest.mark.parametrize("tool", ["verify", "predict", "gate"])
+def test_a_tool_outside_the_virtual_environment_says_what_to_do(tool: str) -> None:
+    done = run(sys.executable, "-S", "-m", f"tools.{tool}", cwd=TREE, check=False)  # without site-packages
+    assert done.returncode == 1
+    assert re.fullmatch(r"error: \w+ is not installed: run `make install`, then `source \S+activate`\n", done.stderr)
+
+
 def test_float32_is_not_made_less_by_the_environment() -> None:
     program = """
 from stages import entry

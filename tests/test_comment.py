@@ -82,6 +82,17 @@ def test_a_token_that_may_not_write_is_an_error_in_one_line_without_the_token(
     assert "not-the-token" not in done.stderr
 
 
+@pytest.mark.parametrize(("url", "said"), [("api.github.com", "missing an 'http://'"), ("http://[::1", "Invalid port")])
+def test_an_address_that_is_none_is_an_error_in_one_line(
+    github: GitHubServer, tmp_path: Path, url: str, said: str
+) -> None:
+    done = comment(github, tmp_path, "report", GITHUB_API_URL=url)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert done.stderr.endswith("set GITHUB_API_URL to an address such as https://api.github.com\n")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_missing_variable_is_named(github: GitHubServer, tmp_path: Path) -> None:
     done = comment(github, tmp_path, "report", PULL_REQUEST="")
     assert done.stderr == "error: PULL_REQUEST is not set: tools.comment needs this environment variable\n"

@@ -8,6 +8,7 @@ from dvc.exceptions import DvcException
 from dvc.utils.serialize import parse_yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from yaml import YAMLError
 
 from stages.documents import parse, read
 from stages.errors import InputError
@@ -57,8 +58,10 @@ def test_a_directive_by_which_dvc_would_read_other_numbers_is_refused(tmp_path: 
     assert parse_yaml(text, "params.yaml") == {"seed": 8}
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"params\.yaml, line 2: by a %YAML directive DVC may read other values"):
+    with pytest.raises(InputError, match=r"params\.yaml, line 2: .*: by a %YAML directive DVC may read other values"):
         read(path)
+    with pytest.raises(YAMLError, match="by a %YAML directive"):  # of another revision, too
+        parse(text)
 
 
 def test_a_file_that_is_gone_is_to_be_taken_from_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -366,7 +366,7 @@ def test_a_hub_that_is_out_of_order_is_named_with_its_status(monkeypatch: pytest
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.delenv("HF_ENDPOINT", raising=False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "https://huggingface.co")
     said = "tiny/checkpoint at 0123456789ab: huggingface.co answered with status 503: run again, or set model.source"
     with pytest.raises(InputError, match=said):
         hub_stage.snapshot("tiny/checkpoint", COMMIT, ("*.json",))

@@ -155,6 +155,7 @@ MODULES = {
     "stages/pretrained.py": (D,),
     "stages/progress.py": (T, E, B),
     "stages/provenance.py": STAGES,
+    "stages/requirements.py": STAGES,
     "stages/rows.py": (D,),
     "stages/separated.py": (D,),
     "stages/sealing.py": (R, E),

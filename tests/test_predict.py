@@ -88,7 +88,7 @@ def test_a_reader_that_has_enough_is_no_error(pipeline: Path, tmp_path: Path) ->
 def test_a_line_that_is_no_text_is_named(refused: Refused, pipeline: Path, tmp_path: Path) -> None:
     (tmp_path / "texts").write_bytes(b"fine\n\xff\n")
     said = refused(pipeline, str(tmp_path / "texts"))
-    assert said == f"error: {tmp_path}/texts: line 2: not UTF-8 (invalid start byte): convert the file\n"
+    assert said == f"error: {tmp_path}/texts, line 2: byte 0xff is not UTF-8: save the file as UTF-8\n"
 
 
 def test_a_file_that_is_not_there_is_named(refused: Refused, pipeline: Path) -> None:
@@ -150,7 +150,7 @@ def test_lines_are_counted_from_the_top_of_the_file(tmp_path: Path, monkeypatch:
     with (tmp_path / "texts").open("rb") as file:
         parts = predict.read_texts(file)
         assert next(parts) == ["a", "b"]
-        with pytest.raises(errors.InputError, match=r"texts: line 4: not UTF-8"):
+        with pytest.raises(errors.InputError, match=r"texts, line 4: byte 0xff is not UTF-8"):
             next(parts)
 
 

@@ -209,7 +209,6 @@ def test_a_hub_that_cannot_be_reached_is_named(
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # taken but not listened on, so that nothing else answers there
         url = f"http://user:{TOKEN}@127.0.0.1:{closed.getsockname()[1]}"
-        monkeypatch.setenv("HF_ENDPOINT", url)
         monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
         said = refused(pipeline, NAME)
     assert said == f"error: {NAME}: 127.0.0.1 cannot be reached: check the network and run again\n"

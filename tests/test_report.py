@@ -67,11 +67,11 @@ def test_a_report_without_baselines_says_so(copy: Path, report: Report) -> None:
 
 def test_records_that_are_damaged_are_said_to_be(copy: Path, report: Report) -> None:
     (copy / "report").mkdir()
-    for content in ('{"seconds": 3', "{}"):
+    for content in ('{"seconds": 3', "{}", "null", '{"stages": [], "seconds": 3}'):
         (copy / "report/run.json").write_text(content)
         assert "\n\n**What ran is not known**: report/run.json cannot be read (" in report(copy)
     (copy / "report/verified.txt").write_bytes(b"error: data/own/\xff is missing\n")
-    (copy / paths.CLASSIFIER_PROVENANCE).write_text("{")
+    (copy / paths.CLASSIFIER_PROVENANCE).write_text("[]")
     said = report(copy)
     assert f"\n\n**The machine is not known**: {paths.CLASSIFIER_PROVENANCE} cannot be read (" in said
     assert "error: data/own/\ufffd is missing" in said

@@ -42,7 +42,7 @@ def test_two_seeds_run_once_and_their_mean_is_given(copy: Path) -> None:
 @pytest.mark.long
 def test_an_experiment_that_never_starts_is_named(copy: Path) -> None:
     folder = copy.rename(copy.with_name("cl\u00e9"))  # where DVC cannot set up an experiment, and waits for it
-    code = "import tools.seeds as seeds; seeds.POLL = 3; print(seeds.experiments(1))"
+    code = "import tools.seeds as seeds; seeds.POLL = 3; print(seeds.run_experiments(1))"
     done = run("python", "-c", code, cwd=folder, check=False, env={"PYTHONPATH": str(folder)})
     assert re.search(r"InputError: \w+-seed1 failed: see `dvc queue logs \w+-seed1`", done.stderr)
 
@@ -115,7 +115,7 @@ def test_what_git_does_not_have_is_found(
 def test_a_folder_without_git_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^`git status .*`: fatal: not a git repository .*: run this at the top of"):
-        seeds.experiments(1)
+        seeds.run_experiments(1)
 
 
 def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     git("init", "--quiet", cwd=tmp_path)
     git("commit", "--quiet", "--allow-empty", "--message", "no DVC", cwd=tmp_path)
     with pytest.raises(InputError, match=r"^`dvc .*exp list .*`: ERROR: you are not inside of a DVC repository"):
-        seeds.experiments(1)
+        seeds.run_experiments(1)
 
 
 def test_uncommitted_changes_are_refused(copy: Path) -> None:
@@ -156,7 +156,7 @@ def test_seeds_are_not_run_beside_a_dvc_that_runs_stages(tmp_path: Path, monkeyp
     Path(".dvc/tmp").mkdir(parents=True)
     Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {"models": {"pid": os.getpid()}}}), encoding="utf-8")
     with pytest.raises(InputError, match=r"^DVC is running stages here: wait until it has finished$"):
-        seeds.experiments(1)
+        seeds.run_experiments(1)
 
 
 @pytest.fixture
@@ -183,14 +183,14 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_only_seeds_that_are_neither_known_nor_queued_are_queued(queue: list[str]) -> None:
-    assert seeds.experiments(3) == ["1ab-seed1", "1ab-seed2", "1ab-seed3"]
+    assert seeds.run_experiments(3) == ["1ab-seed1", "1ab-seed2", "1ab-seed3"]
     assert [words for words in queue if "exp run" in words] == [
         "dvc --wait-for-lock exp run --queue --name 1ab-seed3 --set-param train.seed=3"
     ]
 
 
 def test_runs_that_dvc_commit_made_up_are_forgotten_before_the_queue_runs(queue: list[str]) -> None:
-    seeds.experiments(3)
+    seeds.run_experiments(3)
     assert [words for words in queue if words in {"forget mixed runs", "the queue"}] == [
         "forget mixed runs",
         "the queue",
@@ -206,13 +206,13 @@ def test_experiments_that_differ_in_more_than_their_seed_are_to_be_run_again(
     monkeypatch.setattr(revisions, "read_side", read_side)
     said = "^1ab-seed1,1ab-seed2,1ab-seed3: differ; to run an experiment again, `dvc exp remove` it first$"
     with pytest.raises(InputError, match=said):
-        seeds.experiments(3)
+        seeds.run_experiments(3)
     assert queue
 
 
 def test_an_experiment_that_failed_is_named(queue: list[str]) -> None:
     with pytest.raises(InputError, match=r"^1ab-seed4 failed: see `dvc queue logs 1ab-seed4`"):
-        seeds.experiments(4)
+        seeds.run_experiments(4)
     assert "the queue" in queue
 
 
@@ -256,4 +256,4 @@ def test_only_edits_of_data_that_git_does_not_have_are_refused(
     monkeypatch.setattr(gate, "reasons", lambda: [why])
     said = rf"^the data has changed since dvc\.lock was written \({why}\): run `dvc repro` and commit dvc\.lock$"
     with pytest.raises(InputError, match=said) if refused else nullcontext():
-        seeds.experiments(3)
+        seeds.run_experiments(3)

@@ -7,15 +7,12 @@ the number of the pull request, and GITHUB_TOKEN, a token that may write pull re
 """
 
 import argparse
-import json
 import os
 from collections.abc import Iterator
-from http import HTTPStatus
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+
+import httpx2
 
 from stages import entry, errors
 
@@ -44,21 +41,20 @@ def _comments(issue: str) -> Iterator[dict[str, Any]]:
 
 def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
     url = _environment("GITHUB_API_URL") + path
-    if not url.startswith(("https://", "http://")):
-        raise errors.InputError(
-            f"GITHUB_API_URL: {url} is not a web address: set it to one, such as https://api.github.com"
-        )
     headers = {"Authorization": f"Bearer {_environment('GITHUB_TOKEN')}", "Accept": "application/vnd.github+json"}
-    data = json.dumps(content).encode() if content else None
     try:
-        with urlopen(Request(url, data, headers, method=method), timeout=60) as answer:  # noqa: S310 - checked above
-            return json.load(answer)
-    except HTTPError as error:
-        error.close()
-        denied = error.code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
-        advice = "give the job `pull-requests: write`" if denied else "run the job again"
-        raise errors.InputError(f"{method} {path}: GitHub answered {error.code}: {advice}") from None
-    except (OSError, HTTPException, ValueError) as error:  # no answer, half of one, or one that is not JSON
+        answer = httpx2.request(method, url, headers=headers, json=content, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+    except httpx2.HTTPStatusError as error:
+        code = error.response.status_code
+        advice = "give the job `pull-requests: write`" if code in {401, 403, 404} else "run the job again"
+        raise errors.InputError(f"{method} {path}: GitHub answered {code}: {advice}") from None
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+        raise errors.InputError(
+            f"{method} {path}: {errors.reason(error)}: set GITHUB_API_URL to an address such as https://api.github.com"
+        ) from None
+    except (httpx2.HTTPError, ValueError) as error:  # no answer, half of one, or one that is not JSON
         raise errors.InputError(
             f"{method} {path}: GitHub cannot be reached ({errors.reason(error)}): run the job again"
         ) from None

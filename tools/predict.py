@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from stages import entry, errors
+from stages.files import decoded
 from stages.params import load
 from stages.tokenize import TokenizeParams, tokenize_texts
 
@@ -26,16 +27,9 @@ def read_texts(file: BinaryIO) -> Iterator[list[str]]:
     Raises:
         InputError: a line is not UTF-8.
     """
-    numbered, most = enumerate(file, start=1), 1 if file.isatty() else TEXTS
-    while lines := list(itertools.islice(numbered, most)):
-        yield [_text(file.name, number, line) for number, line in lines]
-
-
-def _text(name: str, number: int, line: bytes) -> str:
-    try:
-        return line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise errors.InputError(f"{name}: line {number}: not UTF-8 ({error.reason}): convert the file") from None
+    lines, most = decoded(file.name, file), 1 if file.isatty() else TEXTS
+    while texts := list(itertools.islice(lines, most)):
+        yield [text.rstrip("\r\n") for text in texts]
 
 
 def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:

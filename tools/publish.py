@@ -7,11 +7,9 @@ commit. Nothing is published unless tools.verify finds all results to belong tog
 """
 
 import argparse
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from stages import entry, errors, paths
 from tools.commands import output
@@ -19,7 +17,7 @@ from tools.commands import output
 NAME = "OWNER/NAME"
 
 
-def committed() -> str:
+def verified_commit() -> str:
     """The commit that has the results at hand.
 
     Raises:
@@ -56,10 +54,8 @@ def publish(repository: str, content: str, message: str) -> str:
 def _explained(repository: str) -> Iterator[None]:
     """Turn the hub library's errors into one line, without a token."""
     import httpx2
-    from huggingface_hub import is_offline_mode
+    from huggingface_hub import constants, is_offline_mode
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    from tools.card import HUB
 
     try:
         yield
@@ -68,7 +64,7 @@ def _explained(repository: str) -> Iterator[None]:
     except (httpx2.HTTPError, HfHubHTTPError, OSError, RuntimeError) as error:
         if isinstance(error, OSError) and error.filename:
             raise  # the disk's, not the hub's: entry.run explains it
-        host = urlsplit(os.environ.get("HF_ENDPOINT", HUB)).hostname
+        host = httpx2.URL(constants.ENDPOINT).host
         status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
         if status in {401, 403, 404} or isinstance(error, PermissionError):
             said = "no access: set HF_TOKEN to a token that may write to it"
@@ -93,7 +89,7 @@ def main() -> None:
 
     from tools import card
 
-    commit = committed()
+    commit = verified_commit()
     content = card.model_card(repository or NAME, commit)
     if repository:
         print(f"published: {publish(repository, content, f'Trained at {commit}')}")

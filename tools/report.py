@@ -19,6 +19,7 @@ from tools.trees import WORKSPACE
 RUN = Path("report/run.json")
 VERIFIED = Path("report/verified.txt")
 NAME_ANOTHER = "name a branch, tag or commit that git has, or run `git fetch`"
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError)  # raised by reading JSON of other content
 
 
 def title(base: str) -> str:
@@ -71,7 +72,7 @@ def run_section() -> str:
         run = json.loads(RUN.read_bytes())
         rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
         minutes = run["seconds"] / 60
-    except (ValueError, LookupError) as error:
+    except DAMAGED as error:
         return f"**What ran is not known**: {RUN} cannot be read ({errors.reason(error)})."
     return f"{markdown_table(('stage', ''), rows, names=2)}\n\nThe run took {minutes:.1f} minutes."
 
@@ -83,7 +84,7 @@ def machine_section() -> str:
         device, precision = code(made["device"]), made["precision"]
     except FileNotFoundError:
         return ""
-    except (ValueError, LookupError) as error:
+    except DAMAGED as error:
         return f"**The machine is not known**: {paths.CLASSIFIER_PROVENANCE} cannot be read ({errors.reason(error)})."
     return f"The classifier was trained on {device}, in {precision}."
 

@@ -30,7 +30,7 @@ DVC = ("dvc", "--wait-for-lock")
 POLL = 60  # seconds
 
 
-def experiments(seeds: int) -> list[str]:
+def run_experiments(seeds: int) -> list[str]:
     """Run the experiments of HEAD with seeds 1 to ``seeds`` that have not run yet; return the names of all.
 
     Raises:
@@ -151,7 +151,7 @@ def main() -> None:
     if seeds < 1:
         parser.error("N: at least 1 seed is needed")
     params.check()
-    names = experiments(seeds)
+    names = run_experiments(seeds)
     Console().print(table(read_metrics(names)))
     print(f"as one side of a comparison: {','.join(names)}")
 

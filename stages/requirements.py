@@ -1,0 +1,47 @@
+"""requirements.txt: the libraries that compute and draw, each with its version, and whether these are installed."""
+
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import Version
+
+from stages.errors import InputError, reason
+
+REQUIREMENTS = Path("requirements.txt")
+
+
+def pins() -> list[Requirement]:
+    """The libraries and their versions.
+
+    Raises:
+        InputError: a line is no requirement, or the file is not UTF-8.
+    """
+    try:
+        lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{REQUIREMENTS}: byte {error.start} is not UTF-8: undo its last edit") from None
+    return [_requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _requirement(line: str) -> Requirement:
+    try:
+        return Requirement(line)
+    except InvalidRequirement as error:
+        raise InputError(f"{REQUIREMENTS}: {line}: not a requirement ({reason(error)}): undo its last edit") from None
+
+
+def check_installed() -> None:
+    """Compare the installed libraries with the pins, local labels (``+cpu``) aside.
+
+    Raises:
+        InputError: a library is missing or has another version, so that what it computes would enter the cache under
+            the wrong name.
+    """
+    for pin in pins():
+        try:
+            installed = Version(metadata.version(pin.name)).public
+        except metadata.PackageNotFoundError:
+            raise InputError(f"{REQUIREMENTS}: {pin} is not installed: run `make install`") from None
+        if not pin.specifier.contains(installed, prereleases=True):
+            raise InputError(f"{REQUIREMENTS}: {pin} is pinned but {installed} is installed: run `make install`")
