@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filelock
 import hypothesis
 import pytest
 import yaml
@@ -48,7 +49,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-LONGEST_FIRST = ("test_readme.py", "test_mutations.py", "test_ci.py")
+LONGEST_FIRST = (
+    "readme", "mutations", "ci", "preemption", "revisions", "provenance", "compare", "branches", "hub", "cache",
+    "verify", "bytes", "damage", "report", "resume", "bad_environment", "predict",
+)  # fmt: skip
 
 # the same examples in each run, however long one takes
 hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -285,21 +289,38 @@ def prepared(
     return prepare
 
 
+def run_pipeline(folder: Path, checkpoint: Path) -> None:
+    """Run `dvc repro` in a new clone in ``folder``, and commit what it gives; what it printed lies beside the clone."""
+    clone = make_clone(folder / "clone")
+    write_small_dataset(clone / "data/small")
+    shutil.copytree(checkpoint, clone / "models/tiny")
+    set_params(clone, **PIPELINE_PARAMS)
+    done = run("dvc", "repro", cwd=clone, env={"HOME": str(folder)} | SECRETS)
+    (folder / "printed").write_text(done.stdout + done.stderr, encoding="utf-8")
+    git("add", "--all", cwd=clone)
+    git("commit", "--quiet", "--message", "run", cwd=clone)
+
+
 @pytest.fixture(scope="session")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_random_checkpoint: Path) -> Path:
     """A clone in which `dvc repro` has run once and its results are committed; tests that change it copy it first.
 
-    The pipeline is the real one, on a slice of the starter corpus, with the tiny random checkpoint.
+    The pipeline is the real one, on a slice of the starter corpus, with the tiny random checkpoint. Of two workers, one
+    runs it and the other takes a copy: in one clone, DVC would wait for DVC.
     """
-    clone = make_clone(tmp_path_factory.mktemp("pipeline") / "clone")
-    write_small_dataset(clone / "data/small")
-    shutil.copytree(tiny_random_checkpoint, clone / "models/tiny")
-    set_params(clone, **PIPELINE_PARAMS)
-    done = run("dvc", "repro", cwd=clone, env={"HOME": str(clone.parent)} | SECRETS)
-    (clone.parent / "printed").write_text(done.stdout + done.stderr, encoding="utf-8")
-    git("add", "--all", cwd=clone)
-    git("commit", "--quiet", "--message", "run", cwd=clone)
-    return clone
+    folder = tmp_path_factory.mktemp("pipeline")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        run_pipeline(folder, tiny_random_checkpoint)
+        return folder / "clone"
+    ran = tmp_path_factory.getbasetemp().parent / "pipeline"  # which the workers have in common
+    with filelock.FileLock(f"{ran}.lock"):
+        if ran.exists():
+            shutil.copytree(ran, folder, symlinks=True, dirs_exist_ok=True)
+        else:
+            run_pipeline(folder, tiny_random_checkpoint)
+            shutil.copytree(folder, f"{ran}.partial", symlinks=True)
+            Path(f"{ran}.partial").rename(ran)
+    return folder / "clone"
 
 
 @pytest.fixture
@@ -315,7 +336,7 @@ def stages_run(folder: Path) -> list[str]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that of two workers none is left alone with one at the end."""
-    order = {name: number for number, name in enumerate(LONGEST_FIRST)}
+    order = {f"test_{name}.py": number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
