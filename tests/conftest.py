@@ -329,9 +329,9 @@ def copy(pipeline: Path, tmp_path: Path) -> Path:
     return shutil.copytree(pipeline, tmp_path / "copy", symlinks=True)
 
 
-def stages_run(folder: Path) -> list[str]:
+def stages_run(folder: Path, *targets: str) -> list[str]:
     """Run `dvc repro` and give the stages that ran."""
-    return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", cwd=folder).stdout, re.MULTILINE)
+    return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", *targets, cwd=folder).stdout, re.MULTILINE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
