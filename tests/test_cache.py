@@ -43,25 +43,28 @@ def pushed_and_cloned(clone: Path, tmp_path: Path) -> Path:
     return away
 
 
-def test_branches_checked_out_in_turn_run_no_stage(copy: Path) -> None:
-    with_another_seed(copy)
-    for branch in ("other", "-", "other"):
-        git("checkout", "--quiet", branch, cwd=copy)
-        assert stages_run(copy) == []
-        assert git("status", "--short", cwd=copy) == ""
+@pytest.fixture(scope="module")
+def pulled(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone that has pulled what another pushed."""
+    folder = tmp_path_factory.mktemp("pulled")
+    return pushed_and_cloned(shutil.copytree(pipeline, folder / "first", symlinks=True), folder)
 
 
-def test_a_clone_that_pulls_runs_no_stage(copy: Path, tmp_path: Path) -> None:
-    clone = pushed_and_cloned(copy, tmp_path)
-    assert stages_run(clone) == []
-    assert git("status", "--short", cwd=clone) == ""
+@pytest.fixture
+def away(pulled: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return shutil.copytree(pulled, tmp_path / "away", symlinks=True)
 
 
-def test_make_repro_says_which_stages_were_pulled(copy: Path, tmp_path: Path) -> None:
-    clone = pushed_and_cloned(copy, tmp_path)
-    shutil.rmtree(clone / ".dvc/cache")
-    shutil.rmtree(clone / "models")
-    said = run("python", "-m", "tools.repro", "--pull", cwd=clone).stdout
+def test_a_clone_that_pulls_runs_no_stage(away: Path) -> None:
+    assert stages_run(away) == []
+    assert git("status", "--short", cwd=away) == ""
+
+
+def test_make_repro_says_which_stages_were_pulled(away: Path) -> None:
+    shutil.rmtree(away / ".dvc/cache")
+    shutil.rmtree(away / "models")
+    said = run("python", "-m", "tools.repro", "--pull", cwd=away).stdout
     assert f"pulled {', '.join(STAGES)}" in " ".join(said.split())
 
 
@@ -114,22 +117,20 @@ def test_an_experiment_hits_the_cache_in_the_workspace_and_in_a_temporary_folder
     assert experiment(copy, "--name", "again", "--temp", "-S", "train.seed=3") == []
 
 
-def test_a_temporary_folder_of_a_fresh_clone_runs_what_changed_only(copy: Path, tmp_path: Path) -> None:
-    clone = pushed_and_cloned(copy, tmp_path)
-    assert experiment(clone, "--name", "apart", "--temp", "-S", "audit.max_leaked_rows=9999") == ["audit"]
-    assert git("status", "--short", cwd=clone) == ""
+def test_a_temporary_folder_of_a_fresh_clone_runs_what_changed_only(away: Path) -> None:
+    assert experiment(away, "--name", "apart", "--temp", "-S", "audit.max_leaked_rows=9999") == ["audit"]
+    assert git("status", "--short", cwd=away) == ""
 
 
 @pytest.mark.long
-def test_queued_experiments_of_a_fresh_clone_run_what_changed_only(copy: Path, tmp_path: Path) -> None:
-    clone = pushed_and_cloned(copy, tmp_path)
+def test_queued_experiments_of_a_fresh_clone_run_what_changed_only(away: Path) -> None:
     for seed in (3, 4):
-        run("dvc", "exp", "run", "--queue", "--name", f"seed{seed}", "-S", f"train.seed={seed}", cwd=clone)
-    run("dvc", "queue", "start", "--jobs", "1", cwd=clone)
+        run("dvc", "exp", "run", "--queue", "--name", f"seed{seed}", "-S", f"train.seed={seed}", cwd=away)
+    run("dvc", "queue", "start", "--jobs", "1", cwd=away)
     for seed in (3, 4):
-        log = run("dvc", "queue", "logs", "--follow", f"seed{seed}", cwd=clone).stdout
+        log = run("dvc", "queue", "logs", "--follow", f"seed{seed}", cwd=away).stdout
         assert re.findall(r"^Running stage '(\w+)'", log, re.MULTILINE) == ["train", "evaluate"]
-    run("dvc", "queue", "stop", cwd=clone)
-    assert experiment(clone, "--name", "again", "--temp", "-S", "train.seed=3") == []
-    run("dvc", "exp", "apply", "seed4", cwd=clone)
-    assert stages_run(clone) == []
+    run("dvc", "queue", "stop", cwd=away)
+    assert experiment(away, "--name", "again", "--temp", "-S", "train.seed=3") == []
+    run("dvc", "exp", "apply", "seed4", cwd=away)
+    assert stages_run(away) == []
