@@ -62,7 +62,10 @@ def repository(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     commit(folder, "nearly-right")
     set_params(folder, **PIPELINE_PARAMS | {"train__epochs": 3})
     commit(folder, "epochs")
-    run("dvc", "exp", "run", "--name", "another-seed", "--set-param", "train.seed=43", cwd=folder)
+    set_params(folder, **PIPELINE_PARAMS | {"train__seed": 43})
+    rewrite_predictions(folder, np.zeros_like)
+    record(folder)
+    run("dvc", "exp", "save", "--force", "--name", "another-seed", cwd=folder)
     git("checkout", "--quiet", ".", cwd=folder)
     run("dvc", "checkout", cwd=folder)
     return folder
