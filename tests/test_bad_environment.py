@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import TREE, run
-from digests import digests
 from edits import cut, instead, link_to_nowhere
 from own_data import Fail, Workspace, own_dataset
 
@@ -198,22 +197,6 @@ def test_an_error_reaches_a_poorer_locale(workspace: Workspace) -> None:
     done = run("python", "-m", "stages.download", cwd=folder, check=False, env=poorer)
     assert done.returncode == 1
     assert done.stderr.startswith("error: dataset.path: d\\xe9j\\xe0 vu does not exist: ")
-
-
-def test_an_odd_environment_changes_nothing(pipeline: Path, copy: Path) -> None:
-    (copy.parent / "odd/stages").mkdir(parents=True)
-    for name in ("stages/__init__.py", "stages/entry.py", "tools.py"):
-        (copy.parent / "odd" / name).write_text("raise SystemExit(3)\n", encoding="utf-8")
-    odd = {"PYTHONPATH": str(copy.parent / "odd"), "TMPDIR": "/nowhere", "HOME": "/dev/null", "LANG": "xx_YY.KOI8-R"}
-    shutil.rmtree(copy / "data/tokenized")
-    run("python", "-m", "stages.tokenize", cwd=copy, env=odd)
-    assert digests(copy, "tokenize") == digests(pipeline, "tokenize")
-
-
-def test_settings_of_accelerate_and_a_rank_without_torchrun_change_nothing(pipeline: Path, copy: Path) -> None:
-    odd = {"ACCELERATE_MIXED_PRECISION": "bf16", "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "3", "LOCAL_RANK": "0"}
-    run("python", "-m", "stages.train", cwd=copy, env=odd)
-    assert digests(copy, "train") == digests(pipeline, "train")
 
 
 def test_an_empty_address_of_the_hub_is_none(copy: Path) -> None:
