@@ -12,7 +12,7 @@ from conftest import PIPELINE_PARAMS, Call, git, run, set_params
 from dvc.utils.serialize import modify_yaml
 from edits import append
 
-from stages import provenance
+from stages import paths, provenance
 from stages.errors import InputError
 from tools import commands, compare, revisions, trees
 
@@ -196,10 +196,10 @@ def test_edited_predictions_are_no_side(copy: Path, refused: Refused) -> None:
 
 
 def test_a_run_that_stopped_halfway_is_no_side(copy: Path, refused: Refused) -> None:
-    set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 1})
-    run("dvc", "repro", "train", cwd=copy)
+    set_params(copy, **PIPELINE_PARAMS | {"tokenize__max_length": 6})
+    run("dvc", "repro", "tokenize", cwd=copy)
     assert refused("HEAD").startswith(
-        "workspace: dvc.lock: evaluate did not read the models/classifier that train wrote: run `dvc repro`"
+        "workspace: dvc.lock: train did not read the data/tokenized/train.parquet that tokenize wrote: run `dvc repro`"
     )
 
 
@@ -285,7 +285,13 @@ def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(
         revisions.read("workspace")
 
 
-def test_code_that_the_last_stage_alone_ran_with_is_named(copy: Path, refused: Refused) -> None:
-    append(copy / "stages/tables.py", "# more\n")  # which every stage reads
-    run("dvc", "repro", "--single-item", "evaluate", cwd=copy)
+def test_code_that_the_last_stage_alone_ran_with_is_named(
+    copy: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    append(Path("stages/tables.py"), "# more\n")  # which every stage reads
+    stamp = Path(paths.provenance("evaluate"))
+    stamp.unlink()
+    stamp.write_text(provenance.text(provenance.inputs("evaluate")), encoding="utf-8")  # as a run of it would
+    run("dvc", "commit", "--force", "evaluate", cwd=copy)
     assert refused("HEAD") == "workspace: stages/tables.py does not match dvc.lock (train): run `dvc repro`"
