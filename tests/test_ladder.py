@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import run
+from conftest import Call
 from rich.console import Console
 
 from stages import paths
@@ -106,15 +106,9 @@ def test_figures_that_are_not_such_as_the_pipeline_writes_are_named(baselines: s
         ladder.rungs()
 
 
-def test_the_summary_of_a_run_shows_the_ladder_and_warns(copy: Path) -> None:
-    said = run("python", "-m", "tools.repro", cwd=copy).stdout
-    assert "majority class" in said
-    assert "fine-tuned" in said
-    assert "warning: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
-
-
-def test_the_ladder_is_shown_again_on_demand(pipeline: Path) -> None:
-    said = run("python", "-m", "tools.ladder", cwd=pipeline).stdout
+def test_the_ladder_is_shown_again_on_demand(pipeline: Path, call: Call) -> None:
+    code, said, error = call(ladder.main, pipeline)
+    assert (code, error) == (0, "")
     rows = [line.split("  ")[0] for line in said.splitlines()]
     assert {"model", *ladder.NAMES.values(), "fine-tuned"} <= set(rows)
 

@@ -12,7 +12,7 @@ from conftest import TREE, Call, git
 from edits import append
 
 from stages.errors import InputError
-from tools import repair, repro
+from tools import ladder, repair, repro
 
 
 @pytest.fixture
@@ -85,6 +85,13 @@ def test_stages_that_ran_and_were_run_again_are_summed_up_and_recorded(played: C
         "seconds": 90,
         "stages": {"download": "pulled", "train": "ran", "evaluate": "ran"},
     }
+
+
+def test_the_summary_of_a_run_shows_the_ladder_and_warns(played: Call) -> None:
+    _, said, _ = played(Runs((0, {"train": "ran"})))
+    rows = [line.split("  ")[0] for line in said.splitlines()]
+    assert {"model", *ladder.NAMES.values(), "fine-tuned"} <= set(rows)
+    assert "warning: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
 
 
 @pytest.mark.parametrize("again", [False, True])
