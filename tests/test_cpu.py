@@ -7,7 +7,10 @@ from scipy import stats
 
 from stages import cpu
 
-cpu.draw_masks_fast()
+
+@pytest.fixture(autouse=True, scope="module")
+def _fast_masks() -> None:
+    cpu.draw_masks_fast()  # not on import, which is in every process that collects tests
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
