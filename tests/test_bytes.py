@@ -16,6 +16,7 @@ ELSEWHERE = {
     "TMPDIR": "/nowhere",
     "ACCELERATE_MIXED_PRECISION": "bf16",
     "ACCELERATE_GRADIENT_ACCUMULATION_STEPS": "3",
+    "ACCELERATE_USE_DEEPSPEED": "true",  # which alone shows: without that library nothing trains
     "LOCAL_RANK": "0",  # without torchrun
 }
 ONE_WORKER = ELSEWHERE | {"RAYON_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
