@@ -5,7 +5,6 @@ FOLDER has train.txt and val.txt as recipes/emotion-files.yaml reads them. All r
 second stands for the test split too, which no benchmark looks at.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -14,6 +13,8 @@ import tempfile
 from pathlib import Path
 
 from dvc.utils.serialize import modify_yaml
+
+from stages import entry
 
 RECIPE = "recipes/emotion-files.yaml"
 # each with its arguments, in this order: for the last, training is made short
@@ -42,7 +43,7 @@ def set_param(clone: Path, section: str, key: str, value: object) -> None:
 
 def main() -> None:
     """Prepare, and run one benchmark after the other."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("benchmarks", __doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=DEFAULT)
     arguments = parser.parse_args()

@@ -7,7 +7,6 @@ does not change how many steps the book's settings take; its time is those steps
 measures.
 """
 
-import argparse
 import itertools
 import tempfile
 import time
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 
 from transformers import AutoTokenizer, TrainerCallback, TrainerState, set_seed
 
-from stages import documents, fine_tuning, params, paths, tables
+from stages import documents, entry, fine_tuning, params, paths, tables
 from stages.batching import TokenizedRows
 from stages.classifier import load_classifier
 from stages.train import TrainParams
@@ -78,7 +77,7 @@ def train(settings: TrainParams, *, in_random_order: bool) -> list[Score]:
 
 def main() -> None:
     """Train with each seed, and print how accurate it was and what it took to the target."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = entry.parser("benchmarks.accuracy", __doc__)
     parser.add_argument("settings", nargs="+", choices=("ours", "book"))
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the section train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])

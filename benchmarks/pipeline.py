@@ -14,10 +14,10 @@ from statistics import median
 import numpy as np
 
 from stages import paths, tables
+from tools.lockfile import ALL_STAGES
 
 ROUNDS = 3
 LONG = 1_000_000  # rows: of such a run one tells enough
-STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
 # the seconds until a stage starts to read its first table: what it imports and checks before is the start
 START = """
 import os, runpy, sys, time
@@ -192,7 +192,7 @@ def main() -> None:
     show(
         "from a stage's start to its first table, including imports and checks",
         "seconds",
-        alternate({stage: printed(START, stage) for stage in STAGES}),
+        alternate({stage: printed(START, stage) for stage in ALL_STAGES}),
     )
     ways = {"stages/inference.py, used by evaluate and predict": printed(INFER)} | {
         f"pipeline(), batch size {size}": printed(PIPELINE, str(size)) for size in (1, 64)

@@ -4,7 +4,6 @@ Run: python -m benchmarks.training [--rounds N] [--steps N] [--size checkpoint|d
 In a folder whose tokenize stage has run (`make bench` makes one); the models' own pinned versions are not asked for.
 """
 
-import argparse
 import json
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import torch
 import transformers
 
 from benchmarks.ways import WAYS
-from stages import machine
+from stages import entry, machine
 
 TITLES = {
     "example": "(a) Transformers' text-classification example: padded to 128, float32",
@@ -75,7 +74,7 @@ def table(rounds: Sequence[dict[str, Report]]) -> str:
 
 def main() -> None:
     """Run the rounds, each in the opposite order of the last, and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = entry.parser("benchmarks.training", __doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--steps", type=int, default=50, help="of 64 rows; 50 are one megabatch of the Trainer's sampler"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from stages import entry, errors, paths, provenance
 from stages.outputs import staged
+from stages.words import UNSPACED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,32 +26,29 @@ Report = dict[str, Any]
 DIGITS = 4
 TFIDF_C = (1, 10, 100, 1000, 10_000)  # the last is next to no regularization
 HIDDEN_STATES_C = (0.001, 0.01, 0.1, 1)
-UNSPACED = r"\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 TOLERANCE, MOST_ITERATIONS = 1e-6, 1000
 
 
-def scores(labels: "dict[str, npt.NDArray[np.int64]]", predictions: dict[str, Any], classes: int) -> Report:
+def scores(labels: "dict[str, npt.NDArray[np.int64]]", predictions: dict[str, Any]) -> Report:
     """Accuracy and weighted F1 on validation and test, rounded."""
     from stages import metrics
 
     report: Report = {}
     for split in paths.EVALUATED:
-        figures = metrics.scores(labels[split], predictions[split], classes)
+        figures = metrics.scores(labels[split], predictions[split])
         report[split] = {name: round(figures[name], DIGITS) for name in ("accuracy", "f1")}
     return report
 
 
-def majority(labels: "dict[str, npt.NDArray[np.int64]]", classes: int) -> Report:
+def majority(labels: "dict[str, npt.NDArray[np.int64]]") -> Report:
     """The most frequent label of train, whatever the text."""
     import numpy as np
 
-    label = np.bincount(labels["train"], minlength=classes).argmax()
-    return scores(labels, {split: np.full_like(labels[split], label) for split in paths.EVALUATED}, classes)
+    label = np.bincount(labels["train"]).argmax()
+    return scores(labels, {split: np.full_like(labels[split], label) for split in paths.EVALUATED})
 
 
-def regression(
-    features: dict[str, Any], labels: "dict[str, npt.NDArray[np.int64]]", classes: int, grid: Sequence[float]
-) -> Report:
+def regression(features: dict[str, Any], labels: "dict[str, npt.NDArray[np.int64]]", grid: Sequence[float]) -> Report:
     """Logistic regression on ``features`` ``[rows, width]`` of each split, with the C of ``grid`` best on validation.
 
     Raises:
@@ -69,7 +67,7 @@ def regression(
             if model.n_iter_.max() >= MOST_ITERATIONS:
                 print(f"warning: logistic regression did not converge in {MOST_ITERATIONS} steps with C {c}: left out")
                 continue
-            report = scores(labels, {split: model.predict(features[split]) for split in paths.EVALUATED}, classes)
+            report = scores(labels, {split: model.predict(features[split]) for split in paths.EVALUATED})
             if not best or report["validation"]["f1"] > best["validation"]["f1"]:
                 best = {"C": c} | report
     if not best:
@@ -137,12 +135,12 @@ def main() -> None:
     labels = {split: rows[split].labels for split in paths.SPLITS}
     names = tables.label_names(read["train"].schema)
     with staged(stamp, paths.BASELINES) as (output,):
-        report = {"majority": majority(labels, len(names))}
+        report = {"majority": majority(labels)}
         _say("majority", report["majority"])
-        report["tfidf"] = regression(tfidf(), labels, len(names), TFIDF_C)
+        report["tfidf"] = regression(tfidf(), labels, TFIDF_C)
         _say("tfidf", report["tfidf"])
         for name, features in hidden_states(rows, names).items():
-            report[name] = regression(features, labels, len(names), HIDDEN_STATES_C)
+            report[name] = regression(features, labels, HIDDEN_STATES_C)
             _say(name, report[name])
         output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

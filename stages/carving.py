@@ -42,8 +42,11 @@ def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, S
         side.texts.append(text)
         side.labels.append(label)
     if len(set(carved.labels)) < 2:
+        enough = sum(len(stratum) > 1 for stratum in strata.values()) > 1
         raise InputError(
             f"the train split's {len(train.texts)} rows are too few, or too much of one label, to carve {fraction:.0%} "
-            f"of them as {name} with two classes: raise dataset.{name}_fraction, or give a {name} file"
+            f"of them as {name} with two classes: "
+            + (f"raise dataset.{name}_fraction" if enough else "give it two texts of each of two labels")
+            + f", or give a {name} file"
         )
     return stays, carved

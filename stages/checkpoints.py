@@ -55,21 +55,22 @@ def keep_newest(folder: Path) -> Sealed | None:
     return None
 
 
-def attach(trainer: Trainer, machine: dict[str, Any], newest: Sealed | None) -> Path | None:
-    """Have the checkpoints of ``trainer`` sealed; give the one to resume from.
+def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -> Path | None:
+    """Have the checkpoints of ``trainer`` sealed, what they are ``made_with`` included; give the one to resume from.
 
     That is ``newest`` where it accumulated as often; else None, and what lies in the folder is removed.
     """
-    notes = {"gradient_accumulation_steps": trainer.args.gradient_accumulation_steps, "machine": machine}
     path, seal = newest or (None, None)
-    if seal is None or seal["gradient_accumulation_steps"] != notes["gradient_accumulation_steps"]:
+    if seal is None or seal["gradient_accumulation_steps"] != made_with["gradient_accumulation_steps"]:
         shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
         path = seal = None
-    trainer.add_callback(Sealing(trainer, notes, seal))
+    trainer.add_callback(Sealing(trainer, made_with, seal))
     if seal:
         print(f"resuming from {path}", flush=True)
         before = seal["machine"]
-        if changed := [f"{key} {before[key]}, now {now}" for key, now in machine.items() if before[key] != now]:
+        if changed := [
+            f"{key} {before[key]}, now {now}" for key, now in made_with["machine"].items() if before[key] != now
+        ]:
             print(f"warning: another machine than before, so the model's bytes may differ: {'; '.join(changed)}")
         if seal["stopped"]:  # by early stopping, which the Trainer forgets: no epoch is left
             trainer.args.num_train_epochs = seal["epochs"]

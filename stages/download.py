@@ -117,9 +117,6 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
         files = split_files(Path(params.path))
         found = {split: read_rows(files[split], layout) for split in paths.SPLITS if split in files}
     splits, names = build_splits(found, names, skip=params.on_bad_rows == "skip")
-    present = set(splits["train"].labels)
-    if missing := [name for number, name in enumerate(names) if number not in present]:
-        print(f"warning: no train row has the label {errors.listed(missing)}")
     delivered = {split: split for split in splits}
     for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
         if split not in splits:
@@ -132,6 +129,10 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
         carved = ", carved from train" if delivered[split] != split else ""
         skipped = "".join(f", {count} rows left out: {reason}" for reason, count in rows.skipped.items())
         print(f"{split}: {len(rows.texts)} rows{carved}{skipped}")
+        present = set(rows.labels)
+        if missing := [name for number, name in enumerate(names) if number not in present]:
+            so = "its scores do not cover it" if split != "train" else "set dataset.labels to null if it is another's"
+            print(f"warning: no {split} row has the label {errors.listed(missing)}: {so}")
     print(f"{len(names)} labels: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}")
 
 

@@ -23,22 +23,29 @@ ELSEWHERE = (
 )
 
 
-def run(main: Callable[[], None], *, offline: bool = True) -> None:
+def parser(name: str, description: str | None) -> argparse.ArgumentParser:
+    """The command line of the module ``name``; its help is the module's docstring as it stands."""
+    layout = argparse.RawDescriptionHelpFormatter
+    return argparse.ArgumentParser(f"python -m {name}", description=description, formatter_class=layout)
+
+
+def run(main: Callable[[], None], *, offline: bool = True, computes: bool = True) -> None:
     """Call ``main``; turn what a person can fix into one line on stderr and exit code 1.
 
     ``RETUNE_TRACEBACK=1`` shows the traceback as well. With ``offline`` no Hugging Face library reaches for the hub.
+    Without ``computes`` the libraries of requirements.txt need not be installed.
     """
     _prepare(offline=offline)
     stage = sys.modules["__main__"]
     name = getattr(stage.__spec__, "name", "")
     if name.startswith("stages."):  # tools have arguments of their own
-        layout = argparse.RawDescriptionHelpFormatter
-        argparse.ArgumentParser(f"python -m {name}", description=stage.__doc__, formatter_class=layout).parse_args()
+        parser(name, stage.__doc__).parse_args()
     if "DVC_STAGE" in os.environ:
         threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
     try:
         _check_environment()
-        requirements.check_installed()
+        if computes:
+            requirements.check_installed()
         main()
     except Exception as error:
         message = _message(error)

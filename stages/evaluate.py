@@ -32,7 +32,7 @@ class Evaluated(NamedTuple):
         from stages import metrics
 
         predictions = self.probabilities[rows].argmax(axis=1)
-        return metrics.scores(self.labels[rows], predictions, self.probabilities.shape[1])
+        return metrics.scores(self.labels[rows], predictions)
 
 
 def predict_split(

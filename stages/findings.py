@@ -9,6 +9,7 @@ from ftfy.badness import is_bad
 
 from stages import paths, tables
 from stages.duplicates import near_duplicates
+from stages.words import WORD
 
 LONG = 512  # words
 OTHER = ["other_split", "other_row", "other_text", "other_label"]
@@ -25,7 +26,7 @@ def read_rows() -> pd.DataFrame:
         columns = {"split": split, "row": range(len(table)), "text": table["text"].to_pandas(), "label": labels}
         parts.append(pd.DataFrame(columns | {"delivered": delivered}))
     rows = pd.concat(parts, ignore_index=True)
-    return rows.assign(words=rows["text"].str.count(r"\S+"), broken=rows["text"].map(_is_broken))
+    return rows.assign(words=rows["text"].str.count(WORD), broken=rows["text"].map(_is_broken))
 
 
 def skipped_rows() -> dict[str, dict[str, int]]:

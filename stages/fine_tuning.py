@@ -65,7 +65,7 @@ def fine_tune(
         speed_up(model, tokenizer.pad_token_id, rows, held_out)
         arguments = training_arguments(params, folder, len(rows), steps)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
-        checkpoint = checkpoints.attach(trainer, machine.description(bf16=arguments.bf16), newest)
+        checkpoint = checkpoints.attach(trainer, made_with(arguments), newest)
         trainer.add_callback(interruption)
         trainer.add_callback(FiniteLoss(trainer))
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -78,11 +78,7 @@ def fine_tune(
     tokenizer.save_pretrained(classifier)
     for weights in classifier.glob("*.safetensors"):  # which safetensors lets nobody else read
         shutil.copymode(classifier / "config.json", weights)
-    made = {
-        "machine": machine.description(bf16=trainer.args.bf16),
-        "gradient_accumulation_steps": trainer.args.gradient_accumulation_steps,
-    }
-    (classifier / "provenance.json").write_text(provenance.text(stamp | made), encoding="utf-8")
+    (classifier / "provenance.json").write_text(provenance.text(stamp | made_with(trainer.args)), encoding="utf-8")
     return list(trainer.state.log_history)
 
 
@@ -138,6 +134,14 @@ def training_arguments(
     return arguments
 
 
+def made_with(arguments: TrainingArguments) -> dict[str, Any]:
+    """What the machine decided, and is recorded with a classifier and with its checkpoints."""
+    return {
+        "machine": machine.description(bf16=arguments.bf16),
+        "gradient_accumulation_steps": arguments.gradient_accumulation_steps,
+    }
+
+
 def build_trainer(
     params: "TrainParams",
     arguments: TrainingArguments,
@@ -169,4 +173,4 @@ def build_trainer(
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
     """The scores of the Trainer's evaluation after each epoch."""
     logits = np.asarray(prediction.predictions)
-    return metrics.scores(np.asarray(prediction.label_ids), logits.argmax(axis=-1), logits.shape[-1])
+    return metrics.scores(np.asarray(prediction.label_ids), logits.argmax(axis=-1))

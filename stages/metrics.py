@@ -5,19 +5,20 @@ import numpy.typing as npt
 from sklearn.metrics import accuracy_score, f1_score
 
 
-def scores(labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64], classes: int) -> dict[str, float]:
+def scores(labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64]) -> dict[str, float]:
     """Accuracy, F1 weighted by each class's support, and the plain mean of the classes' F1 (macro).
+
+    Only classes that have rows count, as in scikit-learn's balanced accuracy: of another, F1 is not known.
 
     Args:
         labels: label numbers, ``[rows]``.
         predictions: predicted label numbers, ``[rows]``.
-        classes: how many labels there are; one that neither has nor is given a row counts as 0 in macro F1.
     """
-    known = list(range(classes))
+    present = np.unique(labels)
     return {
         "accuracy": float(accuracy_score(labels, predictions)),
-        "f1": float(f1_score(labels, predictions, labels=known, average="weighted", zero_division=0)),
-        "f1_macro": float(f1_score(labels, predictions, labels=known, average="macro", zero_division=0)),
+        "f1": float(f1_score(labels, predictions, labels=present, average="weighted", zero_division=0)),
+        "f1_macro": float(f1_score(labels, predictions, labels=present, average="macro", zero_division=0)),
     }
 
 

@@ -83,10 +83,13 @@ def show_confusion(axes: Axes, shares: npt.NDArray[np.float64], names: list[str]
 
 
 def _as_shown(names: list[str]) -> list[str]:
-    """Names cut to fit into a picture; the number of a label stands for a name in a script that the font lacks."""
+    """Names cut to fit into a picture; a label's number stands for one that the font lacks or another has, too."""
     glyphs = get_font(findfont(FONT)).get_charmap()
     short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
-    return [name if glyphs.keys() >= set(map(ord, name)) else f"label {number}" for number, name in enumerate(short)]
+    return [
+        name if glyphs.keys() >= set(map(ord, name)) and short.count(name) == 1 else f"label {number}"
+        for number, name in enumerate(short)
+    ]
 
 
 def _per_class(
@@ -109,7 +112,7 @@ def _confusion(
     size = confusion_size(len(names))
     figure = Figure(figsize=(size + 0.8, size), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    show_confusion(axes, shares, names, f"Confusion on test, {len(labels)} rows, each row sums to 1")
+    show_confusion(axes, shares, names, f"Confusion on test, {len(labels)} rows, in shares of each label's")
     figure.colorbar(axes.images[0], ax=axes, shrink=0.8)
     _save(figure, folder / "confusion_matrix.png")
 
@@ -150,6 +153,9 @@ def _hidden_states(
     axes.set(xlabel=shares[0], ylabel=shares[1], title="Mean-pooled hidden states of test, by PCA")
     if len(names) <= WRITTEN:
         axes.legend(clouds, names, fontsize=8, markerscale=2)
+    else:
+        numbers = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, len(names) - 1), colors)
+        figure.colorbar(numbers, ax=axes, label="label, by its number")
     _save(figure, folder / "hidden_states.png")
 
 

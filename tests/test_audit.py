@@ -263,6 +263,12 @@ def test_a_text_of_512_words_is_not_long_and_one_of_513_is(examine: Audit) -> No
     assert [row["row"] for row in findings("long")] == ["5"]
 
 
+def test_in_a_script_without_spaces_each_character_is_a_word(examine: Audit) -> None:
+    rows = [("字" * 513, "a"), ("two 字字 words", "b")]
+    train = examine(CLEAN | {"train": rows})["splits"]["train"]
+    assert (train["long_texts"], train["words"]["median"]) == (1, (513 + 4) // 2)
+
+
 def test_a_carved_split_is_not_set_against_the_train_that_it_was_delivered_in(examine: Audit) -> None:
     rows = [(f"a text number {number}", "ab"[number % 2]) for number in range(60)]
     assert examine({"train": rows})["shared_texts"] == {}

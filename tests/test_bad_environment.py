@@ -229,6 +229,12 @@ def test_a_stage_says_what_it_is_and_takes_no_other_argument(workspace: Workspac
     assert "unrecognized arguments: --epochs 3" in refused.stderr
 
 
+def test_a_tools_help_says_all_that_its_docstring_does() -> None:
+    assert (
+        "\nThe verdict follows from the 95% paired" in run("python", "-m", "tools.compare", "--help", cwd=TREE).stdout
+    )
+
+
 @pytest.mark.parametrize("stage", ["download", "audit", "tokenize", "train"])
 def test_a_stage_run_by_its_path_says_how_to_run_it(stage: str) -> None:
     done = run(sys.executable, f"stages/{stage}.py", cwd=TREE, check=False)

@@ -30,7 +30,7 @@ def points() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
 
 def test_the_majority_class_is_that_of_train() -> None:
     labels = {"train": np.array([0, 1, 1]), "validation": np.array([0, 0, 0, 1]), "test": np.array([0, 1])}
-    report = baselines.majority(labels, 3)
+    report = baselines.majority(labels)
     assert {split: report[split]["accuracy"] for split in paths.EVALUATED} == {"validation": 0.25, "test": 0.5}
 
 
@@ -77,10 +77,10 @@ def test_each_baseline_has_accuracy_and_f1_on_validation_and_test(pipeline: Path
 
 def test_the_regression_is_converged(points: tuple[dict[str, np.ndarray], dict[str, np.ndarray]]) -> None:
     features, labels = points
-    report = baselines.regression(features, labels, 3, [0.1])
+    report = baselines.regression(features, labels, [0.1])
     other = LogisticRegression(C=0.1, solver="lbfgs", tol=1e-10, max_iter=10_000)
     other.fit(features["train"], labels["train"])
-    expected = baselines.scores(labels, {split: other.predict(features[split]) for split in paths.EVALUATED}, 3)
+    expected = baselines.scores(labels, {split: other.predict(features[split]) for split in paths.EVALUATED})
     assert report == {"C": 0.1} | expected
 
 
@@ -89,9 +89,9 @@ def test_the_regularization_is_chosen_on_validation(
 ) -> None:
     features, labels = points
     grid = [1e-4, 1e-2, 1]
-    alone = [baselines.regression(features, labels, 3, [c]) for c in grid]
+    alone = [baselines.regression(features, labels, [c]) for c in grid]
     best = max(alone, key=lambda report: report["validation"]["f1"])
-    assert baselines.regression(features, labels, 3, grid) == best
+    assert baselines.regression(features, labels, grid) == best
 
 
 def test_a_regularization_with_which_the_regression_does_not_converge_is_left_out(
@@ -99,10 +99,10 @@ def test_a_regularization_with_which_the_regression_does_not_converge_is_left_ou
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    alone = baselines.regression(*points, 3, [1e-6])
+    alone = baselines.regression(*points, [1e-6])
     monkeypatch.setattr(baselines, "MOST_ITERATIONS", 6)
     with pytest.warns(ConvergenceWarning):
-        assert baselines.regression(*points, 3, [1e-6, 1000]) == alone
+        assert baselines.regression(*points, [1e-6, 1000]) == alone
     assert "did not converge in 6 steps with C 1000: left out" in capsys.readouterr().out
 
 
@@ -111,7 +111,7 @@ def test_a_regression_that_converges_with_no_regularization_is_an_error(
 ) -> None:
     monkeypatch.setattr(baselines, "MOST_ITERATIONS", 1)
     with pytest.warns(ConvergenceWarning), pytest.raises(InputError, match="logistic regression converges with no C"):
-        baselines.regression(*points, 3, [1])
+        baselines.regression(*points, [1])
 
 
 @pytest.mark.parametrize("name", ["first_token", "mean_pooling"])
@@ -138,4 +138,4 @@ def test_the_regularization_is_chosen_by_f1_and_of_equals_the_first_is_taken(
     monkeypatch.setattr(
         baselines, "scores", lambda *_: {"validation": dict(zip(("accuracy", "f1"), next(figures), strict=True))}
     )
-    assert baselines.regression(*points, 3, [0.01, 0.1, 1])["C"] == 0.1
+    assert baselines.regression(*points, [0.01, 0.1, 1])["C"] == 0.1

@@ -199,7 +199,7 @@ def test_the_comment_is_posted_once_and_then_edited(
     assert asked[1:]
     assert all(line.startswith("PATCH ") for line in asked[1:])
     assert len(project.github.comments) == 1
-    assert "No stage had to run" in (again["report"].folder / "work/report/report.md").read_text()
+    assert "No run is recorded" in (again["report"].folder / "work/report/report.md").read_text()
     report = (first["report"].folder / "work/report/report.md").read_text()
     for part in (
         "### Results at",

@@ -2,14 +2,19 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from subprocess import CompletedProcess
 
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from conftest import PIPELINE_PARAMS, TREE, Call, git, run, set_params
 from dvc.utils.serialize import modify_yaml
 from edits import append
+
+import tools.gate
+
+Gate = Callable[..., tuple[int, str, str]]
+Answers = Callable[[Path], dict[str, str]]
 
 
 @pytest.fixture
@@ -19,15 +24,19 @@ def bare(pipeline: Path, tmp_path: Path) -> Path:
     return tmp_path / "bare"
 
 
-def gate(clone: Path) -> CompletedProcess[str]:
-    return run("python", "-m", "tools.gate", "origin/HEAD", cwd=clone, check=False)
+@pytest.fixture
+def gate(call: Call) -> Gate:
+    """The command in a clone: its exit code and what it prints on stdout and stderr."""
+    return lambda clone, base="origin/HEAD": call(tools.gate.main, clone, base)
 
 
-def answers(clone: Path) -> dict[str, str]:
-    return dict(line.split("=") for line in gate(clone).stdout.splitlines())
+@pytest.fixture
+def answers(gate: Gate) -> Answers:
+    """What the gate answers, by name."""
+    return lambda clone: dict(line.split("=") for line in gate(clone)[1].splitlines())
 
 
-def test_it_stays_shut_where_no_stage_is_touched(bare: Path) -> None:
+def test_it_stays_shut_where_no_stage_is_touched(bare: Path, answers: Answers) -> None:
     append(bare / "README.md", "More.\n")
     append(bare / "params.yaml", "# a comment\n")
     git("commit", "--quiet", "--all", "--message", "words", cwd=bare)
@@ -37,7 +46,7 @@ def test_it_stays_shut_where_no_stage_is_touched(bare: Path) -> None:
 
 
 @pytest.mark.parametrize("doing", ["param", "module", "source", "source gone", "metrics gone", "no lock", "command"])
-def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, doing: str) -> None:
+def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, doing: str, answers: Answers) -> None:
     if doing == "param":
         set_params(bare, **PIPELINE_PARAMS | {"train__seed": 3})
     elif doing == "module":
@@ -57,19 +66,19 @@ def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, doing: str) -
     assert (found["run"], found["report"]) == ("true", "true")
 
 
-def test_it_opens_where_a_merge_has_mixed_two_runs_in_the_lock(bare: Path) -> None:
+def test_it_opens_where_a_merge_has_mixed_two_runs_in_the_lock(bare: Path, gate: Gate) -> None:
     # with the data away, neither `dvc status` nor `dvc repro --dry --allow-missing` sees it
     with modify_yaml(bare / "dvc.lock") as lock:
         next(dep for dep in lock["stages"]["evaluate"]["deps"] if dep["path"] == "models/classifier")["md5"] = "0" * 32
-    done = gate(bare)
-    assert "run=true" in done.stdout
-    assert done.stderr.splitlines() == [
+    _, out, error = gate(bare)
+    assert "run=true" in out
+    assert error.splitlines() == [
         "dvc.lock: evaluate: its outputs were made from other inputs, as after a merge: run `make repro`",
         "dvc.lock: evaluate did not read the models/classifier that train wrote: run `dvc repro`",
     ]
 
 
-def test_results_committed_by_hand_are_reported_without_a_run(bare: Path) -> None:
+def test_results_committed_by_hand_are_reported_without_a_run(bare: Path, answers: Answers) -> None:
     git("checkout", "--quiet", "--detach", cwd=bare)
     lock = (bare / "dvc.lock").read_text(encoding="utf-8")
     (bare / "dvc.lock").write_text(lock.replace("schema: '2.0'", "schema:  '2.0'"), encoding="utf-8")
@@ -78,23 +87,23 @@ def test_results_committed_by_hand_are_reported_without_a_run(bare: Path) -> Non
     assert (found["run"], found["report"]) == ("false", "true")
 
 
-def test_a_wrong_param_fails_on_the_cheap_machine(bare: Path) -> None:
+def test_a_wrong_param_fails_on_the_cheap_machine(bare: Path, gate: Gate) -> None:
     set_params(bare, **PIPELINE_PARAMS | {"train__epochs": 0})
-    done = gate(bare)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    assert done.stderr.startswith("error: params.yaml, line ")
-    assert "train.epochs: should be greater than or equal to 1" in done.stderr
+    code, out, error = gate(bare)
+    assert code == 1
+    assert out == ""
+    assert error.startswith("error: params.yaml, line ")
+    assert "train.epochs: should be greater than or equal to 1" in error
 
 
-def test_a_lock_with_the_conflicts_of_a_merge_fails_on_the_cheap_machine(bare: Path) -> None:
+def test_a_lock_with_the_conflicts_of_a_merge_fails_on_the_cheap_machine(bare: Path, gate: Gate) -> None:
     append(bare / "dvc.lock", "<<<<<<< HEAD\n")
-    done = gate(bare)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: dvc.lock has merge conflicts: take one side")
+    code, _, error = gate(bare)
+    assert code == 1
+    assert error.startswith("error: dvc.lock has merge conflicts: take one side")
 
 
-def test_news_of_what_was_imported_are_nothing_to_run(bare: Path, tmp_path: Path) -> None:
+def test_news_of_what_was_imported_are_nothing_to_run(bare: Path, tmp_path: Path, answers: Answers) -> None:
     git("init", "--quiet", "upstream", cwd=tmp_path)
     (tmp_path / "upstream/rows.csv").write_text("text,label\n", encoding="utf-8")
     git("add", "rows.csv", cwd=tmp_path / "upstream")
@@ -108,7 +117,9 @@ def test_news_of_what_was_imported_are_nothing_to_run(bare: Path, tmp_path: Path
     assert answers(bare)["run"] == "false"
 
 
-def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(copy: Path, tmp_path: Path) -> None:
+def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
+    copy: Path, tmp_path: Path, answers: Answers
+) -> None:
     shutil.copytree(copy / "data/small", copy / "data/kept")
     run("dvc", "add", "data/kept", cwd=copy)
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/kept"})
@@ -122,35 +133,35 @@ def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(copy: 
     assert answers(tmp_path / "clone")["run"] == "true"
 
 
-def test_a_pipeline_beside_it_that_repro_never_runs_is_nothing_to_run(bare: Path) -> None:
+def test_a_pipeline_beside_it_that_repro_never_runs_is_nothing_to_run(bare: Path, answers: Answers) -> None:
     (bare / "analysis").mkdir()
     (bare / "analysis/dvc.yaml").write_text("stages:\n  count:\n    cmd: echo 1 > n.txt\n    outs: [n.txt]\n")
     assert answers(bare)["run"] == "false"
 
 
-def test_a_frozen_stage_with_other_inputs_fails_on_the_cheap_machine(bare: Path) -> None:
+def test_a_frozen_stage_with_other_inputs_fails_on_the_cheap_machine(bare: Path, answers: Answers, gate: Gate) -> None:
     run("dvc", "freeze", "train", cwd=bare)
     assert answers(bare)["run"] == "false"
     set_params(bare, **PIPELINE_PARAMS | {"train__seed": 3})
-    done = gate(bare)
-    assert done.returncode == 1
-    assert done.stderr == ("error: dvc.yaml: train is frozen, and its inputs have changed: run `dvc unfreeze train`\n")
+    code, _, error = gate(bare)
+    assert code == 1
+    assert error == ("error: dvc.yaml: train is frozen, and its inputs have changed: run `dvc unfreeze train`\n")
 
 
-def test_data_that_cannot_be_read_fails_on_the_cheap_machine(bare: Path) -> None:
+def test_data_that_cannot_be_read_fails_on_the_cheap_machine(bare: Path, gate: Gate) -> None:
     (bare / "data/small/notes.txt").symlink_to("nowhere")
-    done = gate(bare)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: DVC cannot read the pipeline or its data (FileNotFoundError")
-    assert done.stderr.count("\n") == 1
+    code, _, error = gate(bare)
+    assert code == 1
+    assert error.startswith("error: DVC cannot read the pipeline or its data (FileNotFoundError")
+    assert error.count("\n") == 1
 
 
-def test_a_clone_without_its_history_is_told_to_fetch_it(bare: Path, tmp_path: Path) -> None:
+def test_a_clone_without_its_history_is_told_to_fetch_it(bare: Path, tmp_path: Path, gate: Gate) -> None:
     git("commit", "--quiet", "--allow-empty", "--message", "more", cwd=bare)
     git("clone", "--quiet", "--depth", "1", bare.as_uri(), "shallow", cwd=tmp_path)
-    done = run("python", "-m", "tools.gate", "HEAD~1", cwd=tmp_path / "shallow", check=False)
-    assert done.returncode == 1
-    assert done.stderr == (
+    code, _, error = gate(tmp_path / "shallow", "HEAD~1")
+    assert code == 1
+    assert error == (
         "error: `git merge-base HEAD~1 HEAD`: fatal: Not a valid object name HEAD~1: "
         "name a commit that shares its history with HEAD, and fetch all of that history\n"
     )
@@ -172,12 +183,23 @@ def test_it_needs_none_of_the_libraries_that_compute(bare: Path) -> None:
     assert "run=false" in run("python", "-c", script, cwd=bare).stdout
 
 
-def test_the_base_is_where_the_branch_left_however_far_the_other_has_gone(bare: Path) -> None:
+def test_a_library_that_is_not_installed_is_a_change_and_no_error(bare: Path) -> None:
+    append(bare / "requirements.txt", "no-such-library==1\n")
+    assert "run=true" in run("python", "-m", "tools.gate", "origin/HEAD", cwd=bare).stdout
+
+
+def test_no_room_for_the_answers_is_an_error_in_one_line(bare: Path) -> None:
+    done = run("sh", "-c", "python -m tools.gate origin/HEAD > /dev/full", cwd=bare, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert ": No space left on device: make room" in done.stderr
+
+
+def test_the_base_is_where_the_branch_left_however_far_the_other_has_gone(bare: Path, gate: Gate) -> None:
     left = git("rev-parse", "--short=12", "HEAD", cwd=bare).strip()
     git("checkout", "--quiet", "-b", "other", cwd=bare)
     append(bare / "dvc.lock", "\n")
     git("commit", "--quiet", "--all", "--message", "a run of others", cwd=bare)
     git("checkout", "--quiet", "-", cwd=bare)
-    done = run("python", "-m", "tools.gate", "other", cwd=bare)
-    assert f"\nbase={left}\n" in done.stdout
-    assert "report=false\n" in done.stdout
+    _, out, _ = gate(bare, "other")
+    assert f"\nbase={left}\n" in out
+    assert "report=false\n" in out

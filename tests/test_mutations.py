@@ -162,6 +162,7 @@ MODULES = {
     "stages/tables.py": STAGES,
     "stages/tokenize.py": (T,),
     "stages/train.py": (R, E),
+    "stages/words.py": (A, B),
 }
 OWN = {  # which stages see it themselves, where others only see what those write
     "stages/checkpoints.py": (R,),

@@ -33,7 +33,7 @@ def naive_differences(labels: Numbers, base: Numbers, head: Numbers, resamples: 
     drawn = []
     for _ in range(resamples):
         rows = generator.integers(0, len(labels), len(labels))
-        before, after = (metrics.scores(labels[rows], side[rows], CLASSES) for side in (base, head))
+        before, after = (metrics.scores(labels[rows], side[rows]) for side in (base, head))
         drawn.append([after[name] - before[name] for name in paired.METRICS])
     return np.array(drawn)
 
@@ -90,8 +90,22 @@ def test_scores_are_those_of_the_metrics(rows: int) -> None:
     labels, one, two = judged(np.random.default_rng(0), rows, 0.8, 0.4)
     given = paired.scores(labels, np.stack([one, two]), CLASSES)
     for place, predictions in enumerate((one, two)):
-        expected = metrics.scores(labels, predictions, CLASSES)
+        expected = metrics.scores(labels, predictions)
         assert given[:, place] == pytest.approx([expected[name] for name in paired.METRICS], abs=1e-12)
+
+
+def test_a_label_without_rows_does_not_count() -> None:
+    labels, predictions = np.array([0, 0, 1, 1]), np.array([0, 2, 1, 1])
+    assert metrics.scores(labels, predictions)["f1_macro"] == pytest.approx((2 / 3 + 1) / 2)
+    assert metrics.scores(labels, labels)["f1_macro"] == 1
+
+
+def test_the_interval_of_macro_f1_has_the_change_in_it_where_labels_have_few_rows() -> None:
+    labels = np.arange(77)
+    head = np.where(labels % 5 < 3, (labels + 7) % 77, labels)
+    (change,) = paired.scores(labels, head[None], 77)[2] - 1
+    low, high = paired.intervals(labels, labels[None], head[None], 77)[:, 2]
+    assert low <= change <= high
 
 
 def test_differences_are_spread_as_those_of_a_naive_bootstrap() -> None:

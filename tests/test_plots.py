@@ -40,6 +40,24 @@ def test_a_name_that_the_font_lacks_is_a_number_in_pictures_and_a_name_in_tables
     assert "字" in (tmp_path / "plots/per_class.csv").read_text(encoding="utf-8")
 
 
+def test_names_that_begin_alike_are_numbers_where_they_are_cut() -> None:
+    axes = Figure().add_subplot()
+    plots.show_confusion(axes, np.eye(3), ["a" * 40 + "b", "a" * 40 + "c", "d" * 40], "")
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["label 0", "label 1", "d" * 29 + "…"]
+
+
+def test_hidden_states_of_too_many_labels_for_a_legend_have_a_scale_of_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved: dict[str, Figure] = {}
+    monkeypatch.setattr(plots, "_save", lambda figure, path: saved.update({path.name: figure}))
+    labels = np.arange(41)
+    plots.draw(labels, np.eye(41, dtype=np.float32), np.eye(41, dtype=np.float32), [*map(str, labels)], tmp_path)
+    axes, scale = saved["hidden_states.png"].axes
+    assert axes.get_legend() is None
+    assert (scale.get_ylabel(), scale.get_ylim()) == ("label, by its number", (0, 40))
+
+
 def test_hidden_states_that_are_all_alike_are_drawn(tmp_path: Path) -> None:
     draw(tmp_path / "plots", ["a", "b"], spread=0.0)
     assert (tmp_path / "plots/hidden_states.png").exists()

@@ -1,6 +1,7 @@
 """`tools.report` and `tools.pictures`: what a pull request is told and shown."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -44,6 +45,7 @@ def test_a_report_says_what_ran_how_long_and_on_what(copy: Path, report: Report)
 def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(copy: Path, report: Report) -> None:
     edit_json(copy / "metrics/metrics.json", loss=0.5)
     said = report(copy)
+    assert re.match(r"### Results at `\w+` and its uncommitted changes, against `\w+`\n", said)
     assert "**within noise**" in said
     before = json.loads(git("show", "HEAD:metrics/metrics.json", cwd=copy))["loss"]
     assert f"| metrics.json | base | head |\n| --- | --: | --: |\n| `loss` | {before:.4f} | 0.5000 |" in said
@@ -85,7 +87,7 @@ def test_what_does_not_verify_is_said(copy: Path, report: Report) -> None:
     (copy / "report/verified.txt").write_text("error: metrics/metrics.json does not match dvc.lock (evaluate)\n")
     said = report(copy)
     assert "**Not verified**\n\n```text\nerror: metrics/metrics.json does not match dvc.lock (evaluate)\n```" in said
-    assert "No stage had to run" in said
+    assert "No run is recorded" in said
 
 
 def test_a_base_without_results_is_no_error(copy: Path, report: Report, call: Call) -> None:
@@ -145,6 +147,20 @@ def test_revisions_that_git_does_not_know_are_named(copy: Path) -> None:
     done = run("python", "-m", "tools.pictures", "nowhere", cwd=copy, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: nowhere: ")
+
+
+def test_long_names_of_labels_move_nothing_out_of_the_picture(
+    workspace: Callable[..., Path], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number:02} {'long name ' * 2}" for number in range(20)]
+    both = side("one", names, [(name, name) for name in names])
+    monkeypatch.setattr(pictures, "read", lambda *_: both)
+    monkeypatch.setattr(pictures, "curves", pictures.confusion)
+    folder = workspace()
+    call(pictures.main, folder, "HEAD")
+    image = imread(folder / "report/confusion_matrices.png")[..., :3]
+    edges = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    assert (edges == 1).all()  # white
 
 
 def test_a_confusion_matrix_has_labels_down_and_predictions_across() -> None:

@@ -6,6 +6,21 @@ import textwrap
 from stages.errors import InputError
 
 
+def changed() -> bool:
+    """Whether a file that git tracks differs from HEAD's."""
+    return bool(output("git", "status", "--porcelain", "--untracked-files=no"))
+
+
+def check_committed(since: str) -> None:
+    """Make sure that all files git tracks are as in HEAD.
+
+    Raises:
+        InputError: one is not; the message ends with ``since``.
+    """
+    if changed():
+        raise InputError(f"there are uncommitted changes: commit them, since {since}")
+
+
 def output(*command: str, advice: str = "run this at the top of a clone of the repository") -> str:
     """What a command prints on standard output.
 

@@ -6,7 +6,6 @@ It needs these environment variables: GITHUB_API_URL and GITHUB_REPOSITORY, whic
 the number of the pull request, and GITHUB_TOKEN, a token that may write pull requests.
 """
 
-import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +67,7 @@ def _environment(name: str) -> str:
 
 def main() -> None:
     """Post the file."""
-    parser = argparse.ArgumentParser(prog="python -m tools.comment", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.comment", __doc__)
     parser.add_argument("file", type=Path, help="the comment, in Markdown")
     body = parser.parse_args().file.read_text(encoding="utf-8", errors="replace")
     print(post(body, _environment("GITHUB_REPOSITORY"), _environment("PULL_REQUEST")))

@@ -33,7 +33,7 @@ def fraction_of_rows(text: str) -> float:
 
 def arguments() -> argparse.Namespace:
     """What the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m tools.compare", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.compare", __doc__)
     parser.add_argument("base", metavar="BASE", help="a revision, or several with different seeds: one,two,three")
     parser.add_argument("head", metavar="HEAD", nargs="?", default=WORKSPACE, help="likewise; default: the workspace")
     form = parser.add_mutually_exclusive_group()

@@ -113,7 +113,7 @@ def _why_not_comparable(runs: list[Run]) -> str:
 
 
 def _scores(side: list[Run]) -> dict[str, float]:
-    scores = [metrics.scores(run.labels, run.predictions, len(run.names)) for run in side]
+    scores = [metrics.scores(run.labels, run.predictions) for run in side]
     return {name: float(np.mean([score[name] for score in scores])) for name in paired.METRICS}
 
 

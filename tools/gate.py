@@ -12,12 +12,12 @@ misses a dvc.lock whose stages do not fit together while the data is absent, and
 run whose data is missing.
 """
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+from stages import entry
 from stages.errors import InputError, reason
 from tools import lockfile, params
 from tools.commands import output
@@ -84,7 +84,7 @@ def commits(revision: str) -> tuple[str, str]:
 
 def main() -> None:
     """Print the answers, and why."""
-    parser = argparse.ArgumentParser(prog="python -m tools.gate", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.gate", __doc__)
     parser.add_argument("base", help="the revision that the branch is to be merged into")
     base, head = commits(parser.parse_args().base)
     params.check(paths=False)
@@ -97,7 +97,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:  # not entry.run, which checks the versions of the libraries that compute: this machine has only DVC
-        main()
-    except InputError as error:
-        sys.exit(f"error: {error}")
+    entry.run(main, computes=False)  # a machine that only has DVC will do

@@ -3,7 +3,6 @@
 Run: python -m tools.ladder
 """
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -112,7 +111,7 @@ def _figures(path: str) -> dict[str, Any]:
 
 def main() -> None:
     """Print the ladder and its warnings."""
-    argparse.ArgumentParser(prog="python -m tools.ladder", description=(__doc__ or "").splitlines()[0]).parse_args()
+    entry.parser("tools.ladder", __doc__).parse_args()
     ladder = rungs()
     Console().print(table(ladder))
     for finding in findings(ladder):

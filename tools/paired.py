@@ -123,7 +123,8 @@ def _scores(sums: Numbers, rows: int) -> Floats:
     """The scores ``[metrics, classifiers, resamples]`` from the sums ``[1 + 2 * classifiers, classes, resamples]``."""
     support, (right, given) = sums[0], np.split(sums[1:], 2)
     f1 = 2 * right / np.maximum(support + given, 1)
-    return np.stack([right.sum(axis=1) / rows, (f1 * support).sum(axis=1) / rows, f1.mean(axis=1)])
+    present = (support > 0).sum(axis=0)  # of a label without rows, F1 is 0 here
+    return np.stack([right.sum(axis=1) / rows, (f1 * support).sum(axis=1) / rows, f1.sum(axis=1) / present])
 
 
 def _degrees_of_freedom(variance: Floats, base: Floats, head: Floats) -> Floats:

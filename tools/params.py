@@ -3,7 +3,6 @@
 Run: python -m tools.params
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -85,7 +84,7 @@ def _overlap(one: Path, other: Path) -> bool:
 
 def main() -> None:
     """Print the table."""
-    argparse.ArgumentParser(prog="python -m tools.params", description=(__doc__ or "").splitlines()[0]).parse_args()
+    entry.parser("tools.params", __doc__).parse_args()
     table = Table(box=None, pad_edge=False)
     table.add_column("key", no_wrap=True)
     table.add_column("value", overflow="fold")

@@ -6,7 +6,6 @@ The pictures are saved to report/. HEAD is the workspace unless it is named. Bot
 its cache or remote; one without results is left out.
 """
 
-import argparse
 import csv
 import io
 from pathlib import Path
@@ -88,7 +87,7 @@ def _plot(axes: Any, table: Rows, column: str, label: str, **style: Any) -> None
 
 def main() -> None:
     """Draw and save."""
-    parser = argparse.ArgumentParser(prog="python -m tools.pictures", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.pictures", __doc__)
     parser.add_argument("base", help="a revision")
     parser.add_argument("head", nargs="?", default=WORKSPACE, help="another, by default the workspace")
     given = parser.parse_args()
@@ -99,7 +98,7 @@ def main() -> None:
         raise errors.InputError(f"{given.base}, {given.head}: neither has results to draw: run `dvc repro`")
     REPORT.mkdir(exist_ok=True)
     for name, draw in (("confusion_matrices.png", confusion), ("curves.png", curves)):
-        draw(sides).savefig(REPORT / name)
+        draw(sides).savefig(REPORT / name, bbox_inches="tight")  # else long names of labels move titles out of it
         print(REPORT / name)
 
 

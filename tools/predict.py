@@ -3,7 +3,6 @@
 Run: python -m tools.predict [FILE] > predictions.jsonl    (without FILE, it reads standard input)
 """
 
-import argparse
 import itertools
 import json
 import os
@@ -76,7 +75,7 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
 
 def main() -> None:
     """Label the lines of the file."""
-    parser = argparse.ArgumentParser(prog="python -m tools.predict", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.predict", __doc__)
     parser.add_argument("file", nargs="?", default="-", help="a text per line, in UTF-8; default, or -: standard input")
     name = parser.parse_args().file
     if name == "-" and sys.stdin is None:

@@ -6,13 +6,12 @@ The repository is created, private, if there is none. HF_TOKEN holds a token tha
 commit. Nothing is published unless tools.verify finds all results to belong together and git has them committed.
 """
 
-import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from stages import entry, errors, paths
-from tools.commands import output
+from tools.commands import check_committed, output
 
 NAME = "OWNER/NAME"
 
@@ -27,8 +26,7 @@ def verified_commit() -> str:
 
     if problems := verify.verify(cache=False):
         raise errors.InputError(*problems)
-    if output("git", "status", "--porcelain", "--untracked-files=no"):
-        raise errors.InputError("there are uncommitted changes: commit them, since the model card names the commit")
+    check_committed("the model card names the commit")
     return output("git", "rev-parse", "HEAD").strip()
 
 
@@ -81,7 +79,7 @@ def _explained(repository: str) -> Iterator[None]:
 
 def main() -> None:
     """Publish, or print the card."""
-    parser = argparse.ArgumentParser(prog="python -m tools.publish", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.publish", __doc__)
     parser.add_argument("repository", nargs="?", help="OWNER/NAME on the hub; without it, the card is printed")
     repository = parser.parse_args().repository
     if repository and repository.count("/") != 1:

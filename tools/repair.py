@@ -7,7 +7,6 @@ does, it leaves a file that no later run can read. The list names processes by t
 to other processes. Copies that were under way stay beside the outputs as temporary files.
 """
 
-import argparse
 import json
 import re
 import shutil
@@ -159,7 +158,7 @@ def _lives(pid: int) -> bool:
 
 def main() -> None:
     """Repair, and print what was repaired."""
-    parser = argparse.ArgumentParser(prog="python -m tools.repair", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.repair", __doc__)
     parser.parse_args()
     check_idle()
     for line in repair() or ["nothing to repair"]:

@@ -6,13 +6,12 @@ BASE is a revision; its results and the workspace's are read through DVC. report
 says what ran, report/verified.txt (the output of tools.verify) whether it all belongs together; either may be missing.
 """
 
-import argparse
 import json
 from pathlib import Path
 
 from stages import entry, errors, paths
 from tools import comparison, ladder, rendering, revisions
-from tools.commands import output
+from tools.commands import changed, output
 from tools.formatting import code, markdown_table, number
 from tools.trees import WORKSPACE
 
@@ -25,7 +24,8 @@ DAMAGED = (ValueError, LookupError, TypeError, AttributeError)  # raised by read
 def title(base: str) -> str:
     """Which commits the report is about."""
     head, left = (code(_commit(revision)) for revision in ("HEAD", base))
-    return f"### Results at {head}, against {left}"
+    edited = " and its uncommitted changes" if changed() else ""
+    return f"### Results at {head}{edited}, against {left}"
 
 
 def _commit(revision: str) -> str:
@@ -67,7 +67,7 @@ def ladder_section() -> str:
 def run_section() -> str:
     """What ran, what came from the cache, and how many minutes that took."""
     if not RUN.exists():
-        return "No stage had to run: dvc.lock has all results."
+        return "No run is recorded: dvc.lock has all results."
     try:
         run = json.loads(RUN.read_bytes())
         rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
@@ -99,7 +99,7 @@ def verification_section() -> str:
 
 def main() -> None:
     """Print the report."""
-    parser = argparse.ArgumentParser(prog="python -m tools.report", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.report", __doc__)
     parser.add_argument("base", help="the revision to compare with")
     base = parser.parse_args().base
     sections = (

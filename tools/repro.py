@@ -7,7 +7,6 @@ fetches what the DVC remote has and runs only the rest. `--record` writes what r
 for tools.report.
 """
 
-import argparse
 import json
 import logging
 import re
@@ -91,7 +90,7 @@ def summary(stages: dict[str, str], seconds: float) -> Table:
 
 def main() -> None:
     """Check the params, run, summarize."""
-    parser = argparse.ArgumentParser(prog="python -m tools.repro", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.repro", __doc__)
     parser.add_argument("recipe", nargs="?", help="the recipe to copy over params.yaml first")
     parser.add_argument("--pull", action="store_true", help="fetch what the DVC remote has")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what ran to this JSON file")

@@ -8,7 +8,6 @@ anything else in DVC's queue runs too. Seeds that have run before are not run ag
 `python -m tools.compare` takes the experiments, joined by commas, as one side.
 """
 
-import argparse
 import os
 import re
 import statistics
@@ -23,7 +22,7 @@ from rich.table import Table
 from stages import documents, entry, errors, paths
 from stages.params import PARAMS
 from tools import gate, params, repair, revisions
-from tools.commands import output
+from tools.commands import check_committed, output
 from tools.formatting import number
 
 DVC = ("dvc", "--wait-for-lock")
@@ -38,10 +37,7 @@ def run_experiments(seeds: int) -> list[str]:
             experiment failed, or the experiments differ in more than their seed.
     """
     repair.check_idle()
-    if output("git", "status", "--porcelain", "--untracked-files=no"):
-        raise errors.InputError(
-            "there are uncommitted changes: commit them, since the experiments are named by their commit"
-        )
+    check_committed("the experiments are named by their commit")
     sources = _sources()
     own = untracked(sources)
     if own or any(path.is_absolute() for path in sources):
@@ -145,7 +141,7 @@ def _queued() -> list[str]:
 
 def main() -> None:
     """Run, and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m tools.seeds", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.seeds", __doc__)
     parser.add_argument("seeds", type=int, metavar="N", help="how many seeds, from 1 to N")
     seeds = parser.parse_args().seeds
     if seeds < 1:

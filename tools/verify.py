@@ -8,7 +8,6 @@ the predictions. `--cache` also rehashes what dvc.lock names in DVC's cache. Sta
 at. It prints a line for each mismatch, and exits with 1 if there is any.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
@@ -164,7 +163,7 @@ def _cached(cache: Path, name: str, digest: str) -> Iterator[str]:
 
 def main() -> None:
     """Print the mismatches, or that there are none."""
-    parser = argparse.ArgumentParser(prog="python -m tools.verify", description=(__doc__ or "").splitlines()[0])
+    parser = entry.parser("tools.verify", __doc__)
     parser.add_argument("--cache", action="store_true", help="also rehash what dvc.lock names in DVC's cache")
     problems = verify(cache=parser.parse_args().cache)
     for problem in problems:
