@@ -105,3 +105,12 @@ def test_a_number_of_a_column_with_gaps_has_the_name_that_its_file_gives_it(tmp_
     pq.write_table(gaps.replace_schema_metadata(schema.metadata), tmp_path / "train.parquet")
     layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
     assert [row.label for row in read_rows(tmp_path / "train.parquet", layout)] == ["high", None, "low"]
+
+
+def test_a_label_that_is_nan_in_a_file_that_names_its_labels_is_none(tmp_path: Path) -> None:
+    schema = tables.schema(tables.TEXTS, ["low", "high"], "label")
+    gaps = pa.table({"text": ["a", "b", "c"], "label": [1.0, float("nan"), 0.0]})
+    pq.write_table(gaps.replace_schema_metadata(schema.metadata), tmp_path / "train.parquet")
+    layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
+    rows = list(read_rows(tmp_path / "train.parquet", layout))
+    assert build_splits({"train": rows}, ["low", "high"], skip=True)[0]["train"].skipped == {"no label": 1}
