@@ -243,7 +243,7 @@ def test_files_are_found_by_the_names_of_splits_and_others_are_named(
     tmp_path: Path, name: str, ending: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "train.tsv").touch()
-    for other in ("README.md", "labels.csv", ".gitignore", "trainer.csv", "test.csv.dvc"):
+    for other in ("README.md", "labels.csv", ".gitignore", "trainer.csv", "test.csv.dvc", "words.JSONL.GZ"):
         (tmp_path / other).touch()
     (tmp_path / "tests").mkdir()
     split = SPLIT_NAMES[name.lower()]
@@ -252,7 +252,8 @@ def test_files_are_found_by_the_names_of_splits_and_others_are_named(
     file = tmp_path / f"{name}.{ending}"
     file.touch()
     assert split_files(tmp_path) == {"train": tmp_path / "train.tsv"} | {split: file}
-    assert capsys.readouterr().out == f"{tmp_path}: not read, since not named for a split: labels.csv, trainer.csv\n"
+    unread = "labels.csv, trainer.csv, words.JSONL.GZ"
+    assert capsys.readouterr().out == f"{tmp_path}: not read, since not named for a split: {unread}\n"
 
 
 def test_a_single_file_is_train_whatever_its_name(tmp_path: Path) -> None:
@@ -306,3 +307,10 @@ def test_empty_lines_of_jsonl_are_no_rows_and_count_as_lines(tmp_path: Path) -> 
     assert [row.where for row in read_rows(tmp_path / "train.jsonl", LAYOUT)] == [
         f"{tmp_path}/train.jsonl, line {line}" for line in (2, 4)
     ]
+
+
+@pytest.mark.parametrize("ending", ["csv", "csv.gz"])
+def test_a_byte_order_mark_is_one_at_the_top_of_a_file_only(tmp_path: Path, ending: str) -> None:
+    content = "\ufefftext,label\n\ufeffa,b\n".encode()
+    (tmp_path / f"train.{ending}").write_bytes(gzip.compress(content) if ending == "csv.gz" else content)
+    assert read(tmp_path / f"train.{ending}") == [("\ufeffa", "b")]
