@@ -10,7 +10,7 @@ import yaml
 from conftest import Call
 from own_data import Fail, Workspace
 
-from stages import download, tokenize, train
+from stages import audit, download, tokenize, train
 from stages.errors import InputError
 from stages.params import load
 from tools import params
@@ -105,8 +105,32 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "labels: a surrogate": (
         {"dataset__labels": ["\ud800", "a"]}, "dataset.labels: should be names without surrogates"
     ),
+    "batch_size: 2**31": ({"train__batch_size": 2**31}, "train.batch_size: should be less than 2147483648"),
+    "max_grad_norm: 0": ({"train__max_grad_norm": 0}, "train.max_grad_norm: should be greater than 0, is 0"),
+    "label_smoothing: -0.1": (
+        {"train__label_smoothing": -0.1}, "train.label_smoothing: should be greater than or equal to 0, is -0.1"
+    ),
+    "early_stopping_patience: 0": (
+        {"train__early_stopping_patience": 0},
+        "train.early_stopping_patience: should be greater than or equal to 1, is 0",
+    ),
+    "dataset.seed: -1": ({"dataset__seed": -1}, "dataset.seed: should be greater than or equal to 0, is -1"),
+    "test_fraction: 0": ({"dataset__test_fraction": 0}, "dataset.test_fraction: should be greater than 0, is 0"),
+    "delimiter: nothing": ({"dataset__delimiter": ""}, "dataset.delimiter: should have at least 1 character, is ''"),
+    "max_leaked_rows: -1": (
+        {"audit__max_leaked_rows": -1}, "audit.max_leaked_rows: should be greater than or equal to 0, is -1"
+    ),
+    "max_conflicting_rows: -1": (
+        {"audit__max_conflicting_rows": -1}, "audit.max_conflicting_rows: should be greater than or equal to 0, is -1"
+    ),
 }  # fmt: skip
-MAINS = {"dataset": download.main, "model": download.main, "tokenize": tokenize.main, "train": train.main}
+MAINS = {
+    "dataset": download.main,
+    "model": download.main,
+    "audit": audit.main,
+    "tokenize": tokenize.main,
+    "train": train.main,
+}
 
 
 def line_of(key: str) -> int:
