@@ -285,6 +285,10 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
         "set dataset.quoting to false"),
     ),
+    "a quote in a csv that takes two rows for one": (
+        {"train.csv": 'text,label\ngood words,a\n"so he said,a\nand that was the end",b\n'}, {},
+        "own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: ",
+    ),
     "quotes in a csv whose first column is the label": (
         {"train.csv": 'label,text\na,good words\nb,"so he said\na,and went\nb,and that was the end"\n'}, {},
         ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
