@@ -285,6 +285,9 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
         "set dataset.quoting to false"),
     ),
+    "csv that begins with an empty line": (
+        {"train.csv": f"\n{GOOD}"}, {}, "own/train.csv, line 1: no column 'text', there are: none: ",
+    ),
     "a quote in a csv that takes two rows for one": (
         {"train.csv": 'text,label\ngood words,a\n"so he said,a\nand that was the end",b\n'}, {},
         "own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: ",
