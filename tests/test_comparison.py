@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tools import comparison, formatting, rendering
 from tools.formatting import signed
@@ -84,6 +85,12 @@ def test_each_figure_of_a_table_stands_on_its_side() -> None:
 def test_it_is_said_how_many_seeds_each_side_has() -> None:
     run = stand_in_run("one", 2, {}, {})
     assert "(2 seeds against 3, also resampled)" in str(comparison.compare([run] * 2, [run] * 3).interval_covers)
+
+
+@pytest.mark.parametrize(("base", "head"), [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test_mcnemars_test_is_of_one_run_against_one(base: int, head: int) -> None:
+    run = stand_in_run("one", 2, {}, {})
+    assert (comparison.compare([run] * base, [run] * head).mcnemar is not None) == (base == head == 1)
 
 
 def test_a_name_stays_code_whatever_it_holds() -> None:
