@@ -223,6 +223,15 @@ def test_a_queue_that_dvc_cannot_run_is_an_error(monkeypatch: pytest.MonkeyPatch
         seeds._run_queue()  # noqa: SLF001
 
 
+def test_a_queue_that_stays_idle_is_ended_without_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([["1ab-seed1"], [], ["1ab-seed2"], [], []])
+    monkeypatch.setattr(seeds, "DVC", ("sh", "-c", "exec tail -f /dev/null"))
+    monkeypatch.setattr(seeds, "POLL", 0)
+    monkeypatch.setattr(seeds, "_queued", lambda: next(looks))
+    seeds._run_queue()  # noqa: SLF001
+    assert not list(looks)
+
+
 def test_what_waits_in_the_queue_and_what_runs_is_not_done_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [f"{number:07}  1ab-seed{number}  10:00 AM  {status}" for number, status in enumerate(STATES)]
     monkeypatch.setattr(seeds, "output", lambda *_: "\n".join(["Task     Name       Created   Status", *rows, ""]))
