@@ -15,6 +15,7 @@ from own_data import Workspace
 from sklearn.metrics import accuracy_score, f1_score
 
 from stages import audit, baselines, download, evaluate, paths, tables, tokenize, train
+from stages.classifier import load_classifier
 from stages.errors import InputError
 
 Rows = list[tuple[str, str]]
@@ -178,6 +179,12 @@ def test_a_checkpoint_that_classifies_other_labels_gets_a_new_head(
     classifier.save_pretrained(tmp_path / "classifier")
     done = run(in_three(texts_of(["no", "yes"], 20), 2), model__path="classifier")
     assert done["names"] == ["no", "yes"]
+
+
+def test_a_checkpoint_without_a_pooler_gets_one(workspace: Workspace, tiny_random_checkpoint: Path) -> None:
+    bare = transformers.BertModel.from_pretrained(tiny_random_checkpoint, add_pooling_layer=False)
+    bare.save_pretrained(workspace() / paths.PRETRAINED)
+    assert load_classifier(["no", "yes"]).base_model.pooler is not None
 
 
 def unlike(rows: int) -> Rows:
