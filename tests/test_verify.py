@@ -270,14 +270,24 @@ def test_ctrl_c_leaves_no_traceback(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
+def test_metrics_that_git_has_need_not_be_in_the_cache(copy: Path, verify: Verify) -> None:
+    outs = lockfile.files(lockfile.parse((copy / "dvc.lock").read_bytes())["evaluate"], "outs")
+    digest = outs["metrics/metrics.json"]
+    (copy / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).unlink()
+    assert verify(copy, "--cache") == (0, "")
+
+
+@pytest.mark.parametrize("digest", ["0" * 32, None], ids=["another", "none"])
 @pytest.mark.parametrize("split", ["validation", "test"])
 def test_predictions_of_another_run_are_named_even_where_the_lock_agrees(
-    copy: Path, verify: Verify, split: str
+    copy: Path, verify: Verify, split: str, digest: str | None
 ) -> None:
     path = copy / f"data/predictions/{split}.parquet"
     table = pq.read_table(path)
     stamp = tables.metadata(table.schema)
-    stamp["deps"][f"data/tokenized/{split}.parquet"] = "0" * 32
+    del stamp["deps"][f"data/tokenized/{split}.parquet"]
+    if digest:
+        stamp["deps"][f"data/tokenized/{split}.parquet"] = digest
     pq.write_table(table.replace_schema_metadata(table.schema.metadata | {tables.METADATA: json.dumps(stamp)}), path)
     agree(copy, f"data/predictions/{split}.parquet")
     code, said = verify(copy)
