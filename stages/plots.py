@@ -112,7 +112,7 @@ def _confusion(
     size = confusion_size(len(names))
     figure = Figure(figsize=(size + 0.8, size), dpi=120, layout="constrained")
     axes = figure.add_subplot()
-    show_confusion(axes, shares, names, f"Confusion on test, {len(labels)} rows, in shares of each label's")
+    show_confusion(axes, shares, names, f"Confusion on test, {len(labels)} rows: shares of each label")
     figure.colorbar(axes.images[0], ax=axes, shrink=0.8)
     _save(figure, folder / "confusion_matrix.png")
 

@@ -176,6 +176,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_bytes((TREE / "params.yaml").read_bytes())
     monkeypatch.setattr(seeds, "output", output)
+    monkeypatch.setattr(seeds, "check_committed", lambda _: None)
     monkeypatch.setattr(seeds, "_run_queue", lambda: done.append("the queue"))
     monkeypatch.setattr(repair, "forget_mixed_runs", lambda: done.append("forget mixed runs"))
     monkeypatch.setattr(revisions, "read_side", done.append)
@@ -242,7 +243,7 @@ def test_what_waits_in_the_queue_and_what_runs_is_not_done_yet(monkeypatch: pyte
 def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(
     copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(seeds, "experiments", lambda _: pytest.fail("queued"))
+    monkeypatch.setattr(seeds, "run_experiments", lambda _: pytest.fail("queued"))
     set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 0})
     code, _, error = call(seeds.main, copy, "2")
     assert code == 1
