@@ -96,10 +96,12 @@ def main() -> None:
                             "fix or remove that row"
                         )
                     file.write_batch(tables.batch(schema, input_ids=ids, label=batch["label"]))
-                    counts.update(tokens=sum(map(len, ids)), truncated=truncated, dropped=dropped)
+                    unknown = sum(row.count(tokenizer.unk_token_id) for row in ids)
+                    counts.update(tokens=sum(map(len, ids)), unknown=unknown, truncated=truncated, dropped=dropped)
                     progress.advance(len(ids))
             print(
-                f"{split}: {len(raw)} rows, {counts['tokens'] / len(raw):.1f} tokens on average; "
+                f"{split}: {len(raw)} rows, {counts['tokens'] / len(raw):.1f} tokens on average, "
+                f"{counts['unknown'] / counts['tokens']:.1%} of them unknown; "
                 f"truncated to {params.max_length}: {counts['truncated']} rows, {counts['dropped']} tokens dropped"
             )
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from own_data import Workspace
+from own_data import Workspace, own_dataset
 from sklearn.metrics import accuracy_score, f1_score
 
 from stages import audit, baselines, download, evaluate, paths, tables, tokenize, train
@@ -218,6 +218,16 @@ def test_leaked_rows_of_validation_are_marked_as_its_own(run: Run) -> None:
     leaked = {split: tables.read(paths.predictions(split))["leaked"].to_pylist() for split in paths.EVALUATED}
     assert leaked == {"validation": [True] + [False] * 4, "test": [False] * 4}
     assert "leaked_rows" not in metrics
+
+
+def test_the_share_of_tokens_that_the_checkpoint_does_not_know_is_said(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_dataset(workspace, {"train.csv": "text,label\n🎉,a\n🎉 🎉,b\n"})
+    download.main()
+    tokenize.main()
+    # [CLS] and [SEP] are of each text's tokens
+    assert "train: 2 rows, 3.5 tokens on average, 42.9% of them unknown; truncated to" in capsys.readouterr().out
 
 
 def test_how_many_rows_are_tokenized_at_a_time_changes_nothing(
