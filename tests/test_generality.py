@@ -172,9 +172,9 @@ def test_a_checkpoint_that_classifies_other_labels_gets_a_new_head(
     run: Run, tiny_random_checkpoint: Path, tmp_path: Path, problem: str
 ) -> None:
     shutil.copytree(tiny_random_checkpoint, tmp_path / "classifier")
-    odd = {"output_hidden_states": True, "return_dict": False, "chunk_size_feed_forward": 3}
+    odd = {"output_hidden_states": True, "output_attentions": True, "return_dict": False, "chunk_size_feed_forward": 3}
     classifier = transformers.AutoModelForSequenceClassification.from_pretrained(
-        tiny_random_checkpoint, num_labels=5, problem_type=problem, **odd
+        tiny_random_checkpoint, num_labels=5, problem_type=problem, attn_implementation="eager", **odd
     )
     classifier.save_pretrained(tmp_path / "classifier")
     done = run(in_three(texts_of(["no", "yes"], 20), 2), model__path="classifier")
