@@ -108,6 +108,16 @@ def test_more_tokens_than_the_classifier_has_positions_are_an_error(
         label(["a " * 300])
 
 
+def test_a_line_that_is_no_token_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit_json(copy / "models/classifier/tokenizer.json", post_processor=None)  # it puts special tokens around a text
+    edit_json(copy / "models/classifier/tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    (copy / "dvc.lock").unlink()  # which knows another tokenizer
+    monkeypatch.chdir(copy)
+    label = predict.load_predictor()
+    with pytest.raises(errors.InputError, match=r"^the tokenizer makes no tokens from '\\u200b': remove that line$"):
+        label(["a", "\u200b"])
+
+
 def test_texts_are_not_cut_elsewhere_than_where_the_classifier_was_trained(refused: Refused, copy: Path) -> None:
     params = (copy / "params.yaml").read_text(encoding="utf-8")
     (copy / "params.yaml").write_text(params.replace("max_length: 128", "max_length: 6"), encoding="utf-8")
