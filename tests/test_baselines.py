@@ -125,6 +125,14 @@ def test_hidden_states_are_named_for_how_they_are_pooled(
     assert {key for key, states in features.items() if not states["train"].any()} == {name}
 
 
+def test_hidden_states_that_are_no_numbers_are_an_error(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pipeline)
+    monkeypatch.setattr(inference, "mean_pooling", lambda hidden, _: torch.full_like(hidden[:, 0], torch.nan))
+    rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
+    with pytest.raises(InputError, match=r"^models/pretrained/model: its hidden states hold NaN or inf: "):
+        baselines.hidden_states(rows, ["a", "b"])
+
+
 def test_tfidf_has_no_feature_of_a_word_that_only_validation_has(workspace: Workspace) -> None:
     own_dataset(workspace, {"validation.csv": "text,label\nunheard,a\nof,b\n"})
     download.main()
