@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import TREE, run
+from conftest import TREE, Call, run
 from edits import cut, instead, link_to_nowhere
 from own_data import Fail, Workspace, own_dataset
 
@@ -227,6 +227,13 @@ def test_a_stage_says_what_it_is_and_takes_no_other_argument(workspace: Workspac
     assert "\nOut: metrics/data.json" in run("python", "-m", "stages.audit", "--help", cwd=folder).stdout
     refused = run("python", "-m", "stages.audit", "--epochs", "3", cwd=folder, check=False)
     assert "unrecognized arguments: --epochs 3" in refused.stderr
+
+
+def test_ctrl_c_ends_a_stage_with_the_code_of_a_signal(workspace: Workspace, call: Call) -> None:
+    def main() -> None:
+        raise KeyboardInterrupt
+
+    assert call(main, workspace()) == (130, "", "")
 
 
 def test_a_tools_help_says_all_that_its_docstring_does() -> None:

@@ -82,6 +82,13 @@ def test_a_token_that_may_not_write_is_an_error_in_one_line_without_the_token(
     assert "not-the-token" not in done.stderr
 
 
+def test_a_repository_that_the_token_does_not_see_is_said_to_want_the_permission(
+    github: GitHubServer, tmp_path: Path
+) -> None:
+    done = comment(github, tmp_path, "report", GITHUB_REPOSITORY="owner/another")
+    assert done.stderr.endswith("GitHub answered 404: give the job `pull-requests: write`\n")
+
+
 @pytest.mark.parametrize(("url", "said"), [("api.github.com", "missing an 'http://'"), ("http://[::1", "Invalid port")])
 def test_an_address_that_is_none_is_an_error_in_one_line(
     github: GitHubServer, tmp_path: Path, url: str, said: str
