@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import github_server
 import pytest
@@ -117,8 +118,9 @@ def project(first_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Project(origin, clone, github, secrets, machines)
 
 
-def epochs(number: int) -> Callable[[Path], object]:
-    return lambda clone: set_params(clone, **PARAMS | {"dataset__path": "data/learnable", "train__epochs": number})
+def epochs(number: int, **more: Any) -> Callable[[Path], object]:
+    changes = PARAMS | {"dataset__path": "data/learnable", "train__epochs": number} | more
+    return lambda clone: set_params(clone, **changes)
 
 
 def play(project: Project, branch: str, **variables: str) -> dict[str, Result]:
@@ -226,7 +228,7 @@ def test_a_pull_request_that_changes_the_readme_rents_nothing(project: Project) 
 
 
 def test_a_worse_model_is_committed_and_reported_and_fails_if_asked_to(project: Project) -> None:
-    project.change("worse", epochs(1))
+    project.change("worse", epochs(1, train__learning_rate="1e-9"))  # which learns nothing, on any machine
     jobs = play(project, "worse", FAIL_IF_WORSE_BY="0.01")
     succeeded(jobs["gate"], jobs["run"])
     assert jobs["report"].conclusion == "failure"
