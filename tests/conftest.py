@@ -59,6 +59,7 @@ hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
 Call = Callable[..., tuple[int, str, str]]  # the fixture `call`
+Verify = Callable[..., tuple[int, str]]  # the fixture `verify`
 
 needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")
 
@@ -204,6 +205,19 @@ def call(
         return code, printed.out, printed.err
 
     return end_of
+
+
+@pytest.fixture
+def verify(call: Call) -> Verify:
+    """Verify a folder in this process: gives the exit code and what stands on stderr."""
+    from tools import verify
+
+    def answer(folder: Path, *options: str) -> tuple[int, str]:
+        code, out, said = call(verify.main, folder, *options)
+        assert out.startswith("verified: ") == (code == 0)
+        return code, said
+
+    return answer
 
 
 @pytest.fixture

@@ -237,9 +237,8 @@ def test_ctrl_c_ends_a_stage_with_the_code_of_a_signal(workspace: Workspace, cal
 
 
 def test_a_tools_help_says_all_that_its_docstring_does() -> None:
-    assert (
-        "\nThe verdict follows from the 95% paired" in run("python", "-m", "tools.compare", "--help", cwd=TREE).stdout
-    )
+    said = run("python", "-m", "tools.compare", "--help", cwd=TREE).stdout
+    assert "\nThe verdict follows from the 95% paired" in said
 
 
 @pytest.mark.parametrize("stage", ["download", "audit", "tokenize", "train"])

@@ -206,7 +206,7 @@ def test_an_unknown_section_stops_every_stage_with_params(
         (b"train: a: b\n", "params.yaml, line 1: invalid YAML: mapping values are not allowed here"),
         (
             b"train:\n\tepochs: 1\n",
-            "params.yaml, line 2: invalid YAML: found character",
+            "params.yaml, line 2: invalid YAML: found character '\\t' that cannot start any token",
         ),
         (b"train:\n  seed: 2024-99-99\n", "params.yaml: invalid YAML: ValueError: month must be in 1..12"),
         (b"train:\n  seed: !!python/name:os.system\n", "params.yaml, line 2: invalid YAML: could not determine"),

@@ -6,35 +6,20 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import PIPELINE_PARAMS, STAGES, Call, git, run, set_params
+from conftest import PIPELINE_PARAMS, STAGES, Verify, git, run, set_params
 from edits import append
 from own_data import Fail, Workspace, own_checkpoint, own_dataset
 
 from stages import download, paths, provenance, tokenize
 from stages.errors import InputError
 from stages.outputs import staged
-from tools import lockfile, verify
+from tools import lockfile
 
 CHANGED = PIPELINE_PARAMS | {"audit__max_leaked_rows": 9999}  # which runs audit alone, to the same result
 
 
-Verified = Callable[..., str]
-
-
 def lock_of(folder: Path) -> dict[str, Any]:
     return dict(yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))["stages"])
-
-
-@pytest.fixture
-def verified(call: Call) -> Verified:
-    """What `tools.verify` says of a clone on stderr: nothing, where it is verified."""
-
-    def said(clone: Path, *options: str) -> str:
-        code, out, error = call(verify.main, clone, *options)
-        assert (code, out.startswith("verified: ")) == ((1, False) if error else (0, True))
-        return error
-
-    return said
 
 
 @pytest.fixture
@@ -131,7 +116,7 @@ def test_a_file_of_the_checkpoint_that_dvc_does_not_see_is_an_error(
     assert fail(download.main).startswith("own-model/config.json: hidden from DVC, ")
 
 
-def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path, verified: Verified) -> None:
+def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path, verify: Verify) -> None:
     """One branch edits the code of audit to the same result, the other a param: together they were never run."""
     git("branch", "other", cwd=copy)
     append(copy / "stages/audit.py", "# the same result\n")
@@ -150,36 +135,40 @@ def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path, 
     run("dvc", "checkout", "--quiet", cwd=copy)
     assert run("dvc", "status", "audit", cwd=copy).stdout == "Data and pipelines are up to date.\n"
 
-    assert "error: dvc.lock: audit: its outputs were made from other inputs" in verified(copy)
+    code, said = verify(copy)
+    assert code == 1
+    assert "error: dvc.lock: audit: its outputs were made from other inputs" in said
     assert "run=true\n" in run("python", "-m", "tools.gate", "main", cwd=copy).stdout
     assert ("audit", "ran") in outcomes(run("python", "-m", "tools.repro", cwd=copy).stdout)
-    assert verified(copy) == ""
+    assert verify(copy) == (0, "")
 
 
-def test_a_run_that_dvc_commit_made_up_is_run_again_and_forgotten(copy: Path, verified: Verified) -> None:
+def test_a_run_that_dvc_commit_made_up_is_run_again_and_forgotten(copy: Path, verify: Verify) -> None:
     set_params(copy, **CHANGED)
     run("dvc", "commit", "--force", cwd=copy)
-    assert "DVC's run cache has outputs" in verified(copy, "--cache")
+    code, said = verify(copy, "--cache")
+    assert code == 1
+    assert "DVC's run cache has outputs" in said
 
     said = run("python", "-m", "tools.repro", cwd=copy).stdout
     assert "dvc.lock: audit: its outputs were made from other inputs, as after a merge: this stage runs again" in said
     assert ("audit", "ran") in outcomes(said)
-    assert verified(copy, "--cache") == ""
+    assert verify(copy, "--cache") == (0, "")
     assert audited_with(copy) == CHANGED["audit__max_leaked_rows"]
 
 
-def test_a_made_up_run_that_the_run_cache_gives_later_is_run_again_at_once(copy: Path, verified: Verified) -> None:
+def test_a_made_up_run_that_the_run_cache_gives_later_is_run_again_at_once(copy: Path, verify: Verify) -> None:
     set_params(copy, **CHANGED)
     run("dvc", "commit", "--force", cwd=copy)
     git("checkout", "--quiet", "dvc.lock", "params.yaml", cwd=copy)
-    assert verified(copy) == ""
+    assert verify(copy) == (0, "")
 
     set_params(copy, **CHANGED)
     said = run("python", "-m", "tools.repro", cwd=copy).stdout
     assert "Stage 'audit' is cached" in said
     assert ("audit", "ran") in outcomes(said)
     assert audited_with(copy) == CHANGED["audit__max_leaked_rows"]
-    assert verified(copy, "--cache") == ""
+    assert verify(copy, "--cache") == (0, "")
 
 
 def audited_with(clone: Path) -> Any:

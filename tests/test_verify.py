@@ -3,12 +3,11 @@
 import json
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, Call, git, run, set_params
+from conftest import PIPELINE_PARAMS, TREE, Verify, git, run, set_params
 from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import append, edit_json, flip
 
@@ -16,19 +15,6 @@ import tools.verify
 from stages import provenance, tables
 from stages.errors import InputError
 from tools import lockfile, repair, revisions
-
-Verify = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def verify(call: Call) -> Verify:
-    """Verify a folder in this process: gives the exit code and what stands on stderr."""
-
-    def answer(folder: Path, *options: str) -> tuple[int, str]:
-        code, _, said = call(tools.verify.main, folder, *options)
-        return code, said
-
-    return answer
 
 
 def agree(folder: Path, path: str) -> None:
