@@ -1,10 +1,7 @@
-"""What the tests stand on: clones of this tree, a tiny checkpoint, and one run of the pipeline that many share."""
+"""The fixtures that many tests share, one run of the pipeline among them, and how pytest runs them here."""
 
-import csv
 import os
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,23 +12,10 @@ import filelock
 import hypothesis
 import pytest
 import yaml
+from clones import PIPELINE_PARAMS, SECRETS, TREE, git, make_clone, run, set_params
+from stand_ins import make_tiny_random_checkpoint, write_small_dataset
 
-TREE = Path(__file__).parents[1]
-STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
 EMOTION = TREE.parent / "shared" / "data" / "emotion"
-DEFAULTS: dict[str, dict[str, Any]] = yaml.safe_load((TREE / "recipes/default.yaml").read_text(encoding="utf-8"))
-
-PIPELINE_PARAMS = {
-    "dataset__path": "data/small",
-    "model__source": "path",
-    "model__path": "models/tiny",
-    "model__weights_sha256": None,
-    "train__epochs": 2,
-    "train__learning_rate": "1e-2",  # written as 1e-2, which DVC reads as a number
-}
-
-# planted where a run may find them: none is to be printed or written
-SECRETS = {name: f"planted-{name.lower()}-5e1f" for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY")}
 
 SET_BY_RUN = (
     "HF_HUB_OFFLINE",
@@ -62,66 +46,6 @@ Call = Callable[..., tuple[int, str, str]]  # the fixture `call`
 Verify = Callable[..., tuple[int, str]]  # the fixture `verify`
 
 needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")
-
-
-def run(
-    *command: str, cwd: Path, check: bool = True, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a command in ``cwd``; a failure shows all it printed."""
-    python = Path(sys.executable).parent
-    environment = os.environ | {"PATH": f"{python}:{os.environ['PATH']}", "VENV": str(python.parent)} | (env or {})
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    if check and done.returncode:
-        pytest.fail(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return done
-
-
-def git(*arguments: str, cwd: Path) -> str:
-    """Run git and give what it prints."""
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
-    return run("git", *identity, *arguments, cwd=cwd).stdout
-
-
-def make_clone(folder: Path) -> Path:
-    """A clone of this tree as it stands, edits and new files included, all committed to main, whatever its branch."""
-    git("clone", "--quiet", "--no-local", str(TREE), str(folder), cwd=TREE)  # packed: few files to copy in each test
-    git("checkout", "--quiet", "-B", "main", cwd=folder)
-    for name in git("ls-files", "--deleted", cwd=TREE).splitlines():
-        (folder / name).unlink(missing_ok=True)
-    for name in git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines():
-        if (TREE / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(TREE / name, folder / name)
-    git("add", "--all", cwd=folder)
-    git("commit", "--quiet", "--allow-empty", "--message", "as it stands", cwd=folder)
-    return folder
-
-
-def set_params(folder: Path, **changes: Any) -> None:
-    """Write ``folder``'s params.yaml: the default recipe with ``section__key=value`` changed."""
-    document = {section: dict(keys) for section, keys in DEFAULTS.items()}
-    for name, value in changes.items():
-        section, key = name.split("__")
-        document[section][key] = value
-    (folder / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-
-
-def make_tiny_random_checkpoint(folder: Path, **config: Any) -> Path:
-    """A BERT of 2 layers with random weights and a letters-only vocabulary: a stand-in where only mechanics count."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    folder.mkdir(parents=True)
-    letters = [chr(code) for code in (*range(ord("a"), ord("z") + 1), *range(ord("0"), ord("9") + 1))]
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
-    (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
-    BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=256).save_pretrained(folder)
-    torch.manual_seed(0)
-    shape = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
-    settings = shape | {"vocab_size": len(words), "max_position_embeddings": 256}
-    lively = {"initializer_range": 0.5}  # with the usual 0.02, all texts get the same probabilities up to 1e-4
-    BertModel(BertConfig(**settings | lively | config)).save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -255,29 +179,6 @@ def fail(
     return ends
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """The rows of a csv file, every value as text."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write_small_dataset(folder: Path, rows_a_label: int = 12) -> Path:
-    """The first rows of each label of the starter corpus, as csv files."""
-    folder.mkdir(parents=True)
-    for split in ("train", "validation", "test"):
-        rows = read_csv(TREE / f"data/sample/{split}.csv")
-        kept = [
-            row
-            for label in DEFAULTS["dataset"]["labels"]
-            for row in [row for row in rows if row["label"] == label][:rows_a_label]
-        ]
-        with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, ("text", "label"))
-            table.writeheader()
-            table.writerows(kept)
-    return folder
-
-
 @pytest.fixture
 def prepared(
     workspace: Callable[..., Path],
@@ -341,11 +242,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_random_checkpoint: P
 def copy(pipeline: Path, tmp_path: Path) -> Path:
     """A copy of the pipeline's clone that a test may change, its cache and results along."""
     return shutil.copytree(pipeline, tmp_path / "copy", symlinks=True)
-
-
-def stages_run(folder: Path, *targets: str) -> list[str]:
-    """Run `dvc repro` and give the stages that ran."""
-    return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", *targets, cwd=folder).stdout, re.MULTILINE)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

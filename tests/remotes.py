@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import run
+from clones import run
 
 S3_WRITE = ("WRITEKEYID", "write-secret-5c9f")
 S3_READ = ("READKEYID", "read-secret-81d2")

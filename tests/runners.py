@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from conftest import git
+from clones import git
 
 CONTEXT = re.compile(r"\b(github|secrets|vars|needs|steps)((?:\.[\w-]+)+)")
 

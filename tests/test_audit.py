@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import needs_emotion, read_csv, set_params
+from clones import set_params
+from conftest import needs_emotion
 from hypothesis import given
 from hypothesis import strategies as st
 from own_data import Workspace
+from stand_ins import read_csv
 
 from stages import audit, download, duplicates, evaluate
 from stages.duplicates import SIMILARITY, near_duplicates, normalize

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from conftest import make_tiny_random_checkpoint
 from edits import cut, edit_json, instead, link_to_nowhere
 from own_data import GOOD, Fail, Workspace, own_checkpoint, own_dataset
 from safetensors.numpy import save_file
+from stand_ins import make_tiny_random_checkpoint
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import (

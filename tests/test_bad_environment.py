@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import TREE, Call, run
+from clones import TREE, run
+from conftest import Call
 from edits import cut, instead, link_to_nowhere
 from own_data import Fail, Workspace, own_dataset
 

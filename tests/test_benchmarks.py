@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import run
+from clones import run
 from own_data import Workspace
 from token_rows import PAD, ROWS, TEXTS
 from torch.nn import Module

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from conftest import PIPELINE_PARAMS, git, run, set_params, stages_run
+from clones import PIPELINE_PARAMS, git, run, set_params, stages_run
 
 
 def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path) -> None:

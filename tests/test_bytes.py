@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import run
+from clones import run
 from digests import OUTPUTS, digests
 
 ELSEWHERE = {

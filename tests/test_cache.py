@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import PIPELINE_PARAMS, STAGES, git, run, set_params, stages_run
+from clones import PIPELINE_PARAMS, STAGES, git, run, set_params, stages_run
 
 OTHER = PIPELINE_PARAMS | {"train__seed": 3}
 

@@ -17,7 +17,7 @@ from typing import Any
 import github_server
 import pytest
 import remotes
-from conftest import DEFAULTS, PIPELINE_PARAMS, TREE, git, make_clone, run, set_params
+from clones import DEFAULTS, PIPELINE_PARAMS, TREE, git, make_clone, run, set_params
 from github_server import NUMBER, REPOSITORY, TOKEN, GitHubServer
 from runners import Result, Runners, read_workflow
 

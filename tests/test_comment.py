@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 
 import github_server
 import pytest
-from conftest import TREE, run
+from clones import TREE, run
 from github_server import GitHubServer
 
 from tools.comment import MARKER

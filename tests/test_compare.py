@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, Call, git, read_csv, run, set_params
+from clones import DEFAULTS, PIPELINE_PARAMS, STAGES, git, run, set_params
+from conftest import Call
+from stand_ins import read_csv
 
 from stages import paths, provenance, tables
 from tools import compare, revisions

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from conftest import TREE, run
+from clones import TREE, run
 from digests import OUTPUTS, digests
 from dvc.repo import Repo
 from edits import cut, flip

@@ -18,7 +18,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torture
-from conftest import run
+from clones import run
 from digests import digests
 
 from stages import documents, entry, paths, provenance

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import TREE
+from clones import TREE
 
 from tools.params import CLASSES
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import read_csv
 from safetensors.numpy import load_file
+from stand_ins import read_csv
 from trainings import ROWS, Prepare, failing
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

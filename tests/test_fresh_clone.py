@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import git, make_clone, run
+from clones import git, make_clone, run
 
 
 @pytest.mark.long

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import TREE
+from clones import TREE
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,8 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, Call, git, run, set_params
+from clones import PIPELINE_PARAMS, TREE, git, run, set_params
+from conftest import Call
 from dvc.utils.serialize import modify_yaml
 from edits import append
 

@@ -17,7 +17,7 @@ import huggingface_hub
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import TREE, run, set_params
+from clones import TREE, run, set_params
 from hub_server import COMMIT, Files, HubServer, Kind, serve
 
 from stages import hub as hub_stage

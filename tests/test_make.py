@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from conftest import TREE, git, make_clone, run
+from clones import TREE, git, make_clone, run
 from edits import append
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from conftest import DEFAULTS, PIPELINE_PARAMS, STAGES, TREE, git, set_params, stages_run
+from clones import DEFAULTS, PIPELINE_PARAMS, STAGES, TREE, git, set_params, stages_run
 from dvc.repo import Repo
 from edits import append, edit_json
 from networkx import ancestors

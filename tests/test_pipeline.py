@@ -7,7 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import PIPELINE_PARAMS, git, make_clone, read_csv, run, set_params, stages_run, write_small_dataset
+from clones import PIPELINE_PARAMS, git, make_clone, run, set_params, stages_run
+from stand_ins import read_csv, write_small_dataset
 
 from stages import paths, tables
 

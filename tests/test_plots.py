@@ -6,8 +6,8 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from conftest import read_csv
 from matplotlib.figure import Figure
+from stand_ins import read_csv
 
 from stages import plots
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import PIPELINE_PARAMS, Call, run, set_params
+from clones import PIPELINE_PARAMS, run, set_params
+from conftest import Call
 from dvc.utils.serialize import modify_yaml
 from edits import edit_json, flip
 

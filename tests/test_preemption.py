@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from conftest import PIPELINE_PARAMS, run, set_params, stages_run
+from clones import PIPELINE_PARAMS, run, set_params, stages_run
 from digests import digests
 from repros import Repro, suspended, wait_until
 

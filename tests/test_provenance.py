@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import PIPELINE_PARAMS, STAGES, Verify, git, run, set_params
+from clones import PIPELINE_PARAMS, STAGES, git, run, set_params
+from conftest import Verify
 from edits import append
 from own_data import Fail, Workspace, own_checkpoint, own_dataset
 

@@ -13,7 +13,8 @@ import httpx2
 import huggingface_hub
 import pytest
 import yaml
-from conftest import SECRETS, Call, git, run
+from clones import SECRETS, git, run
+from conftest import Call
 from edits import edit_json
 from hub_server import COMMIT, HubServer, serve
 

@@ -9,7 +9,8 @@ from subprocess import CompletedProcess
 
 import pytest
 import yaml
-from conftest import EMOTION, TREE, git, make_clone, needs_emotion, run
+from clones import TREE, git, make_clone, run
+from conftest import EMOTION, needs_emotion
 
 README = (TREE / "README.md").read_text(encoding="utf-8")
 LEFT_OUT = (

@@ -5,7 +5,8 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import TREE, needs_emotion
+from clones import TREE
+from conftest import needs_emotion
 
 from stages import download, paths, tables
 

@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, Call, git, run, set_params
+from clones import PIPELINE_PARAMS, TREE, git, run, set_params
+from conftest import Call
 from dvc.lock import Lock, make_lock
 from dvc.utils.serialize import modify_yaml
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Call, git, run
+from clones import git, run
+from conftest import Call
 from edits import edit_json
 from matplotlib.figure import Figure
 from matplotlib.image import imread

@@ -8,7 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import TREE, Call, git
+from clones import TREE, git
+from conftest import Call
 from edits import append
 
 from stages.errors import InputError

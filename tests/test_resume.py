@@ -12,7 +12,7 @@ from typing import Any
 import filelock
 import pytest
 import torch
-from conftest import make_tiny_random_checkpoint
+from stand_ins import make_tiny_random_checkpoint
 from trainings import STEPS, Prepare, kept, left_alone, train_until, trained
 
 from stages import checkpoints, paths, train

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import PIPELINE_PARAMS, Call, git, run, set_params
+from clones import PIPELINE_PARAMS, git, run, set_params
+from conftest import Call
 from dvc.utils.serialize import modify_yaml
 from edits import append
 

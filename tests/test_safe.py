@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SECRETS, TREE
+from clones import SECRETS, TREE
 
 from stages import entry, evaluate
 

@@ -7,7 +7,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from conftest import TREE
+from clones import TREE
 
 SPLITS = {"train": 300, "validation": 50, "test": 50}
 LABELS = ("sadness", "joy", "love", "anger", "fear", "surprise")

@@ -9,7 +9,8 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, Call, git, run, set_params
+from clones import PIPELINE_PARAMS, TREE, git, run, set_params
+from conftest import Call
 from rich.console import Console
 
 from stages.errors import InputError

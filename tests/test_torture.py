@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torture
-from conftest import STAGES
+from clones import STAGES
 
 
 @pytest.mark.long

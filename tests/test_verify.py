@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, Verify, git, run, set_params
+from clones import PIPELINE_PARAMS, TREE, git, run, set_params
+from conftest import Verify
 from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import append, edit_json, flip
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PIPELINE_PARAMS, TREE, git, run, set_params
+from clones import PIPELINE_PARAMS, TREE, git, run, set_params
 from runners import Runners, read_workflow
 
 FILES = sorted((TREE / ".github/workflows").glob("*.yml"))

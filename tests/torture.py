@@ -22,16 +22,9 @@ from contextlib import chdir
 from pathlib import Path
 
 import yaml
-from conftest import (
-    PIPELINE_PARAMS,
-    STAGES,
-    make_clone,
-    make_tiny_random_checkpoint,
-    run,
-    set_params,
-    write_small_dataset,
-)
+from clones import PIPELINE_PARAMS, STAGES, make_clone, run, set_params
 from repros import Repro
+from stand_ins import make_tiny_random_checkpoint, write_small_dataset
 
 from tools import repair
 
@@ -167,7 +160,7 @@ def reference(folder: Path) -> Path:
     write_small_dataset(clone / "data/small")
     make_tiny_random_checkpoint(clone / "models/tiny")
     set_params(clone, **PIPELINE_PARAMS | {"train__epochs": 40})
-    run("dvc", "repro", cwd=clone)
+    run("dvc", "repro", cwd=clone, env={"RETUNE_CHECKPOINTS": str(folder / "checkpoints")})
     return clone
 
 

@@ -1,0 +1,75 @@
+"""Clones of this tree as it stands, and commands in them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+TREE = Path(__file__).parents[1]
+STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
+DEFAULTS: dict[str, dict[str, Any]] = yaml.safe_load((TREE / "recipes/default.yaml").read_text(encoding="utf-8"))
+
+PIPELINE_PARAMS = {
+    "dataset__path": "data/small",
+    "model__source": "path",
+    "model__path": "models/tiny",
+    "model__weights_sha256": None,
+    "train__epochs": 2,
+    "train__learning_rate": "1e-2",  # written as 1e-2, which DVC reads as a number
+}
+
+# planted where a run may find them: none is to be printed or written
+SECRETS = {name: f"planted-{name.lower()}-5e1f" for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY")}
+
+
+def run(
+    *command: str, cwd: Path, check: bool = True, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in ``cwd``; a failure shows all it printed."""
+    python = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{python}:{os.environ['PATH']}", "VENV": str(python.parent)} | (env or {})
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    if check and done.returncode:
+        pytest.fail(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    """Run git and give what it prints."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    return run("git", *identity, *arguments, cwd=cwd).stdout
+
+
+def make_clone(folder: Path) -> Path:
+    """A clone of this tree as it stands, edits and new files included, all committed to main, whatever its branch."""
+    git("clone", "--quiet", "--no-local", str(TREE), str(folder), cwd=TREE)  # packed: few files to copy in each test
+    git("checkout", "--quiet", "-B", "main", cwd=folder)
+    for name in git("ls-files", "--deleted", cwd=TREE).splitlines():
+        (folder / name).unlink(missing_ok=True)
+    for name in git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines():
+        if (TREE / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(TREE / name, folder / name)
+    git("add", "--all", cwd=folder)
+    git("commit", "--quiet", "--allow-empty", "--message", "as it stands", cwd=folder)
+    return folder
+
+
+def set_params(folder: Path, **changes: Any) -> None:
+    """Write ``folder``'s params.yaml: the default recipe with ``section__key=value`` changed."""
+    document = {section: dict(keys) for section, keys in DEFAULTS.items()}
+    for name, value in changes.items():
+        section, key = name.split("__")
+        document[section][key] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def stages_run(folder: Path, *targets: str) -> list[str]:
+    """Run `dvc repro` and give the stages that ran."""
+    return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", *targets, cwd=folder).stdout, re.MULTILINE)
