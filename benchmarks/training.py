@@ -49,28 +49,33 @@ def last_line(output: str) -> Report:
 def table(rounds: Sequence[dict[str, Report]]) -> str:
     """A Markdown table of the medians over rounds; ratios are taken within a round."""
     lines = [
-        "| | samples/s | speedup of (e) (range) | non-padding tokens | GFLOP/s | % of peak matmul | peak memory, GB |",
+        "| | samples/s | speedup of (e) (range) | non-padding tokens | GFLOP/s | % of peak matmul (range) "
+        "| peak memory, GB |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
     for name in rounds[0]:
         if name == "products":
             continue
         dtype = "bfloat16" if name in HALF and machine.bf16_supported() else "float32"
-        ratios = sorted(one["ours"]["samples/s"] / one[name]["samples/s"] for one in rounds)
         cells = (
             TITLES[name],
             f"{median(one[name]['samples/s'] for one in rounds):.1f}",
-            f"{median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            spread([one["ours"]["samples/s"] / one[name]["samples/s"] for one in rounds], ".2f"),
             f"{rounds[0][name]['useful']:.0%}",
             f"{median(one[name]['gflops'] for one in rounds):.0f}",
-            f"{median(one[name]['gflops'] / one['products'][dtype] for one in rounds):.0%}",
+            spread([100 * one[name]["gflops"] / one["products"][dtype] for one in rounds], ".0f"),
             f"{median(one[name]['memory'] for one in rounds) / 1e9:.1f}",
         )
         lines.append("| " + " | ".join(cells) + " |")
-    best = {dtype: median(one["products"][dtype] for one in rounds) for dtype in rounds[0]["products"]}
-    peak = ", ".join(f"{rate:.0f} GFLOP/s in {dtype}" for dtype, rate in best.items())
+    peaks = {dtype: spread([one["products"][dtype] for one in rounds], ".0f") for dtype in rounds[0]["products"]}
+    peak = "; ".join(f"{rate} GFLOP/s in {dtype}" for dtype, rate in peaks.items())
     lines += ["", f"Peak matmul throughput: {peak}"]
     return "\n".join(lines)
+
+
+def spread(figures: Sequence[float], digits: str) -> str:
+    """The median and the range."""
+    return f"{median(figures):{digits}} ({min(figures):{digits}} to {max(figures):{digits}})"
 
 
 def main() -> None:
