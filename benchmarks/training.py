@@ -29,6 +29,15 @@ TITLES = {
 EPOCH = 250  # steps: in fewer, what oneDNN prepares once for each shape of a batch weighs more than in training
 FIXED = {"example": 5, "book": 5}  # steps at most on a CPU: all their batches have one shape, and a few tell the rate
 HALF = {"settings", "eager", "bare", "ours", "packed"}  # compute in bfloat16 where the device does
+COLUMNS = (
+    "",
+    "samples/s",
+    "speedup of (e) (range)",
+    "non-padding tokens",
+    "GFLOP/s",
+    "% of peak matmul (range)",
+    "peak memory, GB",
+)
 Report = dict[str, Any]
 
 
@@ -48,11 +57,7 @@ def last_line(output: str) -> Report:
 
 def table(rounds: Sequence[dict[str, Report]]) -> str:
     """A Markdown table of the medians over rounds; ratios are taken within a round."""
-    lines = [
-        "| | samples/s | speedup of (e) (range) | non-padding tokens | GFLOP/s | % of peak matmul (range) "
-        "| peak memory, GB |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
+    lines = ["| " + " | ".join(COLUMNS) + " |", "|---" + "|--:" * (len(COLUMNS) - 1) + "|"]
     for name in rounds[0]:
         if name == "products":
             continue
