@@ -2,9 +2,9 @@
 
 Run: python -m benchmarks.accuracy [ours] [book] [--set KEY=VALUE ...] [--seeds N ...]
 
-In a folder whose tokenize stage has run; scored at each epoch's end. Both train by this project's path, since padding
-does not change how many steps the book's settings take; its time is those steps at the rate that benchmarks.training
-measures.
+In a folder whose tokenize stage has run; scored at each epoch's end. Both train by stages/fine_tuning.py, since padding
+changes what a step costs and not what it teaches; the book's time is its steps at the rate of (b) in
+benchmarks.training.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from transformers import AutoTokenizer, TrainerCallback, TrainerState, set_seed
 
 from stages import documents, entry, fine_tuning, params, paths, tables
 from stages.batching import TokenizedRows
-from stages.classifier import load_classifier
+from stages.classifier import load_pretrained
 from stages.train import TrainParams
 
 BOOK = {
@@ -60,7 +60,7 @@ def train(settings: TrainParams, *, in_random_order: bool) -> list[Score]:
     table = tables.read(paths.tokenized("train"))
     rows, validation = TokenizedRows(table), TokenizedRows(tables.read(paths.tokenized("validation")))
     set_seed(settings.seed)
-    model = load_classifier(tables.label_names(table.schema))
+    model = load_pretrained(tables.label_names(table.schema))
     tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER)
     fine_tuning.speed_up(model, tokenizer.pad_token_id, rows, validation)
     record = Record()

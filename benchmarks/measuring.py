@@ -76,7 +76,7 @@ def synchronize() -> None:
 
 
 def report(counted: Counted, model: PreTrainedModel, forward: Forward, seconds: float) -> Report:
-    """What a way has to show, now that it is done."""
+    """Samples/s, the share of useful tokens, GFLOP/s, and peak memory in bytes, of a run that is done."""
     memory = torch.cuda.max_memory_allocated() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     model = copy.deepcopy(model).to("meta")
     total = sum(times * operations(model, forward, shapes) for shapes, times in counted.shapes.items())

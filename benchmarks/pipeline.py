@@ -68,14 +68,14 @@ INFER = """
 import time
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from stages import inference, paths, tables
-from stages.batching import PadToLongest, TokenizedRows
+from stages.batching import TokenizedRows
 rows = TokenizedRows(tables.read(paths.tokenized("validation")))
 model = AutoModelForSequenceClassification.from_pretrained("models/classifier", dtype="float32")
-collate = PadToLongest(AutoTokenizer.from_pretrained("models/classifier").pad_token_id)
+tokenizer = AutoTokenizer.from_pretrained("models/classifier")
 read = lambda output, mask: output.logits
-inference.infer(model, rows, collate, "warm-up", read)
+inference.infer(model, tokenizer, rows, "warm-up", read)
 start = time.perf_counter()
-inference.infer(model, rows, collate, "timed", read)
+inference.infer(model, tokenizer, rows, "timed", read)
 print(len(rows) / (time.perf_counter() - start))
 """
 

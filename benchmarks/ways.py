@@ -32,7 +32,7 @@ from benchmarks import packing
 from benchmarks.measuring import BATCH, Counted, Forward, Report, Stopwatch, products, report, synchronize
 from stages import checkpoints, fine_tuning, machine, params, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
-from stages.classifier import load_classifier
+from stages.classifier import load_pretrained
 from stages.interruption import FiniteLoss, Interruption
 from stages.train import TrainParams
 
@@ -204,7 +204,7 @@ WAYS = {
 def make_model(size: str, names: list[str]) -> PreTrainedModel:
     """The checkpoint, or a model of DistilBERT's size with random weights, whose speed is the same."""
     if size == "checkpoint":
-        return load_classifier(names)
+        return load_pretrained(names)
     config = DistilBertConfig(num_labels=len(names))
     return AutoModelForSequenceClassification.from_config(config)
 

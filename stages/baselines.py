@@ -80,12 +80,13 @@ def tfidf() -> dict[str, Any]:
 
     Of scripts that write no spaces between words (Thai, Chinese, Japanese), each character counts as a word.
     """
+    import regex
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     from stages import tables
 
-    words = rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]"
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=words)
+    words = regex.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")  # whose \w has combining marks, unlike re's
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, tokenizer=words.findall, token_pattern=None)
     texts = {split: tables.read(paths.raw(split))["text"].to_pylist() for split in paths.SPLITS}
     vectorizer.fit(texts["train"])
     return {split: vectorizer.transform(texts[split]) for split in paths.SPLITS}
@@ -98,20 +99,18 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
     from sklearn.preprocessing import StandardScaler
 
     from stages import classifier, inference, machine
-    from stages.batching import PadToLongest
 
     tokenizer = classifier.load_tokenizer(paths.TOKENIZER)
-    model = classifier.load_classifier(names)
+    model = classifier.load_pretrained(names)
     classifier.check_fit(model, tokenizer, *rows.values())
     body = model.base_model.to(machine.device())
-    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
 
     def read(output: Any, mask: torch.Tensor) -> torch.Tensor:
         hidden = output.last_hidden_state
-        return torch.cat([inference.first_token(hidden, mask), inference.mean_pooling(hidden, mask)], dim=1)
+        return torch.cat([inference.first_token_pooling(hidden, mask), inference.mean_pooling(hidden, mask)], dim=1)
 
     both = {
-        split: inference.infer(body, rows[split], collate, f"hidden states of {split}", read) for split in paths.SPLITS
+        split: inference.infer(body, tokenizer, rows[split], f"hidden states, {split}", read) for split in paths.SPLITS
     }
     if not all(np.isfinite(states).all() for states in both.values()):
         raise errors.InputError(f"{paths.PRETRAINED}: its hidden states hold NaN or inf: choose another checkpoint")
@@ -130,10 +129,10 @@ def main() -> None:
     from stages import tables
     from stages.batching import TokenizedRows
 
-    read = {split: tables.read(paths.tokenized(split)) for split in paths.SPLITS}
-    rows = {split: TokenizedRows(table) for split, table in read.items()}
+    tokenized = {split: tables.read(paths.tokenized(split)) for split in paths.SPLITS}
+    rows = {split: TokenizedRows(table) for split, table in tokenized.items()}
     labels = {split: rows[split].labels for split in paths.SPLITS}
-    names = tables.label_names(read["train"].schema)
+    names = tables.label_names(tokenized["train"].schema)
     with staged(stamp, paths.BASELINES) as (output,):
         report = {"majority": majority(labels)}
         _say("majority", report["majority"])

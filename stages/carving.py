@@ -1,20 +1,19 @@
 """A split that was not delivered is carved from train: stratified, by seed, rows of equal text kept together."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from stages.dataset import Split
-from stages.duplicates import normalize
 from stages.errors import InputError
+from stages.words import normalize
 
 
 def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, Split]:
     """Part ``train`` into what stays and a new split ``name`` of about ``fraction`` of its rows, both in train's order.
 
-    Rows are drawn by a hash of seed and text, so that where texts differ, a row added to train moves at most one other
-    row of each label across: the rounding's. Rows whose texts are equal but for case, punctuation and spacing, as the
-    audit counts them, stay together; of several labels among them the first row's counts. A label's only text stays in
-    train.
+    Rows are drawn by a hash of seed and text: where texts differ, a row added to train moves at most one other row of
+    each label between the splits, by rounding. Rows whose texts are equal but for case, punctuation and spacing, as the
+    audit counts them, stay together; of several labels among them the first row's counts. Every label stays in train.
 
     Raises:
         InputError: train is too small for the new split to hold two classes.
@@ -27,13 +26,17 @@ def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, S
         digest = hashlib.blake2b(f"{name} {seed} {text}".encode(), digest_size=16).digest()
         strata[train.labels[rows[0]]].append((digest, rows))
 
+    left = Counter(label for rows in groups.values() for label in {train.labels[row] for row in rows})  # texts in train
     taken: set[int] = set()
     owed = 0.0
     for _, stratum in sorted(strata.items()):
         owed += fraction * sum(len(rows) for _, rows in stratum)
-        for _, rows in sorted(stratum)[:-1]:  # the last text of a label is train's
-            if len(rows) <= 2 * owed:  # else the split would be further from its size with them than without
+        for _, rows in sorted(stratum):
+            held = {train.labels[row] for row in rows}
+            nearer = len(rows) <= 2 * owed  # the split is to its size with them than without
+            if nearer and all(left[label] > 1 for label in held):
                 taken.update(rows)
+                left.subtract(held)
                 owed -= len(rows)
         owed = min(max(owed, -0.5), 0.5)  # what rounding leaves; other labels make up for nothing else
     stays, carved = Split(skipped=train.skipped), Split()

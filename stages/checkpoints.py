@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,11 +101,6 @@ def _prune(root: Path) -> None:
             continue
         if time.time() - max(touched, default=0) < ABANDONED_DAYS * 86400:
             continue
-        lock = filelock.FileLock(_lock(folder))
-        try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        _lock(folder).unlink(missing_ok=True)
-        lock.release()
+        with suppress(filelock.Timeout), filelock.FileLock(_lock(folder), timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+            _lock(folder).unlink(missing_ok=True)

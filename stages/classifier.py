@@ -11,7 +11,7 @@ from stages.batching import PadToLongest, TokenizedRows
 from stages.errors import InputError, reading, reason, require
 
 
-def load_classifier(names: list[str]) -> PreTrainedModel:
+def load_pretrained(names: list[str]) -> PreTrainedModel:
     """Load the checkpoint in float32 with a classification head for ``names``: its own where it has one of that size.
 
     Raises:

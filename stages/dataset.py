@@ -1,6 +1,7 @@
 """Turn rows as they were read into splits with numbered labels; an error names the row's place."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -43,7 +44,7 @@ def build_splits(
     positions = names is not None and not any(re.fullmatch(NUMBER, name) for name in names)
     if names is None:
         names = _sorted({str(_label(row.label)) for row in rows["train"] if not _problem(row)})
-    number = {name: position for position, name in enumerate(names)}
+    number = {_name(name): position for position, name in enumerate(names)}
     if positions:
         _check_positions({_label(row.label) for split_rows in rows.values() for row in split_rows}, len(names))
         number |= {str(position): position for position in range(len(names))}
@@ -65,7 +66,7 @@ def _check_positions(labels: set[str | None], names: int) -> None:
 def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, skip: bool) -> Split:
     split = Split()
     for row in rows:
-        exact = str(row.label).strip()
+        exact = _name(str(row.label))
         label = exact if exact in number else _label(row.label)  # a name may be "1.0"
         problem = _problem(row) or ("" if label in number else "an unknown label")
         if label and not problem:
@@ -106,8 +107,10 @@ def _problem(row: Row) -> str:
         return "a text that is not a string of Unicode"
     if label := _label(row.label):
         return ""
-    none = label is not None or row.label is None or row.label != row.label  # NaN
-    return "no label" if none else "a label that is not a name or an integer"
+    if label is not None or row.label is None or row.label != row.label:  # NaN
+        return "no label"
+    kind = "a fraction, which only a string may be" if isinstance(row.label, float) else "not a name or an integer"
+    return f"a label that is {kind}"
 
 
 def _label(value: object) -> str | None:
@@ -117,8 +120,13 @@ def _label(value: object) -> str | None:
     if isinstance(value, str) and (digits := re.fullmatch(r"\s*(-?[0-9]+)\.0+\s*", value)):
         value = digits[1]
     if isinstance(value, int) or _is_text(value):
-        return str(value).strip()
+        return _name(str(value))
     return None
+
+
+def _name(label: str) -> str:
+    """A label's name, however an accent in it is composed and whatever space is around it."""
+    return unicodedata.normalize("NFC", label.strip())
 
 
 def _sorted(names: set[str]) -> list[str]:

@@ -7,6 +7,7 @@ Run: python -m stages.download
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,7 +25,7 @@ def _hexadecimal(value: str, digits: int, what: str) -> str:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    if len({name for name in names if name and name == name.strip()}) < len(names):
+    if len({unicodedata.normalize("NFC", name) for name in names if name and name == name.strip()}) < len(names):
         raise ValueError("names that all differ, none empty, none with spaces around it")
     if any(name != name.encode(errors="ignore").decode() for name in names):
         raise ValueError("names without surrogates (\\ud800 to \\udfff), which UTF-8 does not have")
@@ -63,7 +64,7 @@ class DatasetParams(Section):
     label_column: str | Position = Field(description="the column of the labels: its name, or its position from 0")
     header: bool = Field(description="whether csv, tsv and txt files begin with the names of their columns")
     delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]')] | None = Field(
-        description="what separates the columns; null: by the file's ending, a comma in csv and a tab in tsv"
+        description="what separates the columns; null: a comma in csv, a tab in tsv (txt has none, and needs it set)"
     )
     quoting: bool = Field(description="whether fields may be in double quotes; false: a quote is just a character")
     labels: LabelNames | None = Field(

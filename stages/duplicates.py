@@ -6,14 +6,13 @@ candidates, of which those with a likely estimate are verified by their exact si
 and a pair at 0.8 is found with a probability of 0.98.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
 from stages import tables
+from stages.words import normalize
 
 SIMILARITY = 0.8
 SHINGLE = 5  # characters
@@ -21,21 +20,8 @@ PERMUTATIONS, BANDS, SEED = 200, 25, 1
 LIKELY = 0.735  # estimated similarity from which a pair is checked: 99% of the pairs at 0.8 have it
 
 
-def normalize(text: str) -> str:
-    """A text without case, punctuation and spacing; one that has nothing else is left as it is."""
-    return " ".join(re.sub(r"[^\w\s]+", _kept, unicodedata.normalize("NFKC", text).casefold()).split()) or text.strip()
-
-
-def _kept(match: re.Match[str]) -> str:
-    """Keep combining marks, which make other letters, and symbols such as emoji; put a space for anything else.
-
-    Characters that are not in Python's version of Unicode are kept too: they may be emoji of a later one.
-    """
-    return "".join(c if re.match("M|S|Cn", unicodedata.category(c)) else " " for c in match[0])
-
-
 def near_duplicates(texts: Sequence[str], among: Sequence[str]) -> dict[int, tuple[int, float]]:
-    """For each text that has a near-duplicate ``among`` others: its position, that one's, and their similarity.
+    """For each text with a near-duplicate ``among`` others, by its position: the other's, and their similarity.
 
     The first one that is equal but for case, punctuation and spacing is given, else the first that is similar enough.
     """

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from stages import requirements
 from stages.errors import MAKE_ROOM, InputError, Stopped, no_room, reason
 
-GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # by name, since not every stage imports torch
+GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # these and DvcException by name, since few import torch and DVC
 ELSEWHERE = (
     "standard output, a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS "
     "(by default ~/.cache/retune/checkpoints)"
@@ -69,7 +69,7 @@ def _end_without(parent: int) -> None:
 
 
 def _in_this_session(parent: int) -> bool:
-    """Whether ``parent`` is DVC; not if DVC died before its id was asked for, and another process adopted this one."""
+    """Whether ``parent`` is DVC, and not a process that adopted this one because DVC had already died."""
     with suppress(ProcessLookupError):
         return os.getsid(parent) == os.getsid(0)
     return False
@@ -127,4 +127,6 @@ def _message(error: Exception) -> str | None:
         return f"{error.filename}: {error.strerror}: {advice}"
     if type(error).__name__ in GPU_ERRORS:
         return f"{reason(error)}: free the GPU, or compute on the CPU by setting CUDA_VISIBLE_DEVICES to nothing"
+    if any(kind.__name__ == "DvcException" for kind in type(error).__mro__):
+        return f"DVC cannot go on ({reason(error)}): undo the last edit, of .dvc/config perhaps"
     return None

@@ -43,17 +43,16 @@ def predict_split(
     from scipy.special import softmax
 
     from stages import inference, tables
-    from stages.batching import PadToLongest, TokenizedRows
+    from stages.batching import TokenizedRows
     from stages.classifier import check_fit
 
     rows = TokenizedRows(tables.read(paths.tokenized(split)))
     check_fit(model, tokenizer, rows)
-    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
 
     def read(output: Any, mask: torch.Tensor) -> torch.Tensor:
         return torch.cat([output.logits, inference.mean_pooling(output.hidden_states[-1], mask)], dim=1)
 
-    both = inference.infer(model, rows, collate, f"evaluate {split}", read)
+    both = inference.infer(model, tokenizer, rows, f"evaluate {split}", read)
     logits, hidden = both[:, : model.config.num_labels], both[:, model.config.num_labels :]
     return Evaluated(rows.labels, softmax(logits, axis=1), leaked_rows(split, len(rows))), hidden
 

@@ -20,7 +20,7 @@ from transformers import (
 
 from stages import checkpoints, cpu, machine, memory, metrics, paths, provenance, tables
 from stages.batching import PadToLongest, TokenizedRows
-from stages.classifier import check_fit, load_classifier, load_tokenizer
+from stages.classifier import check_fit, load_pretrained, load_tokenizer
 from stages.embeddings import trim
 from stages.errors import InputError
 from stages.first_token import narrow
@@ -60,7 +60,7 @@ def fine_tune(
 
     def attempt(steps: int) -> Trainer:
         set_seed(params.seed)
-        model = load_classifier(tables.label_names(train.schema))
+        model = load_pretrained(tables.label_names(train.schema))
         check_fit(model, tokenizer, rows, held_out, bf16=machine.bf16_supported())
         speed_up(model, tokenizer.pad_token_id, rows, held_out)
         arguments = training_arguments(params, folder, len(rows), steps)

@@ -43,14 +43,13 @@ def label_error_ranks(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[
     """Rank the rows whose label is likely an error, ``[rows]``: 1 for the likeliest, 0 where it is not suspected.
 
     By confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
-    Labels", JAIR 70): a label is suspected where another one is given at least the mean probability that it has among
-    its own rows, and of all such labels the most probable is not the row's. Ranked by self-confidence, the probability
-    of the label given: the least first.
+    Labels", JAIR 70): each label's threshold is its mean probability on the rows labelled with it. A row is suspected
+    if, of the labels whose probability reaches their threshold, the most probable is not its own. Ranked by
+    self-confidence, the probability of the row's label: the least first.
     """
     classes = probabilities.shape[1]
-    sums, counts = np.zeros(classes), np.bincount(labels, minlength=classes)
     confidence = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
-    np.add.at(sums, labels, confidence)
+    counts, sums = (np.bincount(labels, weights, minlength=classes) for weights in (None, confidence))
     thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
     suspected = (confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != labels)

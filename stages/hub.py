@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stages import paths
-from stages.errors import InputError, chain, no_room, reason
+from stages.errors import InputError, chain, listed, no_room, reason
 from stages.files import SPLIT_NAMES
 from stages.outputs import scratch
 from stages.rows import Row, column_names, label_name
@@ -90,10 +90,12 @@ def dataset_rows(
     names = [label.strip() for label in feature.names] if isinstance(feature, datasets.ClassLabel) else None
     splits: dict[str, datasets.Dataset] = {}
     for found, rows in loaded.items():
-        if (split := SPLIT_NAMES.get(found)) and splits.setdefault(split, rows) is not rows:
+        if (split := SPLIT_NAMES.get(found.lower())) and splits.setdefault(split, rows) is not rows:
             raise InputError(
                 f"dataset {name}: a second {split} split, {found}: save one as a file (dataset.source: files)"
             )
+    if unread := [found for found in loaded if found.lower() not in SPLIT_NAMES]:
+        print(f"dataset {name}: not read, since not named for a split: {listed(unread)}")
     if "train" not in splits:
         raise InputError(
             f"dataset {name}: no train split, there are: {', '.join(loaded)}: choose another dataset.hub_config"

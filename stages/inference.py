@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from stages.batching import PadToLongest, TokenizedRows
 from stages.progress import Progress
@@ -18,7 +18,7 @@ Read = Callable[[Any, torch.Tensor], torch.Tensor]
 
 
 def infer(
-    model: PreTrainedModel, rows: TokenizedRows, collate: PadToLongest, title: str, read: Read
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TokenizedRows, title: str, read: Read
 ) -> npt.NDArray[np.float32]:
     """Give what ``read`` takes from the model's output, ``[rows, width]``, in float32 and in the order of ``rows``.
 
@@ -26,11 +26,12 @@ def infer(
 
     Args:
         model: takes input_ids and attention_mask.
+        tokenizer: the model's, which says how to pad.
         rows: what it is run on.
-        collate: makes a batch of some of them.
         title: names the work in progress.
         read: from a batch's output and attention mask ``[batch, tokens]`` to ``[batch, width]``.
     """
+    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
     device = next(model.parameters()).device
     parts = batches(rows.lengths, TOKENS_ON_CPU if device.type == "cpu" else TOKENS)
     result: npt.NDArray[np.float32] | None = None
@@ -50,7 +51,7 @@ def infer(
     return result
 
 
-def first_token(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def first_token_pooling(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """The hidden state ``[batch, width]`` of each row's first token, of ``hidden`` ``[batch, tokens, width]``."""
     return hidden[torch.arange(len(hidden), device=hidden.device), mask.argmax(dim=1)]
 

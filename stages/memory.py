@@ -45,8 +45,8 @@ def accumulate_as_needed(train: Callable[[int], Result], batch_size: int, steps:
 def micro_batch_loss(label_smoothing: float) -> Callable[..., torch.Tensor]:
     """The cross-entropy of a micro-batch, divided by the rows of the whole batch.
 
-    The Trainer takes a model's own loss for one divided like that if the model accepts any keyword argument. If it is
-    the mean over the micro-batch, the gradients come out too large by the number of micro-batches.
+    The Trainer assumes that a model whose forward takes any keyword argument divides its loss like this. Of one that
+    returns its micro-batch's mean, the gradients would be too large by the number of micro-batches.
     """
 
     def loss(outputs: dict[str, Any], labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:

@@ -68,8 +68,8 @@ def text(stamp: Stamp) -> str:
 
 
 def fingerprint(stamp: Stamp) -> str:
-    """One hash of a stamp, in hexadecimal."""
-    return hashlib.sha256(text(stamp).encode()).hexdigest()[:32]
+    """The MD5 of a stamp as it is written, in hexadecimal: that of data/provenance/STAGE.json."""
+    return md5_of(text(stamp).encode())
 
 
 def resolved(path: str, values: Any) -> str:

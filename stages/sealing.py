@@ -25,12 +25,12 @@ class Sealing(TrainerCallback):
     Besides the Trainer's own at the end of an epoch, one is made after each ``$RETUNE_CHECKPOINT_SECONDS`` (300).
 
     Attributes:
-        notes: what the seals are to hold for whoever resumes.
+        made_with: what the seals are to hold for whoever resumes.
         seal: that of the checkpoint to resume from, if there is one.
     """
 
-    def __init__(self, trainer: Trainer, notes: dict[str, Any], seal: dict[str, Any] | None) -> None:
-        self.trainer, self.notes, self.seal = trainer, notes, seal
+    def __init__(self, trainer: Trainer, made_with: dict[str, Any], seal: dict[str, Any] | None) -> None:
+        self.trainer, self.made_with, self.seal = trainer, made_with, seal
         self.seconds = _seconds()
         self.order = ""  # the state that the order of this epoch's rows was drawn from
         self.saved_at = time.monotonic()
@@ -62,7 +62,7 @@ class Sealing(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
         """Seal what was saved; only then remove what it replaces."""
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        content = self.notes | {
+        content = self.made_with | {
             "files": {file.name: provenance.sha256(file) for file in path.iterdir() if file.name != SEAL},
             "best_step": state.best_global_step,
             "stopped": control.should_training_stop,

@@ -35,11 +35,6 @@ def writer(path: Path, to: pa.Schema) -> pq.ParquetWriter:
     return pq.ParquetWriter(path, to, compression="zstd", version="2.6", use_dictionary=True, write_statistics=True)
 
 
-def batch(to: pa.Schema, **columns: Any) -> pa.RecordBatch:
-    """Columns of equal length as a batch of the schema ``to``."""
-    return pa.RecordBatch.from_pydict(columns, schema=to)
-
-
 def write(path: Path, to: pa.Schema, **columns: Any) -> None:
     """Write whole columns under the schema ``to``."""
     with writer(path, to) as file:

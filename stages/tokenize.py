@@ -74,6 +74,8 @@ def main() -> None:
     stamp = provenance.inputs("tokenize")
     params = load("tokenize", TokenizeParams)
 
+    import pyarrow as pa
+
     from stages import tables
     from stages.progress import Progress
 
@@ -95,7 +97,7 @@ def main() -> None:
                             f"{paths.raw(split)}: the checkpoint's tokenizer makes no token of {text[:50]!r}: "
                             "fix or remove that row"
                         )
-                    file.write_batch(tables.batch(schema, input_ids=ids, label=batch["label"]))
+                    file.write_table(pa.table({"input_ids": ids, "label": batch["label"]}, schema=schema))
                     unknown = sum(row.count(tokenizer.unk_token_id) for row in ids)
                     counts.update(tokens=sum(map(len, ids)), unknown=unknown, truncated=truncated, dropped=dropped)
                     progress.advance(len(ids))

@@ -1,4 +1,20 @@
-"""What counts as a word: what stands between spaces, or a character of a script that is written without them."""
+"""What counts as a word, and which texts are equal but for case, punctuation and spacing."""
+
+import re
+import unicodedata
 
 UNSPACED = r"\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Thai, Lao, Chinese, Japanese
-WORD = rf"[{UNSPACED}]|[^\s{UNSPACED}]+"
+WORD = rf"[{UNSPACED}]|[^\s{UNSPACED}]+"  # what stands between spaces, or a character of those
+
+
+def normalize(text: str) -> str:
+    """A text without case, punctuation and spacing; one that has nothing else is left as it is."""
+    return " ".join(re.sub(r"[^\w\s]+", _kept, unicodedata.normalize("NFKC", text).casefold()).split()) or text.strip()
+
+
+def _kept(match: re.Match[str]) -> str:
+    """Keep combining marks, which make other letters, and symbols such as emoji; put a space for anything else.
+
+    Characters that are not in Python's version of Unicode are kept too: they may be emoji of a later one.
+    """
+    return "".join(c if re.match("M|S|Cn", unicodedata.category(c)) else " " for c in match[0])

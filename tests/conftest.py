@@ -28,6 +28,11 @@ SET_BY_RUN = (
 CHECKPOINTS = tempfile.TemporaryDirectory(prefix="retune-checkpoints-")
 os.environ["RETUNE_CHECKPOINTS"] = CHECKPOINTS.name
 
+# the stand-ins for the hub and GitHub are on the loopback, whatever a developer has set
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
+    del os.environ[name]
+
 # two workers share the cores: a thread for each of them, and one that waits is not to keep a core busy
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -242,6 +247,15 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, tiny_random_checkpoint: P
 def copy(pipeline: Path, tmp_path: Path) -> Path:
     """A copy of the pipeline's clone that a test may change, its cache and results along."""
     return shutil.copytree(pipeline, tmp_path / "copy", symlinks=True)
+
+
+@pytest.fixture
+def entered(copy: Path, monkeypatch: pytest.MonkeyPatch, put_back: None) -> Path:  # noqa: ARG001
+    """The copy, to run a stage's ``main`` in, in this process."""
+    monkeypatch.chdir(copy)
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(copy / "checkpoints"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # as it is where a stage imports it
+    return copy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,18 +12,22 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from background import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TOKEN = "hf_plantedsecrettoken"  # not one: what the stand-in takes for one
+OWNERS = {"tiny", "locked", "private", "gated", "cut"}
 
 Kind = Literal["models", "datasets"]
 Files = dict[str, bytes]
 
 
 class HubServer(ThreadingHTTPServer):
-    """Serves ``repositories``, each under four names, of which three fail in the way they say.
+    """Serves ``repositories``, each under five names, of which four can fail in the way they say.
 
-    ``tiny/NAME`` is whole; of ``private/NAME`` all is denied, of ``gated/NAME`` the files, and ``cut/NAME`` breaks off
-    in the middle of its large files. Every other repository is missing. ``log`` holds what was asked: method and path.
+    ``tiny/NAME`` is whole, as is ``locked/NAME`` for whoever has `TOKEN`; of ``private/NAME`` all is denied, of
+    ``gated/NAME`` the files, and ``cut/NAME`` breaks off in the middle of its large files. Every other repository is
+    missing. ``log`` holds what was asked: method and path.
 
-    It takes models, large files by LFS; ``created`` holds what was asked for of each new repository.
+    It takes models from anyone, large files by LFS; ``created`` holds what was asked for of each new repository, and
+    ``authorizations`` the header of each POST: a PUT, of a large file, comes without, as the hub's library sends it.
     """
 
     daemon_threads = True
@@ -33,6 +37,7 @@ class HubServer(ThreadingHTTPServer):
         self.repositories = repositories
         self.log: list[str] = []
         self.created: list[dict[str, Any]] = []
+        self.authorizations: list[str | None] = []
         self.stored: Files = {}  # by LFS, under their sha256
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -51,10 +56,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.log.append(f"{self.command} {self.path}")
         url = urlsplit(self.path)
         api, kind, owner, name, action, revision, path = _parts(unquote(url.path))
-        files = self.server.repositories.get((kind, name)) if owner in {"tiny", "private", "gated", "cut"} else None
+        files = self.server.repositories.get((kind, name)) if owner in OWNERS else None
+        denied = owner == "private" or (owner == "locked" and self.headers["Authorization"] != f"Bearer {TOKEN}")
         if files is None:
             self._error(HTTPStatus.NOT_FOUND, "RepoNotFound", "Repository not found")
-        elif owner == "private":  # the hub gives no code with this one
+        elif denied:  # the hub gives no code with this one
             self._error(HTTPStatus.UNAUTHORIZED, None, "Invalid username or password.")
         elif owner == "gated" and not api:
             known = "Authorization" in self.headers
@@ -76,6 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """Take a step of an upload: create the repository, say how each file is to come, commit what has come."""
         self.server.log.append(f"{self.command} {self.path}")
+        self.server.authorizations.append(self.headers["Authorization"])
         body = self.rfile.read(int(self.headers["Content-Length"]))
         _, kind, owner, name, action, *_ = _parts(self.path)
         if self.path == "/api/repos/create":

@@ -15,8 +15,9 @@ from own_data import Workspace
 from stand_ins import read_csv
 
 from stages import audit, download, duplicates, evaluate
-from stages.duplicates import SIMILARITY, near_duplicates, normalize
+from stages.duplicates import SIMILARITY, near_duplicates
 from stages.errors import InputError
+from stages.words import normalize
 
 Rows = list[tuple[str, str]]
 Audit = Callable[..., dict[str, Any]]

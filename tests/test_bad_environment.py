@@ -18,6 +18,7 @@ from edits import cut, instead, link_to_nowhere
 from own_data import Fail, Workspace, own_dataset
 
 from stages import audit, baselines, checkpoints, download, entry, errors, evaluate, tables, tokenize, train
+from tools import compare
 
 MEND = "delete it and run `dvc checkout` or `dvc repro`"
 DAMAGE = rf": damaged \([^\n]+\): {MEND}"
@@ -209,18 +210,24 @@ def test_an_empty_address_of_the_hub_is_none(copy: Path) -> None:
     ("variables", "said"),
     [
         ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is set, as torchrun does: "),
-        ({"HF_HUB_DOWNLOAD_TIMEOUT": "long"}, "HF_HUB_DOWNLOAD_TIMEOUT is 'long': set it to a whole number"),
         ({"HF_ENDPOINT": "http://hub:port"}, "HF_ENDPOINT: Port could not be cast"),
         ({"HF_ENDPOINT": "hub.example"}, "HF_ENDPOINT: it does not begin with https:// or http://"),
         ({"HF_TOKEN": "hf_\N{LATIN SMALL LETTER E WITH ACUTE}"}, "HF_TOKEN: it holds characters that no token has"),
     ],
 )
 def test_a_variable_that_no_stage_can_run_with_is_named(
-    workspace: Workspace, variables: dict[str, str], said: str
+    fail: Fail, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
 ) -> None:
-    done = run("python", "-m", "stages.train", cwd=workspace(), check=False, env=variables)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert fail(train.main).startswith(said)
+
+
+def test_a_variable_that_the_hubs_library_cannot_be_imported_with_is_named(workspace: Workspace) -> None:
+    env = {"HF_HUB_DOWNLOAD_TIMEOUT": "long"}
+    done = run("python", "-m", "stages.train", cwd=workspace(), check=False, env=env)
     assert done.returncode == 1
-    assert done.stderr.startswith(f"error: {said}")
+    assert done.stderr.startswith("error: HF_HUB_DOWNLOAD_TIMEOUT is 'long': set it to a whole number")
 
 
 def test_a_stage_says_what_it_is_and_takes_no_other_argument(workspace: Workspace) -> None:
@@ -237,8 +244,9 @@ def test_ctrl_c_ends_a_stage_with_the_code_of_a_signal(workspace: Workspace, cal
     assert call(main, workspace()) == (130, "", "")
 
 
-def test_a_tools_help_says_all_that_its_docstring_does() -> None:
-    said = run("python", "-m", "tools.compare", "--help", cwd=TREE).stdout
+def test_a_tools_help_says_all_that_its_docstring_does(call: Call) -> None:
+    code, said, _ = call(compare.main, TREE, "--help")
+    assert code == 0
     assert "\nThe verdict follows from the 95% paired" in said
 
 
@@ -256,18 +264,17 @@ def test_a_tool_outside_the_virtual_environment_says_what_to_do(tool: str) -> No
     assert re.fullmatch(r"error: \w+ is not installed: run `make install`, then `source \S+activate`\n", done.stderr)
 
 
-def test_float32_is_not_made_less_by_the_environment() -> None:
-    program = """
-from stages import entry
-
-def main():
-    import torch
-    print(torch.backends.cuda.matmul.allow_tf32)
-
-entry.run(main)
-"""
-    done = run("python", "-c", program, cwd=TREE, env={"TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "1"})
-    assert done.stdout == "False\n"
+@pytest.mark.usefixtures("put_back")
+@pytest.mark.parametrize(
+    "name", ["TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE", "MPLBACKEND"]
+)
+def test_nothing_in_the_environment_makes_float32_less_or_draws_elsewhere(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    workspace()
+    monkeypatch.setenv(name, "1")
+    entry.run(lambda: None)
+    assert name not in os.environ
 
 
 def test_a_closed_stderr_stops_no_stage(copy: Path) -> None:

@@ -81,6 +81,9 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         {"dataset__labels": ["a", "a"]},
         "dataset.labels: should be names that all differ, none empty, none with spaces around it, is ['a', 'a']",
     ),
+    "labels: two that differ in composition": (
+        {"dataset__labels": ["caf\u00e9", "cafe\u0301"]}, "dataset.labels: should be names that all differ",
+    ),
     "labels: ['', a]": ({"dataset__labels": ["", "a"]}, "dataset.labels: should be names that all differ, none empty"),
     "labels: [' b', a]": ({"dataset__labels": [" b", "a"]}, "dataset.labels: should be names that all differ"),
     "test_fraction: 0.9": (

@@ -107,7 +107,7 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "jsonl label that is a fraction": (
         {"train.jsonl": '{"text": "x", "label": 0.5}\n'}, {},
-        f"own/train.jsonl, line 1: a label that is not a name or an integer: {SKIP}",
+        f"own/train.jsonl, line 1: a label that is a fraction, which only a string may be: {SKIP}",
     ),
     "parquet null text": (
         {"train.parquet": parquet(text=["x", None], label=["a", "b"])}, {},

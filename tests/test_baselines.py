@@ -59,11 +59,19 @@ def test_each_character_of_a_script_without_spaces_is_a_word(workspace: Workspac
     assert baselines.tfidf()["test"].getnnz(axis=1).tolist() == [1, 1]
 
 
+def test_a_combining_mark_is_part_of_its_word(workspace: Workspace) -> None:
+    rows = "".join(f"cafe\u0301 {'हिन्दी' if row % 2 else 'बहुत'} w{row},{'ab'[row % 2]}\n" for row in range(20))
+    own_dataset(workspace, {"train.csv": f"text,label\n{rows}", "test.csv": "text,label\nहिन्दी,a\ncafe,b\n"})
+    download.main()
+    assert baselines.tfidf()["test"].getnnz(axis=1).tolist() == [1, 0]
+
+
 def test_hidden_states_are_standardized_as_train_is(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pipeline)
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
     for features in baselines.hidden_states(rows, ["a", "b"]).values():
         assert features["train"].mean(axis=0) == pytest.approx(0, abs=1e-4)
+        assert features["train"].std(axis=0) == pytest.approx(1, abs=1e-3)
         assert features["test"].mean(axis=0) != pytest.approx(0, abs=1e-4)
 
 
@@ -119,7 +127,8 @@ def test_hidden_states_are_named_for_how_they_are_pooled(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.chdir(pipeline)
-    monkeypatch.setattr(inference, name, lambda hidden, _: torch.zeros_like(hidden[:, 0]))
+    function = {"first_token": "first_token_pooling"}.get(name, name)
+    monkeypatch.setattr(inference, function, lambda hidden, _: torch.zeros_like(hidden[:, 0]))
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
     features = baselines.hidden_states(rows, ["a", "b"])
     assert {key for key, states in features.items() if not states["train"].any()} == {name}

@@ -51,6 +51,24 @@ def test_every_way_trains_and_counts(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert sum(line.startswith("| (") for line in lines) == len(ways.WAYS)
 
 
+def report(rate: float, gflops: float) -> training.Report:
+    return {"samples/s": rate, "useful": 0.5, "gflops": gflops, "memory": 2e9}
+
+
+def test_speedups_and_shares_of_the_peak_are_taken_within_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "bf16_supported", lambda: True)
+    rounds = [
+        {"products": {"float32": 100.0, "bfloat16": 1000.0}, "example": report(10, 10), "ours": report(100, 100)},
+        {"products": {"float32": 80.0, "bfloat16": 500.0}, "example": report(100, 60), "ours": report(200, 300)},
+        {"products": {"float32": 40.0, "bfloat16": 400.0}, "example": report(60, 20), "ours": report(300, 200)},
+    ]
+    _, _, example, ours, _, peaks = training.table(rounds).splitlines()
+    # the medians are 200 and 60 samples/s, 20 of 80 and 200 of 500 GFLOP/s: a speedup of 3.33, and 25% and 40%
+    assert example.endswith(" | 60.0 | 5.00 (2.00 to 10.00) | 50% | 20 | 50 (10 to 75) | 2.0 |")
+    assert ours.endswith(" | 200.0 | 1.00 (1.00 to 1.00) | 50% | 200 | 50 (10 to 60) | 2.0 |")
+    assert peaks.endswith(": 80 (40 to 100) GFLOP/s in float32; 500 (400 to 1000) GFLOP/s in bfloat16")
+
+
 @pytest.mark.parametrize("narrowed", [False, True])
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_operations_counted_without_computing_are_those_of_a_step(

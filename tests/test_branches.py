@@ -1,12 +1,32 @@
 """A change on a branch, from its run to the merge: every tool says what happened, and the way back runs nothing."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 from clones import PIPELINE_PARAMS, git, run, set_params, stages_run
+from conftest import Call, Verify
+
+from tools import compare
+
+Compared = Callable[[str], dict[str, Any]]
 
 
-def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path) -> None:
+@pytest.fixture
+def compared(copy: Path, call: Call) -> Compared:
+    """The comparison of the workspace with a branch."""
+
+    def comparison(base: str) -> dict[str, Any]:
+        code, said, _ = call(compare.main, copy, base, "--json")
+        assert code == 0
+        return dict(json.loads(said))
+
+    return comparison
+
+
+def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path, compared: Compared, verify: Verify) -> None:
     before = (copy / "metrics/metrics.json").read_bytes()
 
     git("checkout", "--quiet", "-b", "slower", cwd=copy)
@@ -25,11 +45,11 @@ def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path) -> N
     plots = json.loads(run("dvc", "plots", "diff", "main", "--json", cwd=copy).stdout)["data"]
     revisions = {revision for plot in plots.values() for part in plot for revision in part["revisions"]}
     assert revisions == {"main", "workspace"}
-    compared = json.loads(run("python", "-m", "tools.compare", "main", "--json", cwd=copy).stdout)
-    assert compared["params"] == {"train.learning_rate": {"base": [0.01], "head": [0.0001]}}
-    assert compared["inputs"] == {}
-    assert compared["verdict"] in {"better", "worse", "within noise"}
-    for name, figure in compared["metrics"].items():
+    comparison = compared("main")
+    assert comparison["params"] == {"train.learning_rate": {"base": [0.01], "head": [0.0001]}}
+    assert comparison["inputs"] == {}
+    assert comparison["verdict"] in {"better", "worse", "within noise"}
+    for name, figure in comparison["metrics"].items():
         assert round(figure["base"], 4) == json.loads(before)[name]
         assert round(figure["head"], 4) == json.loads(after)[name]
 
@@ -42,6 +62,6 @@ def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path) -> N
     run("dvc", "checkout", cwd=copy)
     assert stages_run(copy) == []
     assert git("status", "--porcelain", cwd=copy) == ""
-    assert run("python", "-m", "tools.verify", "--cache", cwd=copy).stdout.startswith("verified: ")
+    assert verify(copy, "--cache") == (0, "")
     assert (copy / "metrics/metrics.json").read_bytes() == after
-    assert json.loads(run("python", "-m", "tools.compare", "slower", "--json", cwd=copy).stdout)["params"] == {}
+    assert compared("slower")["params"] == {}

@@ -247,6 +247,7 @@ def test_predictions_that_do_not_say_what_they_judged_are_not_comparable(copy: P
     assert compared(copy, "HEAD")[1].startswith(
         "not comparable: `workspace` does not say which `data/raw/test.parquet` it"
     )
+    assert compared(copy, "HEAD", "--fail-if", "worse")[0] == 1
 
 
 def test_predictions_come_from_the_remote_without_being_pulled(

@@ -49,7 +49,7 @@ def checked_out_from_a_damaged_cache(clone: Path) -> None:
 
 
 def read_weights() -> None:
-    classifier.load_classifier(["a", "b"])
+    classifier.load_pretrained(["a", "b"])
 
 
 class Damage(NamedTuple):

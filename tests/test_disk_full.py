@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-import huggingface_hub
 import pytest
 import torture
 from clones import run
@@ -60,24 +59,15 @@ def main_of(stage: str) -> Callable[[], None]:
     return main
 
 
-@pytest.fixture
-def bare(copy: Path, monkeypatch: pytest.MonkeyPatch, put_back: None) -> Path:  # noqa: ARG001
-    """The copy, to run a stage's ``main`` in, in this process."""
-    monkeypatch.chdir(copy)
-    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(copy / "checkpoints"))
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # as it is where a stage imports it
-    return copy
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_a_full_disk_is_named_and_with_room_again_the_bytes_are_the_same(
-    pipeline: Path, bare: Path, case: str, capsys: pytest.CaptureFixture[str]
+    pipeline: Path, entered: Path, case: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stage = case.partition(",")[0]
     where, name, factor = CASES[case]
-    limit = int((bare / name).stat().st_size * factor) - 1
-    definition = documents.parse((bare / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
-    outputs = [bare / output for output in (*definition["outs"], *([paths.METRICS] if stage == "evaluate" else []))]
+    limit = int((entered / name).stat().st_size * factor) - 1
+    definition = documents.parse((entered / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    outputs = [entered / output for output in (*definition["outs"], *([paths.METRICS] if stage == "evaluate" else []))]
     for output in outputs:  # as DVC does before it runs a stage
         shutil.rmtree(output) if output.is_dir() else output.unlink()
 
@@ -86,13 +76,13 @@ def test_a_full_disk_is_named_and_with_room_again_the_bytes_are_the_same(
     assert end.value.code == 1
     assert capsys.readouterr().err == f"error: {where}: {UNSAID if 'torch' in case else FULL}"
     assert not [output for output in outputs if output.exists()]
-    assert not [*bare.rglob("*.partial"), *bare.glob("checkpoints/*/*/seal.json")]  # no checkpoint that looks whole
+    assert not [*entered.rglob("*.partial"), *entered.glob("checkpoints/*/*/seal.json")]  # no checkpoint looks whole
 
     for output in outputs:  # and besides, what a killed run leaves
         output.with_name(f".{output.name}.partial").write_bytes(b"half-written")
     main_of(stage)()
-    assert digests(bare, stage) == digests(pipeline, stage)
-    assert not list(bare.rglob("*.partial"))
+    assert digests(entered, stage) == digests(pipeline, stage)
+    assert not list(entered.rglob("*.partial"))
 
 
 def test_an_error_that_says_what_to_do_stays_as_it_is_whatever_led_to_it(workspace: Callable[..., Path]) -> None:

@@ -39,6 +39,7 @@ def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
     assert {key: getattr(told, names.get(key, key)) for key in said} == said
     assert (told.per_device_train_batch_size, told.gradient_accumulation_steps) == (4, 3)
     assert told.per_device_eval_batch_size == 4
+    assert told.n_gpu == 1
     assert (told.lr_scheduler_type, told.train_sampling_strategy) == ("linear", "group_by_length")
     metrics_of_choice = ("accuracy", "f1", "f1_macro", "loss")
     choices = [train.TrainParams(**params.model_dump() | {"best_metric": metric}) for metric in metrics_of_choice]

@@ -134,6 +134,18 @@ def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
     assert answers(tmp_path / "clone")["run"] == "true"
 
 
+def test_data_that_neither_git_nor_dvc_has_fails_on_the_cheap_machine(bare: Path, gate: Gate) -> None:
+    set_params(bare, **PIPELINE_PARAMS | {"dataset__path": "data/own"})
+    code, _, error = gate(bare)
+    assert code == 1
+    assert error.startswith("error: data/own is neither in git nor in DVC: commit it, or run `dvc add data/own` and ")
+
+
+def test_a_path_of_the_runners_own_is_no_error_on_the_cheap_machine(bare: Path, answers: Answers) -> None:
+    set_params(bare, **PIPELINE_PARAMS | {"dataset__path": "/nowhere/here"})
+    assert answers(bare)["run"] == "true"
+
+
 def test_a_pipeline_beside_it_that_repro_never_runs_is_nothing_to_run(bare: Path, answers: Answers) -> None:
     (bare / "analysis").mkdir()
     (bare / "analysis/dvc.yaml").write_text("stages:\n  count:\n    cmd: echo 1 > n.txt\n    outs: [n.txt]\n")

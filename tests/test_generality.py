@@ -15,7 +15,7 @@ from own_data import Workspace, own_dataset
 from sklearn.metrics import accuracy_score, f1_score
 
 from stages import audit, baselines, download, evaluate, paths, tables, tokenize, train
-from stages.classifier import load_classifier
+from stages.classifier import load_pretrained
 from stages.errors import InputError
 
 Rows = list[tuple[str, str]]
@@ -184,7 +184,7 @@ def test_a_checkpoint_that_classifies_other_labels_gets_a_new_head(
 def test_a_checkpoint_without_a_pooler_gets_one(workspace: Workspace, tiny_random_checkpoint: Path) -> None:
     bare = transformers.BertModel.from_pretrained(tiny_random_checkpoint, add_pooling_layer=False)
     bare.save_pretrained(workspace() / paths.PRETRAINED)
-    assert load_classifier(["no", "yes"]).base_model.pooler is not None
+    assert load_pretrained(["no", "yes"]).base_model.pooler is not None
 
 
 def unlike(rows: int) -> Rows:
@@ -203,6 +203,8 @@ def test_leaked_rows_are_marked_and_left_out_of_a_second_pair_of_figures(run: Ru
     assert metrics["leaked_rows"] == 2
     assert metrics["accuracy"] == round(sum(right) / 6, 4)
     assert metrics["accuracy_without_leaked"] == round(sum(right[:4]) / 4, 4)
+    labels, found = (table[name].to_pylist()[:4] for name in ("label", "prediction"))
+    assert metrics["f1_without_leaked"] == round(f1_score(labels, found, average="weighted", zero_division=0), 4)
 
 
 def test_a_text_of_just_the_most_tokens_is_not_truncated(tiny_random_checkpoint: Path) -> None:

@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from clones import TREE, run, set_params
-from hub_server import COMMIT, Files, HubServer, Kind, serve
+from hub_server import COMMIT, TOKEN, Files, HubServer, Kind, serve
+from own_data import Fail, Workspace
 
 from stages import hub as hub_stage
 from stages import tables
 from stages.dataset import Split, build_splits
 from stages.errors import InputError
 
-TOKEN = "hf_plantedsecrettoken"
 LABELS = ["sadness", "joy", "anger"]  # not in alphabetical order: the order is the card's
 SPLITS = ("train", "validation", "test")
 CARD = """---
@@ -38,11 +38,6 @@ configs:
 - config_name: unsplit
   data_files:
   - {split: train, path: unsplit/train-*}
-- config_name: twice
-  data_files:
-  - {split: train, path: split/train-*}
-  - {split: validation, path: split/validation-*}
-  - {split: dev, path: split/test-*}
 dataset_info:
 - config_name: split
   features:
@@ -50,10 +45,6 @@ dataset_info:
   - name: label
     dtype: {class_label: {names: {'0': sadness, '1': joy, '2': anger}}}
 - config_name: unsplit
-  features:
-  - {name: text, dtype: string}
-  - {name: label, dtype: int64}
-- config_name: twice
   features:
   - {name: text, dtype: string}
   - {name: label, dtype: int64}
@@ -157,11 +148,12 @@ def error_of(
 
 @pytest.fixture(scope="module")
 def fetched(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run that went well, in a folder with a decoy of the dataset's name."""
+    """A run that went well, from locked repositories, in a folder with a decoy of the dataset's name."""
     folder = tmp_path_factory.mktemp("fetched")
-    (folder / "tiny/emotions").mkdir(parents=True)
-    (folder / "tiny/emotions/train.csv").write_text("text,label\na decoy,0\n")
-    result = download(folder, hub, {"dataset__source": "hub", "model__source": "hub"})
+    (folder / "locked/emotions").mkdir(parents=True)
+    (folder / "locked/emotions/train.csv").write_text("text,label\na decoy,0\n")
+    names = {"dataset__hub_name": "locked/emotions", "model__hub_name": "locked/checkpoint"}
+    result = download(folder, hub, {"dataset__source": "hub", "model__source": "hub"} | names, HF_TOKEN=TOKEN)
     assert result.done.returncode == 0, result.done.stderr
     return result
 
@@ -171,6 +163,13 @@ def test_the_rows_of_the_hub_are_written(fetched: Run) -> None:
         table = pq.read_table(fetched.folder / f"data/raw/{split}.parquet")
         assert table["text"].to_pylist() == split_texts(split)
         assert table["label"].to_pylist() == [2, 1, 0, 0, 1, 2]
+
+
+def test_the_token_of_the_environment_opens_what_is_locked_and_is_written_nowhere(fetched: Run) -> None:
+    assert [line for line in fetched.log if "/locked/" not in line] == []
+    assert TOKEN not in fetched.done.stdout + fetched.done.stderr
+    written = [fetched.folder / file for file in fetched.files("home", "data", "models")]
+    assert not any(TOKEN.encode() in file.read_bytes() for file in written)
 
 
 def test_the_label_names_are_those_of_the_hub_in_its_order(fetched: Run) -> None:
@@ -199,7 +198,7 @@ def test_the_checkpoint_of_the_hub_is_written(fetched: Run, tiny_random_checkpoi
 
 
 def test_nothing_pickled_and_no_code_is_asked_for(fetched: Run) -> None:
-    checkpoint = [line for line in fetched.log if "/tiny/checkpoint/" in line]
+    checkpoint = [line for line in fetched.log if "/locked/checkpoint/" in line]
     assert any("model.safetensors" in line for line in checkpoint)
     assert not any(".bin" in line or ".py" in line for line in checkpoint)
 
@@ -228,10 +227,14 @@ def test_a_repository_that_does_not_exist_is_named(hub: HubServer, tmp_path: Pat
     assert f"{source}.hub_name" in error
 
 
-@pytest.mark.parametrize("token", ["", TOKEN], ids=["without a token", "with a token"])
+@pytest.mark.parametrize(
+    ("owner", "token"), [("locked", ""), ("private", TOKEN)], ids=["without a token", "with another's token"]
+)
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_private_repository_asks_for_a_token(hub: HubServer, tmp_path: Path, source: str, token: str) -> None:
-    name = f"private/{REPOSITORY[source]}"
+def test_a_private_repository_asks_for_a_token(
+    hub: HubServer, tmp_path: Path, source: str, owner: str, token: str
+) -> None:
+    name = f"{owner}/{REPOSITORY[source]}"
     error = error_of(tmp_path, hub, source, "hub_name", name, HF_TOKEN=token)
     assert error.startswith(f"error: {WHAT[source]} {name} at {COMMIT[:12]}: no such repository, or no access:")
     assert f"{source}.hub_name" in error
@@ -283,17 +286,19 @@ def test_offline_mode_is_named_as_the_cause(hub: HubServer, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_branch_is_refused_before_any_request(hub: HubServer, tmp_path: Path, source: str) -> None:
-    before = len(hub.log)
-    error = error_of(tmp_path, hub, source, "hub_revision", "main")
-    assert f"{source}.hub_revision: should be a commit hash" in error
-    assert len(hub.log) == before
+def test_a_branch_is_refused_before_any_request(
+    workspace: Workspace, fail: Fail, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: pytest.fail("a request"))
+    workspace(**{f"{source}__source": "hub", f"{source}__hub_revision": "main"})
+    said = rf"params\.yaml, line \d+: {source}\.hub_revision: should be a commit hash \(40 [^\n]+\), is 'main'"
+    assert re.fullmatch(said, fail())
 
 
-def test_a_name_without_an_owner_is_refused_and_no_local_file_is_read_for_it(hub: HubServer, tmp_path: Path) -> None:
-    (tmp_path / "train.csv").write_text("text,label\na decoy,0\na decoy,1\n")
-    error = error_of(tmp_path, hub, "dataset", "hub_name", "csv")
-    assert "dataset.hub_name: should be owner/name" in error
+def test_a_name_without_an_owner_is_refused_and_no_local_file_is_read_for_it(workspace: Workspace, fail: Fail) -> None:
+    folder = workspace(dataset__source="hub", dataset__hub_name="csv")
+    (folder / "train.csv").write_text("text,label\na decoy,0\na decoy,1\n")
+    assert fail() == "params.yaml: dataset.hub_name: should be owner/name, is 'csv'"
 
 
 @pytest.mark.parametrize("config", ["nope", None], ids=["a wrong one", "none"])
@@ -301,12 +306,7 @@ def test_the_configurations_are_listed_where_none_of_them_is_chosen(
     hub: HubServer, tmp_path: Path, config: str | None
 ) -> None:
     error = error_of(tmp_path, hub, "dataset", "hub_config", config)
-    assert error.endswith("its configurations are 'split', 'unsplit', 'twice': set dataset.hub_config to one of them\n")
-
-
-def test_two_splits_for_one_are_refused(hub: HubServer, tmp_path: Path) -> None:
-    said = error_of(tmp_path, hub, "dataset", "hub_config", "twice")
-    assert said.startswith("error: dataset tiny/emotions: a second validation split, dev: save one as a file")
+    assert error.endswith("its configurations are 'split', 'unsplit': set dataset.hub_config to one of them\n")
 
 
 def test_a_broken_file_of_a_data_set_is_reported(hub: HubServer, tmp_path: Path) -> None:
@@ -330,8 +330,9 @@ def delivered(monkeypatch: pytest.MonkeyPatch, *splits: str) -> None:
     """Have the hub deliver these splits, in this process; the names of the labels have space around them."""
     label = datasets.ClassLabel(names=[" no", "yes ", "yes"])
     features = datasets.Features({"text": datasets.Value("string"), "label": label})
-    rows = datasets.Dataset.from_dict({"text": ["a", "b", "c"], "label": [1, 0, 2]}, features=features)
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.DatasetDict(dict.fromkeys(splits, rows)))
+    columns = {"text": ["a", "b", "c"], "label": [1, 0, 2]}
+    found = {split: datasets.Dataset.from_dict(columns, features=features) for split in splits}
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.DatasetDict(found))
 
 
 def test_space_around_the_hubs_label_names_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,10 +342,29 @@ def test_space_around_the_hubs_label_names_does_not_count(tmp_path: Path, monkey
     assert build_splits(found, names, skip=False) == ({"train": Split(["a", "b", "c"], [1, 0, 1])}, ["no", "yes"])
 
 
+def test_splits_that_are_not_named_for_one_are_said_to_be_unread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    delivered(monkeypatch, "Train", "validation_matched", "test_1")
+    found, _ = hub_stage.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
+    assert list(found) == ["train"]
+    said = "dataset tiny/emotions: not read, since not named for a split: validation_matched, test_1\n"
+    assert capsys.readouterr().out == said
+
+
 def test_a_data_set_without_a_train_split_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     delivered(monkeypatch, "test", "unsupervised")
     with pytest.raises(InputError, match="no train split, there are: test, unsupervised: choose another"):
+        hub_stage.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
+
+
+def test_two_splits_for_one_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    delivered(monkeypatch, "train", "validation", "dev")
+    said = "^dataset tiny/emotions: a second validation split, dev: save one as a file"
+    with pytest.raises(InputError, match=said):
         hub_stage.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
 
 

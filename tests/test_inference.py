@@ -12,14 +12,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from token_rows import PAD, make_rows
+from token_rows import PAD, TOKENIZER, make_rows
 from trainings import Prepare
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from stages import audit, baselines, evaluate, paths, tables, train
 from stages.batching import PadToLongest
 from stages.classifier import load_fine_tuned
-from stages.inference import batches, first_token, infer, mean_pooling
+from stages.inference import batches, first_token_pooling, infer, mean_pooling
 from tools import predict
 
 
@@ -31,7 +31,7 @@ def model(tiny_random_checkpoint: Path) -> PreTrainedModel:
 
 def test_logits_are_those_of_each_row_alone_and_in_the_order_of_the_rows(model: PreTrainedModel) -> None:
     rows = make_rows([3, 40, 7, 7, 200, 12, 1, 90] * 9)
-    together = infer(model, rows, PadToLongest(PAD), "test", lambda output, _: output.logits)
+    together = infer(model, TOKENIZER, rows, "test", lambda output, _: output.logits)
     with torch.inference_mode():
         alone = [
             model(torch.tensor(row["input_ids"][None]).long()).logits[0].numpy()
@@ -50,7 +50,9 @@ def test_batches_hold_every_row_once_and_no_more_tokens_than_asked(lengths: np.n
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_padding_keeps_every_token_and_masks_the_rest(side: str) -> None:
     rows = make_rows([3, 1, 5])
-    batch = PadToLongest(PAD, side)([rows[row] for row in range(3)])
+    pad = 3  # not 0, and no row has it
+    batch = PadToLongest(pad, side)([rows[row] for row in range(3)])
+    assert set(batch["input_ids"][batch["attention_mask"] == 0].tolist()) == {pad}
     assert batch["input_ids"].shape == batch["attention_mask"].shape == (3, 5)
     for row in range(3):
         kept = batch["input_ids"][row][batch["attention_mask"][row].bool()]
@@ -65,7 +67,7 @@ def test_hidden_states_are_read_from_the_tokens_and_not_from_the_padding(side: s
     batch = PadToLongest(PAD, side)([rows[0], rows[1]])
     hidden = torch.arange(2 * 9 * 4, dtype=torch.float32).reshape(2, 9, 4)
     own = hidden[0, :3] if side == "right" else hidden[0, -3:]
-    assert first_token(hidden, batch["attention_mask"])[0].tolist() == own[0].tolist()
+    assert first_token_pooling(hidden, batch["attention_mask"])[0].tolist() == own[0].tolist()
     torch.testing.assert_close(mean_pooling(hidden, batch["attention_mask"])[0], own.mean(dim=0))
 
 
@@ -100,6 +102,7 @@ def test_the_hidden_states_of_the_picture_are_the_last_layers_mean_pooled(
 ) -> None:
     monkeypatch.chdir(pipeline)
     model, tokenizer = load_fine_tuned(output_hidden_states=True)
+    assert {weights.dtype for weights in model.parameters()} == {torch.float32}
     _, hidden = evaluate.predict_split(model, tokenizer, "test")
     table = tables.read(paths.tokenized("test"))
     with torch.inference_mode():
@@ -108,13 +111,13 @@ def test_the_hidden_states_of_the_picture_are_the_last_layers_mean_pooled(
 
 
 def test_a_model_left_in_training_drops_nothing_out(model: PreTrainedModel) -> None:
-    rows, collate = make_rows([3, 40, 7]), PadToLongest(PAD)
-    expected = infer(model, rows, collate, "test", lambda output, _: output.logits)
+    rows = make_rows([3, 40, 7])
+    expected = infer(model, TOKENIZER, rows, "test", lambda output, _: output.logits)
     training = copy.deepcopy(model).train()
-    assert np.array_equal(infer(training, rows, collate, "test", lambda output, _: output.logits), expected)
+    assert np.array_equal(infer(training, TOKENIZER, rows, "test", lambda output, _: output.logits), expected)
 
 
 def test_a_gpu_is_not_let_round_float32(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # as it is by default
-    infer(model, make_rows([3]), PadToLongest(PAD), "test", lambda output, _: output.logits)
+    infer(model, TOKENIZER, make_rows([3]), "test", lambda output, _: output.logits)
     assert not torch.backends.cudnn.allow_tf32

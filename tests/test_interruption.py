@@ -13,7 +13,7 @@ import transformers
 from trainings import EPOCHS, STEPS, Prepare, kept, left_alone, trained
 from transformers import TrainerControl
 
-from stages import curves, interruption, train
+from stages import curves, fine_tuning, interruption, train
 from stages.errors import InputError, Stopped
 from stages.interruption import SIGNALS, FiniteLoss, Interruption
 
@@ -29,6 +29,14 @@ def signal_in_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
         return step(*arguments, **others)
 
     monkeypatch.setattr(transformers.Trainer, "prediction_step", prediction_step)
+
+
+def test_before_the_first_step_it_stops_at_once(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared()
+    monkeypatch.setattr(fine_tuning, "load_pretrained", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Stopped, match="stopped by SIGTERM: training had not started: `dvc repro` starts this stage"):
+        train.main()
+    assert kept() == []
 
 
 @pytest.mark.usefixtures("signal_in_evaluation")
@@ -111,19 +119,20 @@ def test_an_evaluation_may_take_so_many_seconds_from_when_the_signal_was_seen(
         leaves.on_prediction_step(told, told, told)
 
 
+@pytest.mark.parametrize("loss", [torch.nan, torch.inf])
 @pytest.mark.parametrize(
     ("looks", "flags", "step"),
     [(False, {}, 4), (True, {"should_log": True}, 4), (True, {"should_save": True}, 4), (True, {}, 5)],
     ids=["between", "a line of the log", "a checkpoint", "the end of an epoch"],
 )
 def test_a_gpu_looks_at_the_loss_before_each_line_of_the_log_checkpoint_and_evaluation(
-    tmp_path: Path, flags: dict[str, bool], step: int, *, looks: bool
+    tmp_path: Path, flags: dict[str, bool], step: int, loss: float, *, looks: bool
 ) -> None:
-    trainer: Any = SimpleNamespace(_tr_loss=torch.tensor(torch.nan))
+    trainer: Any = SimpleNamespace(_tr_loss=torch.tensor(loss))
     told: Any = SimpleNamespace(output_dir=str(tmp_path / "checkpoints"), device=torch.device("cuda"))
     state: Any = SimpleNamespace(global_step=step, max_steps=10, num_train_epochs=2, epoch=step / 5)
     control: Any = TrainerControl(**flags)
-    with pytest.raises(InputError, match="the training loss is nan") if looks else nullcontext():
+    with pytest.raises(InputError, match=f"the training loss is {loss}") if looks else nullcontext():
         FiniteLoss(trainer).on_step_end(told, state, control)
 
 

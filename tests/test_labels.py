@@ -50,6 +50,15 @@ def test_labels_of_a_parquet_file_that_names_them_go_by_their_names(workspace: W
     assert tables.read(paths.raw("train"))["label"].to_pylist() == [1, 0, 1]
 
 
+@pytest.mark.parametrize("names", [None, ["caf\u00e9", "bar"], ["cafe\u0301", "bar"]])
+def test_a_label_is_one_however_its_accent_is_composed(names: list[str] | None) -> None:
+    rows = [Row("", "a text", label) for label in ("caf\u00e9", "cafe\u0301", "bar")]
+    splits, found = build_splits({"train": rows}, names, skip=False)
+    assert found == (names or ["bar", "caf\u00e9"])
+    first, second, other = splits["train"].labels
+    assert first == second != other
+
+
 def test_a_label_that_is_nan_is_none() -> None:
     rows = [Row("", "a text", label) for label in ("a", "b", float("nan"))]
     assert build_splits({"train": rows}, None, skip=True)[0]["train"].skipped == {"no label": 1}

@@ -131,7 +131,7 @@ MODULES = {
     "stages/dataset.py": (D,),
     "stages/documents.py": STAGES,
     "stages/download.py": (D,),
-    "stages/duplicates.py": (D, A),
+    "stages/duplicates.py": (A,),
     "stages/embeddings.py": (R, E),
     "stages/entry.py": STAGES,
     "stages/errors.py": STAGES,
@@ -162,7 +162,7 @@ MODULES = {
     "stages/tables.py": STAGES,
     "stages/tokenize.py": (T,),
     "stages/train.py": (R, E),
-    "stages/words.py": (A, B),
+    "stages/words.py": (D, A, B),
 }
 OWN = {  # which stages see it themselves, where others only see what those write
     "stages/checkpoints.py": (R,),

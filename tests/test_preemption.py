@@ -12,7 +12,7 @@ from subprocess import CompletedProcess
 import pytest
 from clones import PIPELINE_PARAMS, run, set_params, stages_run
 from digests import digests
-from repros import Repro, suspended, wait_until
+from repros import Repro, suspended
 
 TRAIN = ("dvc", "repro", "train")
 EPOCHS = 25  # enough for no signal to come too late
@@ -112,16 +112,6 @@ def test_a_stopped_training_leaves_a_checkpoint_and_no_process_and_is_gone_on_fr
         assert f"exited with {128 + number}" in said
     assert not (disturbed / "models/classifier").exists()
     goes_on(disturbed, undisturbed, checkpoints)
-
-
-def test_sigterm_before_the_first_step_ends_the_trainer_at_once(disturbed: Path, checkpoints: Path) -> None:
-    stage = Repro(disturbed, "python", "-m", "stages.train")
-    wait_until(lambda: any(checkpoints.glob("*.lock")))
-    stage.kill("dvc", signal.SIGTERM)
-    said = stage.end()
-    assert stage.process.returncode == 128 + signal.SIGTERM
-    assert said.startswith("stopped by SIGTERM: ")
-    assert said.count("\n") == 1
 
 
 @pytest.mark.long

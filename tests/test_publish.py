@@ -17,6 +17,7 @@ from clones import SECRETS, git, run
 from conftest import Call
 from edits import edit_json
 from hub_server import COMMIT, HubServer, serve
+from stand_ins import read_csv
 
 from stages import paths, tables
 from tools import card, publish
@@ -68,6 +69,7 @@ def test_the_classifier_and_its_card_are_published_in_one_commit_of_a_private_re
     assert (done.stdout, done.stderr) == (f"published: {hub.url}/{NAME}/commit/{COMMIT}\n", "")
     assert [(asked["name"], asked["visibility"]) for asked in hub.created] == [("emotions", "private")]
     assert len([line for line in hub.log if "/commit/" in line]) == 1
+    assert set(hub.authorizations) == {f"Bearer {TOKEN}"}
     published = hub.repositories["models", "emotions"]
     classifier = {path.name: path.read_bytes() for path in (pipeline / paths.CLASSIFIER).iterdir()}
     assert published == classifier | {"README.md": published["README.md"]}
@@ -138,6 +140,10 @@ def test_a_card_has_the_figures_of_the_run(pipeline: Path, written: Callable[...
     assert "| `tokenize.max_length` | 128 |" in content
     assert "| `train.learning_rate` | 0.01 |" in content
     assert "commit `c0ffee`" in content
+    joy = next(row for row in read_csv(pipeline / paths.PLOTS / "per_class.csv") if row["label"] == "joy")
+    assert f"| `joy` | {float(joy['precision']):.4f} | {float(joy['recall']):.4f} | {float(joy['f1']):.4f} |" in content
+    made = json.loads((pipeline / paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))["machine"]
+    assert f"On `{made['device']}`, in {made['precision']}, with torch {made['versions']['torch']}" in content
     assert "# emotions\n" in content
 
 

@@ -32,6 +32,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import sys
 
     clone = make_clone(tmp_path_factory.mktemp("readme") / "clone")
+    (clone / "params.yaml").write_bytes((clone / "recipes/default.yaml").read_bytes())  # which a branch may have edited
+    git("commit", "--quiet", "--all", "--allow-empty", "--message", "the default recipe", cwd=clone)
     (clone / ".venv").symlink_to(sys.prefix)
     for requirements in clone.glob("*.txt"):
         os.utime(requirements, (0, 0))

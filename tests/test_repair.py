@@ -40,6 +40,14 @@ def used_by(folder: Path, pid: int, *kinds: str) -> Path:
     return list_of_users
 
 
+def test_a_config_that_dvc_cannot_read_is_an_error_in_one_line(folder: Path, call: Call) -> None:
+    (folder / ".dvc/config").write_text("<<<<<<< HEAD\n")
+    code, out, error = call(repair.main, folder)
+    assert (code, out) == (1, "")
+    assert error.startswith("error: DVC cannot go on (ConfigError: ")
+    assert error.count("\n") == 1
+
+
 def test_what_is_whole_is_left_alone(folder: Path) -> None:
     (folder / ".dvc/tmp/rwlock").write_text("{}", encoding="utf-8")
     before = (folder / "dvc.lock").read_bytes()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clones import git, run
+from clones import git
 from conftest import Call
 from edits import edit_json
 from matplotlib.figure import Figure
@@ -53,10 +53,10 @@ def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(cop
     assert f"| metrics.json | base | head |\n| --- | --: | --: |\n| `loss` | {before:.4f} | 0.5000 |" in said
 
 
-def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(copy: Path, report: Report) -> None:
-    said = report(copy)
+def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(pipeline: Path, report: Report) -> None:
+    said = report(pipeline)
     assert "| majority class |" in said
-    rung = json.loads((copy / "metrics/baselines.json").read_text())["tfidf"]
+    rung = json.loads((pipeline / "metrics/baselines.json").read_text())["tfidf"]
     figures = rung["validation"]["f1"], rung["test"]["accuracy"], rung["test"]["f1"]
     assert f"| TF-IDF | {' | '.join(f'{figure:.4f}' for figure in figures)} |" in said
     assert "**Warning**: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
@@ -95,6 +95,24 @@ def test_what_does_not_verify_is_said(copy: Path, report: Report) -> None:
     assert "No run is recorded" in said
 
 
+@pytest.mark.parametrize(
+    "printed", ["", "Traceback (most recent call last):\nKeyError: 'md5'", "verified: all of it\nerror: after all, no"]
+)
+def test_what_does_not_end_as_verified_is_not_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str
+) -> None:
+    monkeypatch.setattr(tools.report, "VERIFIED", tmp_path / "verified.txt")
+    (tmp_path / "verified.txt").write_text(printed)
+    shown = printed or "error: tools.verify printed nothing"
+    assert tools.report.verification_section() == f"**Not verified**\n\n```text\n{shown}\n```"
+
+
+def test_a_warning_does_not_take_the_place_of_what_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools.report, "VERIFIED", tmp_path / "verified.txt")
+    (tmp_path / "verified.txt").write_text("a library's warning\nverified: all of it\n")
+    assert tools.report.verification_section() == "verified: all of it"
+
+
 def test_a_base_without_results_is_no_error(copy: Path, report: Report, call: Call) -> None:
     git("rm", "--quiet", "dvc.lock", cwd=copy)
     git("commit", "--quiet", "--message", "no run yet", cwd=copy)
@@ -103,17 +121,18 @@ def test_a_base_without_results_is_no_error(copy: Path, report: Report, call: Ca
     drawn(call, copy, sides=1)
 
 
-def test_a_base_that_git_does_not_know_is_named(copy: Path) -> None:
-    done = run("python", "-m", "tools.report", "nowhere", cwd=copy, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
+def test_a_base_that_git_does_not_know_is_named(pipeline: Path, call: Call) -> None:
+    said = (
         "error: `git rev-parse --short --verify nowhere^{commit}`: fatal: Needed a single revision: "
         "name a branch, tag or commit that git has, or run `git fetch`\n"
     )
+    assert call(tools.report.main, pipeline, "nowhere") == (1, "", said)
 
 
-def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(copy)
+def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pipeline)
     assert metrics_section("nowhere").startswith(
         "metrics.json: **not compared**: `dvc metrics diff --json nowhere`: ERROR: unknown Git revision 'nowhere': "
     )
@@ -148,10 +167,10 @@ def drawn(call: Call, clone: Path, *, sides: int) -> None:
         assert width / height == pytest.approx(sides, rel=0.25)
 
 
-def test_revisions_that_git_does_not_know_are_named(copy: Path) -> None:
-    done = run("python", "-m", "tools.pictures", "nowhere", cwd=copy, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: nowhere: ")
+def test_revisions_that_git_does_not_know_are_named(pipeline: Path, call: Call) -> None:
+    code, _, said = call(pictures.main, pipeline, "nowhere")
+    assert code == 1
+    assert said.startswith("error: nowhere: ")
 
 
 def test_long_names_of_labels_move_nothing_out_of_the_picture(

@@ -35,9 +35,7 @@ def test_a_resumed_training_ends_with_the_bytes_of_one_that_was_not_stopped(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stops: tuple[int, ...]
 ) -> None:
     folder = prepared()
-    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "300")
     expected = left_alone(folder)
-    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "0")
     for step in stops:
         train_until(step, monkeypatch)
     capsys.readouterr()

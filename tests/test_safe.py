@@ -100,6 +100,7 @@ def test_no_module_that_pickles_is_imported(module: str) -> None:
 
 @pytest.mark.usefixtures("put_back")
 def test_torch_unpickles_weights_only_whoever_calls_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCH_FORCE_WEIGHTS_ONLY_LOAD")  # which put_back has set
     monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     trap = tmp_path / "optimizer.pt"
     trap.write_bytes(pickle.dumps(Trap(tmp_path / "sprung")))

@@ -69,15 +69,15 @@ def test_no_seed_at_all_is_refused(pipeline: Path) -> None:
     assert done.stderr.endswith("error: N: at least 1 seed is needed\n")
 
 
-def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp_path: Path) -> None:
+def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp_path: Path, call: Call) -> None:
     rows = shutil.copytree(copy / "data/small", tmp_path / "own")
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(rows)})
     run("dvc", "repro", "download", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "rows outside of the clone", cwd=copy)
     (rows / "more.txt").touch()
-    done = run("python", "-m", "tools.seeds", "1", cwd=copy, check=False)
-    assert done.returncode == 1
-    assert done.stderr == (
+    code, _, said = call(seeds.main, copy, "1")
+    assert code == 1
+    assert said == (
         f"error: the data has changed since dvc.lock was written (download: changed deps: {rows}: modified): "
         "run `dvc repro` and commit dvc.lock\n"
     )
@@ -128,20 +128,20 @@ def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         seeds.run_experiments(1)
 
 
-def test_uncommitted_changes_are_refused(copy: Path) -> None:
+def test_uncommitted_changes_are_refused(copy: Path, call: Call) -> None:
     params = copy / "params.yaml"
     params.write_text(params.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 1"), encoding="utf-8")
-    done = run("python", "-m", "tools.seeds", "2", cwd=copy, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: there are uncommitted changes: commit them")
+    code, _, said = call(seeds.main, copy, "2")
+    assert code == 1
+    assert said.startswith("error: there are uncommitted changes: commit them")
 
 
-def test_data_outside_the_clone_by_a_relative_path_are_refused(copy: Path) -> None:
+def test_data_outside_the_clone_by_a_relative_path_are_refused(copy: Path, call: Call) -> None:
     shutil.copytree(copy / "data/small", copy.parent / "own")
     set_params(copy, dataset__path="../own")
     git("commit", "--quiet", "--all", "--message", "data elsewhere", cwd=copy)
-    done = run("python", "-m", "tools.seeds", "2", cwd=copy, check=False)
-    assert done.stderr.splitlines()[-1] == "error: params.yaml: ../own is outside the clone: make the path absolute"
+    _, _, said = call(seeds.main, copy, "2")
+    assert said.splitlines()[-1] == "error: params.yaml: ../own is outside the clone: make the path absolute"
 
 
 def test_a_folder_whose_name_begins_with_two_dots_is_in_the_clone(
@@ -175,7 +175,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return next((answer for part, answer in answers.items() if part in words), "")
 
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_bytes((TREE / "params.yaml").read_bytes())
+    set_params(tmp_path)
     monkeypatch.setattr(seeds, "output", output)
     monkeypatch.setattr(seeds, "check_committed", lambda _: None)
     monkeypatch.setattr(seeds, "_run_queue", lambda: done.append("the queue"))

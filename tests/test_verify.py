@@ -1,5 +1,6 @@
 """`python -m tools.verify` says where the chain from data to metrics is broken, and by what."""
 
+import functools
 import json
 import shutil
 import signal
@@ -215,11 +216,11 @@ def test_params_without_a_key_are_named(copy: Path, verify: Verify) -> None:
     assert verify(copy) == (1, "error: params.yaml: tokenize.max_length is missing: undo its last edit\n")
 
 
-def test_a_lock_cut_short_anywhere_is_named(pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("dvc.yaml", "params.yaml"):
-        (tmp_path / name).write_bytes((pipeline / name).read_bytes())
-    monkeypatch.chdir(tmp_path)
-    lock = (pipeline / "dvc.lock").read_bytes()
+def test_a_lock_cut_short_anywhere_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    monkeypatch.setattr(provenance, "md5", functools.cache(provenance.md5))  # no file changes but the lock
+    assert tools.verify.verify(cache=False) == []
+    lock = Path("dvc.lock").read_bytes()
     for length in range(0, len(lock) - 40, 211):
         Path("dvc.lock").write_bytes(lock[:length])
         try:

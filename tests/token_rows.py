@@ -1,11 +1,15 @@
 """Rows of random token ids, where only mechanics count."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
 from stages.batching import TokenizedRows
 
 PAD = 0
+TOKENIZER: Any = SimpleNamespace(pad_token_id=PAD, padding_side="right")  # all that `infer` asks of one
 
 
 def make_rows(lengths: list[int]) -> TokenizedRows:

@@ -30,27 +30,27 @@ def model_card(repository: str, commit: str) -> str:
     """
     from huggingface_hub import ModelCard
 
-    read = _json(paths.provenance("download"))["params"]
+    params = _json(paths.provenance("download"))["params"]
     splits = {split: tables.read(paths.raw(split)) for split in paths.SPLITS}
     carved = [split for split in paths.EVALUATED if tables.metadata(splits[split].schema)["delivered_as"] != split]
     metrics, trained = _json(paths.METRICS), _json(paths.CLASSIFIER_PROVENANCE)
     max_length = _json(paths.provenance("tokenize"))["params"]["tokenize.max_length"]
     return str(
         ModelCard.from_template(
-            _metadata(repository, read, carved, metrics),
+            _metadata(repository, params, carved, metrics),
             str(TEMPLATE),
             name=repository.partition("/")[2],
             repository=repository,
             commit=code(commit),
             labels=len(tables.label_names(splits["train"].schema)),
-            checkpoint=_checkpoint(read),
+            checkpoint=_checkpoint(params),
             max_length=max_length,
             test_rows=len(splits["test"]),
             interval=_interval(),
             metrics=markdown_table(("metric", "value"), [(name, number(metrics[name])) for name in metrics]),
             ladder=ladder.markdown(),
             per_class=_per_class(),
-            dataset=_dataset(read),
+            dataset=_dataset(params),
             carved=carved,
             rows=_rows(splits),
             params=_params(trained["params"] | {"tokenize.max_length": max_length}),
@@ -61,18 +61,18 @@ def model_card(repository: str, commit: str) -> str:
     )
 
 
-def _metadata(repository: str, read: dict[str, Any], carved: list[str], metrics: dict[str, float]) -> Any:
+def _metadata(repository: str, params: dict[str, Any], carved: list[str], metrics: dict[str, float]) -> Any:
     """What the hub reads itself; of a data set of its own, with a test split of its own, the metrics, too."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    hub_data = read["dataset.hub_name"] if read["dataset.source"] == "hub" else None
+    hub_data = params["dataset.hub_name"] if params["dataset.source"] == "hub" else None
     results = [
         EvalResult(
             task_type="text-classification",
             dataset_type=hub_data,
             dataset_name=hub_data,
-            dataset_config=read["dataset.hub_config"],
-            dataset_revision=read["dataset.hub_revision"],
+            dataset_config=params["dataset.hub_config"],
+            dataset_revision=params["dataset.hub_revision"],
             dataset_split="test",
             metric_type=name,
             metric_value=metrics[name],
@@ -84,7 +84,7 @@ def _metadata(repository: str, read: dict[str, Any], carved: list[str], metrics:
     return ModelCardData(
         library_name="transformers",
         pipeline_tag="text-classification",
-        base_model=read["model.hub_name"] if read["model.source"] == "hub" else None,
+        base_model=params["model.hub_name"] if params["model.source"] == "hub" else None,
         datasets=[hub_data] if hub_data else None,
         metrics=["accuracy", "f1"],
         model_name=repository.partition("/")[2] if results else None,
@@ -92,22 +92,22 @@ def _metadata(repository: str, read: dict[str, Any], carved: list[str], metrics:
     )
 
 
-def _checkpoint(read: dict[str, Any]) -> str:
+def _checkpoint(params: dict[str, Any]) -> str:
     """The pretrained model, as far as others can have it."""
-    if read["model.source"] == "hub":
-        name, revision = read["model.hub_name"], read["model.hub_revision"]
+    if params["model.source"] == "hub":
+        name, revision = params["model.hub_name"], params["model.hub_revision"]
         return f"[{name}]({HUB}/{name}/tree/{revision})"
-    package = read["model.source"] == "package"
-    what = f"the model of the package {code(read['model.package'])}" if package else "a local model"
-    sha256 = read["model.weights_sha256"]
+    package = params["model.source"] == "package"
+    what = f"the model of the package {code(params['model.package'])}" if package else "a local model"
+    sha256 = params["model.weights_sha256"]
     return f"{what} (sha256 of the weights: {code(sha256)})" if sha256 else what
 
 
-def _dataset(read: dict[str, Any]) -> str:
+def _dataset(params: dict[str, Any]) -> str:
     """Where the texts are from, as far as others can have them."""
-    if read["dataset.source"] == "files":
+    if params["dataset.source"] == "files":
         return "The texts are from files"
-    name, revision, config = (read[f"dataset.hub_{key}"] for key in ("name", "revision", "config"))
+    name, revision, config = (params[f"dataset.hub_{key}"] for key in ("name", "revision", "config"))
     link = f"[{name}]({HUB}/datasets/{name}/tree/{revision})"
     return f"The texts are {link}" + (f", configuration {code(config)}" if config else "")
 

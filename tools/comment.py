@@ -7,6 +7,7 @@ the number of the pull request, and GITHUB_TOKEN, a token that may write pull re
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,10 @@ def _comments(issue: str) -> Iterator[dict[str, Any]]:
 
 def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
     url = _environment("GITHUB_API_URL") + path
-    headers = {"Authorization": f"Bearer {_environment('GITHUB_TOKEN')}", "Accept": "application/vnd.github+json"}
+    token = _environment("GITHUB_TOKEN").strip()
+    if not re.fullmatch("[!-~]+", token):  # the library's error would quote it
+        raise errors.InputError("GITHUB_TOKEN: it holds characters that no token has: correct it")
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
     try:
         answer = httpx2.request(method, url, headers=headers, json=content, timeout=60)
         answer.raise_for_status()

@@ -24,7 +24,7 @@ from tools.trees import WORKSPACE
 
 
 def fraction_of_rows(text: str) -> float:
-    """What argparse is to call the margin, too, where it is no number."""
+    """Parse ``--margin``; argparse says "invalid fraction_of_rows value" where it is no number."""
     margin = float(text)
     if not 0 <= margin < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1: give a fraction of the rows, such as 0.01")

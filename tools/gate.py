@@ -12,9 +12,10 @@ misses a dvc.lock whose stages do not fit together while the data is absent, and
 run whose data is missing.
 """
 
-import subprocess
+import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from stages import entry
@@ -27,7 +28,8 @@ def reasons() -> list[str]:
     """Why stages have to run, a line each; empty if every stage's inputs match dvc.lock.
 
     Raises:
-        InputError: DVC cannot read the pipeline, or dvc.lock cannot be read, or a stage to be run is frozen.
+        InputError: DVC cannot read the pipeline, or dvc.lock cannot be read, an input is nowhere, or a stage to be run
+            is frozen.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
@@ -44,16 +46,32 @@ def reasons() -> list[str]:
                 stage.frozen = False  # else DVC would not look at its deps
                 status |= stage.status()
             added = {out.fs_path: out.hash_info for out in repo.index.outs if not isinstance(out.stage, PipelineStage)}
+            lost = _lost(repo, stages)
     except (DvcException, OSError, UnicodeError) as error:
         raise InputError(
             f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit, or check the permissions"
         ) from None
+    if lost:
+        raise InputError(
+            f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {lost[0]}` and commit what that writes"
+        )
     stored = {str(out) for stage in stages for out in stage.outs}
     stored |= {str(dep) for stage in stages for dep in stage.deps if added.get(dep.fs_path) == dep.hash_info}
     why = [*lockfile.against_itself(lock), *_changes(status, stored)]
     if stale := next((name for name in frozen if any(line.startswith(f"{name}: changed deps") for line in why)), ""):
         raise InputError(f"dvc.yaml: {stale} is frozen, and its inputs have changed: run `dvc unfreeze {stale}`")
     return why
+
+
+def _lost(repo: Any, stages: list[Any]) -> list[str]:
+    """The inputs within this repository that are not in this clone, and that DVC does not store either."""
+    outs = [out.fs_path for out in repo.index.outs]
+    deps = {str(dep): Path(dep.fs_path) for stage in stages for dep in stage.deps}
+    return [
+        name
+        for name, path in deps.items()
+        if path.is_relative_to(repo.root_dir) and not os.path.lexists(path) and not any(map(path.is_relative_to, outs))
+    ]
 
 
 def _changes(status: dict[str, Any], stored: set[str]) -> Iterator[str]:
@@ -89,7 +107,7 @@ def main() -> None:
     base, head = commits(parser.parse_args().base)
     params.check(paths=False)
     why = reasons()
-    other = subprocess.run(["git", "diff", "--quiet", base, head, "--", "dvc.lock"], check=False).returncode
+    other = output("git", "diff", "--name-only", base, head, "--", "dvc.lock")
     answers = {"run": bool(why), "report": bool(why or other)}
     print("\n".join(f"{name}={str(answer).lower()}" for name, answer in answers.items()))
     print(f"base={base}\nhead={head}")

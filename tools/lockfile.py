@@ -1,4 +1,4 @@
-"""Checks of dvc.lock alone, without data: is it whole, and consistent with itself?"""
+"""dvc.lock and dvc.yaml, parsed by DVC's schemas; and whether dvc.lock agrees with itself."""
 
 import re
 from collections.abc import Iterator
@@ -92,12 +92,13 @@ def params(locked: dict[str, Any]) -> dict[str, Any]:
 def mixed(stages: Stages) -> list[str]:
     """The stages whose inputs and outputs are not of one run, as a merge of two dvc.lock may leave them.
 
-    A stage's inputs are among its outputs, in a file that has the hash in dvc.lock only if it says what dvc.lock says.
+    Each stage writes its inputs to data/provenance/STAGE.json, so that the inputs in dvc.lock determine the hash that
+    dvc.lock must have for that file.
     """
     found = []
     for stage, locked in stages.items():
         stamp = {"stage": stage, "deps": files(locked, "deps"), "params": params(locked)}
-        expected = provenance.md5_of(provenance.text(stamp).encode())
+        expected = provenance.fingerprint(stamp)
         if files(locked, "outs").get(paths.provenance(stage), expected) != expected:
             found.append(stage)
     return found

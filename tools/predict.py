@@ -31,8 +31,10 @@ def read_texts(file: BinaryIO) -> Iterator[list[str]]:
         yield [text.rstrip("\r\n") for text in texts]
 
 
-def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
+def load_predictor() -> Callable[..., list[dict[str, Any]]]:
     """Load the function that gives each text's label and its probability (``score``).
+
+    Its ``first`` is the line of the first text, from which an error counts.
 
     Raises:
         InputError: params.yaml cuts texts at a length other than the one the classifier was trained with.
@@ -43,7 +45,7 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
     from scipy.special import softmax
 
     from stages import inference
-    from stages.batching import PadToLongest, TokenizedRows
+    from stages.batching import TokenizedRows
     from stages.classifier import check_fit, load_fine_tuned
     from stages.first_token import narrow
     from tools import verify
@@ -53,18 +55,18 @@ def load_predictor() -> Callable[[list[str]], list[dict[str, Any]]]:
         raise errors.InputError(problems[0])
     model, tokenizer = load_fine_tuned()
     narrow(model)
-    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
 
-    def predict(texts: list[str]) -> list[dict[str, Any]]:
+    def predict(texts: list[str], first: int = 1) -> list[dict[str, Any]]:
         ids, _, _ = tokenize_texts(tokenizer, texts, limit)
         if [] in ids:
+            empty = ids.index([])
             raise errors.InputError(
-                f"the tokenizer makes no tokens from {texts[ids.index([])][:50]!r}: remove that line"
+                f"line {first + empty}: the tokenizer makes no tokens from {texts[empty][:50]!r}: remove that line"
             )
         rows = TokenizedRows(pa.table({"input_ids": ids, "label": [0] * len(ids)}))  # a label that nobody looks at
         check_fit(model, tokenizer, rows)
         with redirect_stdout(sys.stderr):  # for its progress
-            logits = inference.infer(model, rows, collate, "predict", lambda output, _: output.logits)
+            logits = inference.infer(model, tokenizer, rows, "predict", lambda output, _: output.logits)
         return [
             {"text": text, "label": model.config.id2label[int(row.argmax())], "score": round(float(row.max()), 4)}
             for text, row in zip(texts, softmax(logits, axis=1), strict=True)
@@ -85,10 +87,12 @@ def main() -> None:
     try:
         with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123
             predict = load_predictor()
+            first = 1
             for texts in read_texts(file):
-                for prediction in predict(texts):
+                for prediction in predict(texts, first):
                     sys.stdout.buffer.write(json.dumps(prediction, ensure_ascii=False).encode() + b"\n")
                 sys.stdout.flush()
+                first += len(texts)
     except BrokenPipeError:  # whoever read it has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

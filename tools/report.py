@@ -93,8 +93,9 @@ def verification_section() -> str:
     """What tools.verify said."""
     said = "error: tools.verify was not run"
     if VERIFIED.exists():
-        said = VERIFIED.read_text(encoding="utf-8", errors="replace").strip()
-    return said if not said.startswith("error") else f"**Not verified**\n\n```text\n{said}\n```"
+        said = VERIFIED.read_text(encoding="utf-8", errors="replace").strip() or "error: tools.verify printed nothing"
+    *_, last = said.splitlines()
+    return last if last.startswith("verified: ") else f"**Not verified**\n\n```text\n{said}\n```"
 
 
 def main() -> None:

@@ -10,7 +10,6 @@ for tools.report.
 import json
 import logging
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -55,17 +54,15 @@ def use_recipe(name: str) -> None:
     Raises:
         InputError: there is no such recipe, or params.yaml has edits that are neither in git nor in a recipe.
     """
-    recipe = RECIPES / f"{name}.yaml"
-    known = sorted(path.stem for path in RECIPES.glob("*.yaml"))
-    if name not in known:
-        raise errors.InputError(f"RECIPE={name}: no such recipe: take one of {', '.join(known)}")
+    recipes = {path.stem: path.read_bytes() for path in sorted(RECIPES.glob("*.yaml"))}
+    if name not in recipes:
+        raise errors.InputError(f"RECIPE={name}: no such recipe: take one of {', '.join(recipes)}")
     committed = subprocess.run(["git", "show", f"HEAD:./{PARAMS}"], capture_output=True, check=False).stdout
-    kept = [committed, *(path.read_bytes() for path in RECIPES.glob("*.yaml"))]
-    if PARAMS.exists() and PARAMS.read_bytes() not in kept:
+    if PARAMS.exists() and PARAMS.read_bytes() not in (committed, *recipes.values()):
         raise errors.InputError(
             f"{PARAMS} has uncommitted edits: commit them, or undo them with `git checkout {PARAMS}`"
         )
-    shutil.copyfile(recipe, PARAMS)
+    PARAMS.write_bytes(recipes[name])
 
 
 def reproduce(*options: str) -> tuple[int, dict[str, str]]:
