@@ -33,8 +33,8 @@ def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, S
         owed += fraction * sum(len(rows) for _, rows in stratum)
         for _, rows in sorted(stratum):
             held = {train.labels[row] for row in rows}
-            nearer = len(rows) <= 2 * owed  # the split is to its size with them than without
-            if nearer and all(left[label] > 1 for label in held):
+            # with them the new split is nearer to its size than without, and no label leaves train
+            if len(rows) <= 2 * owed and all(left[label] > 1 for label in held):
                 taken.update(rows)
                 left.subtract(held)
                 owed -= len(rows)

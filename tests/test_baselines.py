@@ -122,13 +122,14 @@ def test_a_regression_that_converges_with_no_regularization_is_an_error(
         baselines.regression(*points, [1])
 
 
-@pytest.mark.parametrize("name", ["first_token", "mean_pooling"])
+@pytest.mark.parametrize(
+    ("name", "pooling"), [("first_token", "first_token_pooling"), ("mean_pooling", "mean_pooling")]
+)
 def test_hidden_states_are_named_for_how_they_are_pooled(
-    pipeline: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, name: str, pooling: str
 ) -> None:
     monkeypatch.chdir(pipeline)
-    function = {"first_token": "first_token_pooling"}.get(name, name)
-    monkeypatch.setattr(inference, function, lambda hidden, _: torch.zeros_like(hidden[:, 0]))
+    monkeypatch.setattr(inference, pooling, lambda hidden, _: torch.zeros_like(hidden[:, 0]))
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
     features = baselines.hidden_states(rows, ["a", "b"])
     assert {key for key, states in features.items() if not states["train"].any()} == {name}

@@ -5,16 +5,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import clones
 import pytest
 import yaml
+from clones import STAGES as SHIPPED
 from clones import TREE
 from digests import digests
 
 from tools.params import CLASSES
 
 DEFINED: dict[str, dict[str, Any]] = yaml.safe_load((TREE / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-STAGES = {name: DEFINED[name] for name in clones.STAGES}  # a clone may have more of its own
+STAGES = {name: DEFINED[name] for name in SHIPPED}  # a clone may have more of its own
 SECTIONS = {"download": ("dataset", "model"), "audit": ("audit",), "tokenize": ("tokenize",), "train": ("train",)}
 RECIPES = [*sorted((TREE / "recipes").glob("*.yaml")), TREE / "params.yaml"]
 

@@ -188,7 +188,7 @@ def test_an_absolute_path_in_the_lock_stays_one_in_another_clone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stamp = {"stage": "download", "deps": {f"{tmp_path}/own": "0" * 32}, "params": {}}
-    digest = provenance.md5_of(provenance.text(stamp).encode())
+    digest = provenance.fingerprint(stamp)
     locked = {
         "deps": [{"path": f"{tmp_path}/own", "md5": "0" * 32}],
         "outs": [{"path": "data/provenance/download.json", "md5": digest}],
