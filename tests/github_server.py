@@ -48,8 +48,11 @@ class _Handler(BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length)).get("body", "") if length else ""
         one = re.fullmatch(rf"/repos/{REPOSITORY}/issues/comments/(\d+)", url.path)
+        too_long = len(body) > 65_536
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             self._answer(403, {"message": "Resource not accessible by integration"})
+        elif too_long:
+            self._answer(422, {"message": "Body is too long (maximum is 65536 characters)"})
         elif self.command == "PATCH" and one:
             comment = self.server.comments[int(one[1]) - 1]
             comment["body"] = body

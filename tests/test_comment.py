@@ -85,6 +85,19 @@ def test_a_persons_comment_with_the_marker_is_left_alone(github: GitHubServer, c
     assert [one["body"] for one in github.comments] == [f"{MARKER}\nmine", f"{MARKER}\nreport"]
 
 
+def test_a_comment_of_a_deleted_account_is_left_alone(github: GitHubServer, comment: Comment) -> None:
+    github.write(f"{MARKER}\nmine", "User")["user"] = None
+    assert comment("report") == (0, "")
+    assert [one["body"] for one in github.comments] == [f"{MARKER}\nmine", f"{MARKER}\nreport"]
+
+
+def test_a_report_longer_than_github_takes_is_cut_and_says_so(github: GitHubServer, comment: Comment) -> None:
+    assert comment("row\n" * 20_000) == (0, "")
+    written = github.comments[0]["body"]
+    assert written.startswith(f"{MARKER}\n**Cut short**: the artifact `report` has all of this.\n\nrow\n")
+    assert written.endswith("row\n")
+
+
 def test_a_token_that_may_not_write_is_an_error_in_one_line_without_the_token(comment: Comment) -> None:
     code, said = comment("report", GITHUB_TOKEN="not-the-token")
     assert code == 1

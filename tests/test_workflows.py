@@ -59,6 +59,13 @@ def test_superseded_runs_are_cancelled(name: str) -> None:
     assert "github.ref" in WORKFLOWS[name]["concurrency"]["group"]
 
 
+def test_closing_a_pull_request_cancels_its_run_and_starts_no_job(tmp_path: Path) -> None:
+    assert "closed" in EXPERIMENT["on"]["pull_request"]["types"]
+    event = {"action": "closed", "pull_request": {"head": {"repo": {"full_name": "owner/name"}}}}
+    runners = Runners(EXPERIMENT, tmp_path, tmp_path, {"github": {"repository": "owner/name", "event": event}}, {}, {})
+    assert {job.conclusion for job in runners.play().values()} == {"skipped"}
+
+
 @pytest.mark.parametrize("job", JOBS)
 def test_every_job_has_a_time_limit_and_leaves_no_token_in_its_clone(job: str) -> None:
     assert JOBS[job]["timeout-minutes"] <= 360
@@ -87,15 +94,17 @@ def test_secrets_stand_in_the_environment_of_single_steps_only() -> None:
 
 def test_a_write_key_is_in_no_step_that_runs_a_stage_or_pulls() -> None:
     steps: list[dict[str, Any]] = [step for job in EXPERIMENT["jobs"].values() for step in job["steps"]]
-    holders = [step["name"] for step in steps if "AWS_WRITE" in str(step.get("env"))]
-    assert holders == ["Push"]
+    holders = [step["name"] for step in steps if "_WRITE_" in str(step.get("env"))]
+    assert holders == ["Key of an ssh remote, to write", "Push"]
+    names = [step.get("name") for step in EXPERIMENT["jobs"]["run"]["steps"]]
+    assert names[-3:-1] == holders, "a key that was written to a file stays there"
 
 
 def test_pull_requests_of_forks_stop_at_the_first_job() -> None:
     for name, workflow in WORKFLOWS.items():
         assert "pull_request_target" not in str(workflow["on"]), name
     gate = EXPERIMENT["jobs"]["gate"]
-    assert gate["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+    assert gate["if"].endswith("&& github.event.pull_request.head.repo.full_name == github.repository")
     assert EXPERIMENT["jobs"]["run"]["needs"] == "gate"
     assert "gate" in EXPERIMENT["jobs"]["report"]["needs"]
     assert not SECRET.search(str(WORKFLOWS["test.yml"]))
@@ -135,3 +144,25 @@ def test_the_gate_job_as_it_is_written_opens_for_a_param_and_stays_shut_for_a_pa
         job = runners.play_job("gate", {})
         assert job.conclusion == "success", job.log
         assert (job.outputs["run"], job.outputs["report"]) == (opens, opens)
+
+
+def test_a_second_try_commits_nothing_and_ends_at_the_commit_of_the_first(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    for folder in ("metrics", ".ci"):
+        (source / folder).mkdir(parents=True)
+    shutil.copy(TREE / ".ci/commit-results", source / ".ci")
+    git("init", "--quiet", "--initial-branch", "branch", cwd=source)
+    git("add", "--all", cwd=source)
+    git("commit", "--quiet", "--message", "asked for", cwd=source)
+    git("clone", "--quiet", "--bare", "source", "origin", cwd=tmp_path)
+    for name in ("first", "second"):
+        git("clone", "--quiet", "origin", name, cwd=tmp_path)
+    environment = {"BRANCH": "branch", "PUSH_TOKEN": "token"}
+    heads = []
+    for year, clone in enumerate((tmp_path / "first", tmp_path / "second"), 2030):  # so that the commits differ
+        (clone / "dvc.lock").write_text("schema: '2.0'\n")
+        (clone / "metrics").mkdir()
+        (clone / "metrics/metrics.json").write_text("{}\n")
+        run(".ci/commit-results", cwd=clone, env=environment | {"GIT_COMMITTER_DATE": f"{year}-01-01T00:00:00Z"})
+        heads.append(git("rev-parse", "HEAD", cwd=clone))
+    assert heads == [git("rev-parse", "branch", cwd=tmp_path / "origin")] * 2

@@ -18,13 +18,20 @@ from stages import entry, errors
 
 MARKER = "<!-- retune report -->"  # the first line of the comment, not shown by GitHub
 PAGE = 100  # comments per request, the most that GitHub allows
+LONGEST = 65_000  # characters; GitHub refuses a comment of more than 65,536
 
 
 def post(body: str, repository: str, number: str) -> str:
     """Write or edit the comment and return its URL."""
     issue = f"/repos/{repository}/issues/{number}/comments"
     # a person may quote the marker; only what a bot wrote is ours to edit
-    ours = [one for one in _comments(issue) if one["user"]["type"] == "Bot" and one["body"].startswith(MARKER)]
+    ours = [
+        one
+        for one in _comments(issue)
+        if one["body"].startswith(MARKER) and one["user"] is not None and one["user"]["type"] == "Bot"
+    ]
+    if len(body) > LONGEST:
+        body = f"**Cut short**: the artifact `report` has all of this.\n\n{body[:LONGEST]}"
     content = {"body": f"{MARKER}\n{body}"}
     if ours:
         return str(_ask("PATCH", f"/repos/{repository}/issues/comments/{ours[0]['id']}", content)["html_url"])
