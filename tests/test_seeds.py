@@ -252,19 +252,19 @@ def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(
 
 
 @pytest.mark.parametrize(
-    ("why", "refused"),
+    ("change", "refused"),
     [
-        ("download: changed deps: data/sample: modified", True),
-        ("download: changed deps: models/own: modified", True),
-        ("train: changed deps: stages/train.py: modified", False),  # committed, and run again with each seed
+        (gate.Change("download", "changed deps", "data/sample", "modified"), True),
+        (gate.Change("download", "changed deps", "models/own", "modified"), True),
+        (gate.Change("train", "changed deps", "stages/train.py", "modified"), False),  # committed, run again anyway
     ],
 )
 @pytest.mark.usefixtures("queue")
 def test_only_edits_of_data_that_git_does_not_have_are_refused(
-    monkeypatch: pytest.MonkeyPatch, why: str, *, refused: bool
+    monkeypatch: pytest.MonkeyPatch, change: gate.Change, *, refused: bool
 ) -> None:
     monkeypatch.setattr(seeds, "untracked", lambda _: ["data/sample/"])
-    monkeypatch.setattr(gate, "reasons", lambda: [why])
-    said = rf"^the data has changed since dvc\.lock was written \({why}\): run `dvc repro` and commit dvc\.lock$"
+    monkeypatch.setattr(gate, "changes", lambda: [change])
+    said = rf"^the data has changed since dvc\.lock was written \({change}\): run `dvc repro` and commit dvc\.lock$"
     with pytest.raises(InputError, match=said) if refused else nullcontext():
         seeds.run_experiments(3)

@@ -16,7 +16,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages import entry
 from stages.errors import InputError, reason
@@ -24,18 +24,29 @@ from tools import lockfile, params
 from tools.commands import output
 
 
-def reasons() -> list[str]:
-    """Why stages have to run, a line each; empty if every stage's inputs match dvc.lock.
+class Change(NamedTuple):
+    """What differs from dvc.lock, in the words of `dvc status`; kind and path are empty where it is the whole stage."""
+
+    stage: str
+    kind: str
+    path: str
+    what: str
+
+    def __str__(self) -> str:
+        """A line to print."""
+        return ": ".join(filter(None, self))
+
+
+def changes() -> list[Change]:
+    """What of the stages' inputs and outputs differs from dvc.lock, other than by absence where DVC stores it.
 
     Raises:
-        InputError: DVC cannot read the pipeline, or dvc.lock cannot be read, an input is nowhere, or a stage to be run
-            is frozen.
+        InputError: DVC cannot read the pipeline, an input is nowhere, or a stage to be run is frozen.
     """
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
-    lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
     status: dict[str, Any] = {}
     try:
         with Repo() as repo, repo.lock:
@@ -57,10 +68,13 @@ def reasons() -> list[str]:
         )
     stored = {str(out) for stage in stages for out in stage.outs}
     stored |= {str(dep) for stage in stages for dep in stage.deps if added.get(dep.fs_path) == dep.hash_info}
-    why = [*lockfile.against_itself(lock), *_changes(status, stored)]
-    if stale := next((name for name in frozen if any(line.startswith(f"{name}: changed deps") for line in why)), ""):
-        raise InputError(f"dvc.yaml: {stale} is frozen, and its inputs have changed: run `dvc unfreeze {stale}`")
-    return why
+    found = list(_changes(status, stored))
+    for change in found:
+        if change.kind == "changed deps" and change.stage in frozen:
+            raise InputError(
+                f"dvc.yaml: {change.stage} is frozen, and its inputs have changed: run `dvc unfreeze {change.stage}`"
+            )
+    return found
 
 
 def _lost(repo: Any, stages: list[Any]) -> list[str]:
@@ -74,18 +88,18 @@ def _lost(repo: Any, stages: list[Any]) -> list[str]:
     ]
 
 
-def _changes(status: dict[str, Any], stored: set[str]) -> Iterator[str]:
+def _changes(status: dict[str, Any], stored: set[str]) -> Iterator[Change]:
     """The changes in `dvc status`, leaving out files that are merely absent here and that DVC stores."""
     for stage, changes in status.items():
         for change in changes:
             if isinstance(change, str):
-                yield f"{stage}: {change}"
+                yield Change(stage, "", "", change)
                 continue
             for kind, paths in change.items():
                 for path, what in paths.items():
                     absent = what == "not in cache" or (what == "deleted" and kind == "changed deps" and path in stored)
                     if not absent:
-                        yield f"{stage}: {kind}: {path}: {what if isinstance(what, str) else _keys(what)}"
+                        yield Change(stage, kind, path, what if isinstance(what, str) else _keys(what))
 
 
 def _keys(changed: dict[str, str]) -> str:
@@ -106,7 +120,8 @@ def main() -> None:
     parser.add_argument("base", help="the revision that the branch is to be merged into")
     base, head = commits(parser.parse_args().base)
     params.check(paths=False)
-    why = reasons()
+    lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
+    why = [*lockfile.against_itself(lock), *map(str, changes())]
     other = output("git", "diff", "--name-only", base, head, "--", "dvc.lock")
     answers = {"run": bool(why), "report": bool(why or other)}
     print("\n".join(f"{name}={str(answer).lower()}" for name, answer in answers.items()))

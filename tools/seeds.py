@@ -41,10 +41,10 @@ def run_experiments(seeds: int) -> list[str]:
     sources = _sources()
     own = untracked(sources)
     if own or any(path.is_absolute() for path in sources):
-        for why in gate.reasons():
-            if why.endswith(tuple(f": {path.as_posix()}: modified" for path in sources)):
+        for change in gate.changes():
+            if Path(change.path) in sources and change.what == "modified":
                 raise errors.InputError(
-                    f"the data has changed since dvc.lock was written ({why}): run `dvc repro` and commit dvc.lock"
+                    f"the data has changed since dvc.lock was written ({change}): run `dvc repro` and commit dvc.lock"
                 )
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     copied = [word for path in own for word in ("--copy-paths", path)]
@@ -110,7 +110,7 @@ def _sources() -> list[Path]:
     Raises:
         InputError: one is outside the clone, by a relative path, which leads elsewhere from another folder.
     """
-    values = documents.parse(PARAMS.read_text(encoding="utf-8"))
+    values = documents.read(PARAMS)
     found = [Path(values[name]["path"]) for name in ("dataset", "model")]
     for path in found:
         if Path(os.path.normpath(path)).parts[:1] == (os.pardir,):  # DVC's links lead elsewhere, too
