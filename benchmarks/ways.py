@@ -96,7 +96,7 @@ def padded(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: i
 
 
 def settings(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
-    """(c) The Trainer at its best by settings alone: length-grouped, bfloat16, fused AdamW."""
+    """(c) The Trainer tuned by its settings alone: length-grouped, bfloat16, fused AdamW."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = plain_arguments(
             folder,

@@ -1,0 +1,1 @@
+"""The stages of the pipeline, each a script of its own, and the modules that they share."""

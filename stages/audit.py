@@ -83,8 +83,8 @@ def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
         if limit is not None and len(rows) > limit:
             one = rows.iloc[0]
             raise errors.InputError(
-                f"params.yaml: audit.{key} is {limit}, the data has {len(rows)}; the first is row {one['row']} of "
-                f"{one['split']}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} of "
+                f"params.yaml: audit.{key} is {limit}, the data has {len(rows)}; the first is row {one['row']} (from "
+                f"0) of {one['split']}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} of "
                 f"{one['other_split']}, {one['other_label']}: fix the data, or raise the limit"
             )
 

@@ -93,7 +93,11 @@ def tfidf() -> dict[str, Any]:
 
 
 def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[str, dict[str, Any]]:
-    """The frozen checkpoint's last hidden states, of the first token and mean-pooled, standardized."""
+    """The frozen checkpoint's last hidden states, standardized: ``[rows, width]`` by how they are pooled, and by split.
+
+    Raises:
+        InputError: the checkpoint does not fit the data, or gives NaN or inf.
+    """
     import numpy as np
     import torch
     from sklearn.preprocessing import StandardScaler
@@ -102,7 +106,7 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
 
     tokenizer = classifier.load_tokenizer(paths.TOKENIZER)
     model = classifier.load_pretrained(names)
-    classifier.check_fit(model, tokenizer, *rows.values())
+    classifier.check_fit(model, tokenizer, *rows.values(), pooled=True)
     body = model.base_model.to(machine.device())
 
     def read(output: Any, mask: torch.Tensor) -> torch.Tensor:
@@ -134,20 +138,14 @@ def main() -> None:
     labels = {split: rows[split].labels for split in paths.SPLITS}
     names = tables.label_names(tokenized["train"].schema)
     with staged(stamp, paths.BASELINES) as (output,):
-        report = {"majority": majority(labels)}
-        _say("majority", report["majority"])
-        report["tfidf"] = regression(tfidf(), labels, TFIDF_C)
-        _say("tfidf", report["tfidf"])
+        report = {"majority": majority(labels), "tfidf": regression(tfidf(), labels, TFIDF_C)}
         for name, features in hidden_states(rows, names).items():
             report[name] = regression(features, labels, HIDDEN_STATES_C)
-            _say(name, report[name])
+        for name, found in report.items():
+            chosen = f" (C {found['C']})" if "C" in found else ""
+            figures = ", ".join(f"{split} accuracy {found[split]['accuracy']:.4f}" for split in paths.EVALUATED)
+            print(f"{name}{chosen}: {figures}")
         output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-
-
-def _say(name: str, report: Report) -> None:
-    chosen = f" (C {report['C']})" if "C" in report else ""
-    figures = ", ".join(f"{split} accuracy {report[split]['accuracy']:.4f}" for split in paths.EVALUATED)
-    print(f"{name}{chosen}: {figures}", flush=True)
 
 
 if __name__ == "__main__":

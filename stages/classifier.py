@@ -4,21 +4,29 @@ import functools
 from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from stages import machine, paths
 from stages.batching import PadToLongest, TokenizedRows
-from stages.errors import InputError, reading, reason, require
+from stages.errors import InputError, listed, reading, reason, require
 
 
 def load_pretrained(names: list[str]) -> PreTrainedModel:
     """Load the checkpoint in float32 with a classification head for ``names``: its own where it has one of that size.
 
     Raises:
-        InputError: the checkpoint has no architecture for sequence classification, or its weights do not fill it.
+        InputError: the checkpoint has no architecture for sequence classification, its weights do not fill it, or it
+            has a head for these labels in another order.
     """
     require(paths.PRETRAINED)
     try:
+        own = AutoConfig.from_pretrained(paths.PRETRAINED, trust_remote_code=False).id2label
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             paths.PRETRAINED,
             num_labels=len(names),
@@ -40,6 +48,12 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
             f"{paths.PRETRAINED}: does not load for sequence classification ({reason(error)}): choose another model, "
             "or, where this one is damaged, delete it and run `dvc checkout`"
         ) from error
+    order = [own[number] for number in sorted(own)]
+    if order != names and sorted(order) == sorted(names):  # under other names its head would start from errors
+        raise InputError(
+            f"params.yaml: dataset.labels: {paths.PRETRAINED} has these labels in another order: set it to "
+            f"[{listed(order)}]"
+        )
     if model.config.is_encoder_decoder:
         raise InputError(f"{paths.PRETRAINED}: {type(model).__name__} has a decoder: choose an encoder, such as BERT")
     body = f"{model.base_model_prefix}."
@@ -81,13 +95,17 @@ def load_fine_tuned(**config: Any) -> tuple[PreTrainedModel, PreTrainedTokenizer
 
 
 def check_fit(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *splits: TokenizedRows, bf16: bool = False
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    *splits: TokenizedRows,
+    bf16: bool = False,
+    pooled: bool = False,
 ) -> None:
     """Check that the model can read what the tokenizer gives, in float32 or under autocast to bfloat16.
 
     Raises:
         InputError: there is no padding token, a token id outside the vocabulary, a text longer than the positions, or
-            the model does not compute what it is given.
+            the model does not compute what it is given, or, with ``pooled``, gives no hidden state for each token.
     """
     if tokenizer.pad_token_id is None:
         raise InputError(f"{paths.TOKENIZER}: no padding token: choose a checkpoint that has one")
@@ -105,20 +123,27 @@ def check_fit(
     positions = getattr(model.config, "max_position_embeddings", None) or -1  # -1 where there is no limit
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     if (reserved := getattr(table, "padding_idx", None)) is not None:  # RoBERTa's kind counts on from it
+        if reserved != tokenizer.pad_token_id:  # the Trainer would write the tokenizer's into config.json
+            raise InputError(
+                f"{paths.TOKENIZER}: pads with token {tokenizer.pad_token_id}, but {type(model).__name__} counts "
+                f"positions from its own padding token, {reserved}: they do not belong together"
+            )
         positions -= reserved + 1
     if 0 < positions < (longest := max(int(rows.lengths.max()) for rows in splits)):
         raise InputError(
             f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions"
         )
-    _check_computes(model, PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side), splits[0], bf16=bf16)
+    shortest = splits[0][int(splits[0].lengths.argmin())]
+    batch = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)([shortest])
+    _check_computes(model, batch, bf16=bf16, pooled=pooled)
 
 
-def _check_computes(model: PreTrainedModel, collate: PadToLongest, rows: TokenizedRows, *, bf16: bool) -> None:
-    inputs = {name: tensor.to(model.device) for name, tensor in collate([rows[int(rows.lengths.argmin())]]).items()}
+def _check_computes(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bool, pooled: bool) -> None:
+    inputs = {name: tensor.to(model.device) for name, tensor in batch.items()}
     training = model.training
     try:
         with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
-            model.eval()(**inputs)
+            output = model.eval()(**inputs, output_hidden_states=pooled)
     except (torch.OutOfMemoryError, torch.AcceleratorError):  # the GPU's fault, not the model's
         raise
     except Exception as error:  # whatever an architecture raises where it needs other inputs, or another precision
@@ -128,3 +153,8 @@ def _check_computes(model: PreTrainedModel, collate: PadToLongest, rows: Tokeniz
         ) from error
     finally:
         model.train(training)
+    if pooled and output.hidden_states[-1].shape[1] != inputs["input_ids"].shape[1]:
+        raise InputError(
+            f"{paths.PRETRAINED}: {type(model).__name__} does not give a hidden state for each token: choose another "
+            "model"
+        )

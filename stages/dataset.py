@@ -65,6 +65,7 @@ def _check_positions(labels: set[str | None], names: int) -> None:
 
 def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, skip: bool) -> Split:
     split = Split()
+    problems = []
     for row in rows:
         exact = _name(str(row.label))
         label = exact if exact in number else _label(row.label)  # a name may be "1.0"
@@ -78,8 +79,10 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
             if label and problem == "an unknown label":
                 detail = f" {label[:50]!r}, known are: {listed(names)}"
                 fix = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
-            raise InputError(f"{row.where}: {problem}{detail}: {fix}")
+            problems.append(f"{row.where}: {problem}{detail}: {fix}")
         split.skipped[problem] += 1
+    if problems:
+        raise InputError(*problems)
     return split
 
 
@@ -106,7 +109,7 @@ def _problem(row: Row) -> str:
     if not _is_text(row.text):
         return "a text that is not a string of Unicode"
     if label := _label(row.label):
-        return ""
+        return "a label with a control character" if re.search(r"[\0-\x1f\x7f-\x9f]", label) else ""
     if label is not None or row.label is None or row.label != row.label:  # NaN
         return "no label"
     kind = "a fraction, which only a string may be" if isinstance(row.label, float) else "not a name or an integer"

@@ -65,7 +65,7 @@ def read_with_nodes(path: Path) -> tuple[Any, yaml.Node | None]:
     """The content of a YAML file, and its nodes, which know their lines.
 
     Raises:
-        InputError: it is missing, not UTF-8, or not YAML.
+        InputError: it is missing, not UTF-8, not YAML, or has the conflicts of a merge.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -73,6 +73,11 @@ def read_with_nodes(path: Path) -> tuple[Any, yaml.Node | None]:
         raise InputError(f"{path} does not exist: run `git checkout {path}`, at the top of the clone") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
+    if conflict := re.search("^<<<<<<< ", text, re.MULTILINE):
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise InputError(
+            f"{path}, line {line}: a merge conflict: resolve it, or take one side by `git checkout --ours {path}`"
+        )
     try:
         loader = Loader(text)
         node = loader.get_single_node()

@@ -52,7 +52,7 @@ def trim(model: PreTrainedModel, pad_token_id: int, *splits: TokenizedRows) -> N
     if type(whole) is nn.Embedding:
         used = np.zeros(whole.num_embeddings, dtype=bool)
         # the last two are for architectures that pad by themselves
-        padding = {pad_token_id, whole.padding_idx, model.config.pad_token_id} & set(range(len(used)))
+        padding = {pad_token_id, whole.padding_idx, model.config.get_text_config().pad_token_id} & set(range(len(used)))
         used[sorted(padding)] = True
         for rows in splits:
             used[rows.ids] = True

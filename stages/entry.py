@@ -76,8 +76,11 @@ def _in_this_session(parent: int) -> bool:
 
 
 def _check_environment() -> None:
-    if os.environ.get("WORLD_SIZE", "1") != "1":
-        raise InputError("WORLD_SIZE is set, as torchrun does: run this with python, as one process on one GPU")
+    for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"):  # accelerate's
+        if os.environ.get(name, "1") != "1":
+            raise InputError(
+                f"{name} is set, as torchrun or mpirun does: run this with python, as one process on one GPU"
+            )
     for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):  # with a wrong value the library is not imported
         if not os.environ.get(name, "0").isdecimal():
             raise InputError(f"{name} is {os.environ[name]!r}: set it to a whole number of seconds, or unset it")
@@ -104,11 +107,16 @@ def _prepare(*, offline: bool) -> None:
         del os.environ[name]  # they would change what is computed, and are not in params.yaml
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # whatever a library asks of torch.load, nothing pickled is run
     os.environ.pop("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", None)
-    for name in ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE"):
-        os.environ.pop(name, None)  # NVIDIA's images set the first: float32 would be TF32
+    for name in (
+        "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",  # which NVIDIA's images set: float32 would be TF32
+        "NVIDIA_TF32_OVERRIDE",
+        "ONEDNN_DEFAULT_FPMATH_MODE",
+        "DNNL_DEFAULT_FPMATH_MODE",
+    ):
+        os.environ.pop(name, None)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what it warns of is checked or meant
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
-    if not sys.stderr.isatty():
+    if offline or not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

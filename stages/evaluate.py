@@ -109,9 +109,9 @@ def main() -> None:
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
     outputs = (*map(paths.predictions, paths.EVALUATED), paths.METRICS, paths.HARDEST, paths.PLOTS)
     with staged(stamp, *outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):
-        evaluated = {}
+        evaluated, hidden = {}, {}
         for split, path in zip(paths.EVALUATED, predictions, strict=True):
-            evaluated[split], hidden = predict_split(model, tokenizer, split)
+            evaluated[split], hidden[split] = predict_split(model, tokenizer, split)
             write_predictions(path, evaluated[split], names, made)
         figures = summarize(evaluated)
         metrics_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
@@ -119,7 +119,7 @@ def main() -> None:
         texts = tables.read(paths.raw("test"))["text"].to_pylist()
         tables.write_csv(hardest_rows, hardest.table(texts, labels, probabilities, names))
         plots_folder.mkdir()
-        plots.draw(labels, probabilities, hidden, names, plots_folder)  # test comes last
+        plots.draw(labels, probabilities, hidden["test"], names, plots_folder)
     print(", ".join(f"{name} {value}" for name, value in figures.items()))
 
 

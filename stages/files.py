@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from stages import provenance
 from stages.errors import InputError, listed, reason
-from stages.rows import Layout, Row, check_distinct, column_names, label_name
+from stages.rows import Layout, Row, check_distinct, column_name, column_names, label_name
 from stages.separated import separated
 
 SPLIT_NAMES = {
@@ -120,6 +120,7 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
     if isinstance(text, int) or isinstance(label, int):
         raise InputError(f"{path}: set dataset.text_column and dataset.label_column to names: .jsonl has no positions")
     check_distinct(str(path), text, label)
+    seen: set[str] = set()
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
@@ -130,8 +131,12 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
             raise InputError(f"{path}, line {number}: not JSON ({reason}): each line is to be one object") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: an object is expected, with a text and a label")
-        has = "" if text in row and label in row else f" (it has: {listed(list(row)) or 'nothing'})"
+        missing = [key for key in (text, label) if key not in row]
+        has = f" (no {listed(missing)} in it, only: {listed(list(row)) or 'nothing'})" if missing else ""
+        seen.update(row)
         yield Row(f"{path}, line {number}{has}", row.get(text), row.get(label))
+    for key in (text, label) if seen else ():
+        column_name(str(path), sorted(seen), key)
 
 
 def _parquet(path: Path, layout: Layout) -> Iterator[Row]:

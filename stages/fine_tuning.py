@@ -13,6 +13,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PrinterCallback,
+    ProgressCallback,
     Trainer,
     TrainingArguments,
     set_seed,
@@ -25,7 +26,7 @@ from stages.embeddings import trim
 from stages.errors import InputError
 from stages.first_token import narrow
 from stages.interruption import FiniteLoss, Interruption
-from stages.log import LogLines
+from stages.log import LogBar, LogLines
 
 if TYPE_CHECKING:
     from stages.train import TrainParams
@@ -61,7 +62,7 @@ def fine_tune(
     def attempt(steps: int) -> Trainer:
         set_seed(params.seed)
         model = load_pretrained(tables.label_names(train.schema))
-        check_fit(model, tokenizer, rows, held_out, bf16=machine.bf16_supported())
+        check_fit(model, tokenizer, rows, held_out, bf16=machine.bf16_supported(), pooled=True)
         speed_up(model, tokenizer.pad_token_id, rows, held_out)
         arguments = training_arguments(params, folder, len(rows), steps)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
@@ -150,7 +151,7 @@ def build_trainer(
     train: TokenizedRows,
     validation: TokenizedRows,
 ) -> Trainer:
-    """The Trainer as it comes, with a collator, metrics, and plain lines for a log in place of printed dicts."""
+    """The Trainer as it comes, with a collator, metrics, and plain lines in place of printed dicts."""
     patience = params.early_stopping_patience
     accumulates = arguments.gradient_accumulation_steps > 1
     trainer = Trainer(
@@ -164,9 +165,8 @@ def build_trainer(
         compute_loss_func=memory.micro_batch_loss(params.label_smoothing) if accumulates else None,
         callbacks=[EarlyStoppingCallback(patience)] if patience else None,
     )
-    if arguments.disable_tqdm:
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(LogLines())
+    trainer.remove_callback(PrinterCallback if arguments.disable_tqdm else ProgressCallback)
+    trainer.add_callback(LogLines() if arguments.disable_tqdm else LogBar())
     return trainer
 
 

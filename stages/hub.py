@@ -52,7 +52,7 @@ def _cause(error: Exception, key: str) -> str:
         return f"gated: accept its terms on its page of the hub and set HF_TOKEN, or fix {key}_name"
     if status in {401, 403, 404} or isinstance(error, DatasetNotFoundError):
         return f"no such repository, or no access: fix {key}_name, or set HF_TOKEN to a valid token that may read it"
-    if configs := re.search(r"vailable(?: configs)?: \[(.*?)\]", str(error)):
+    if configs := re.search(r"(?i)available(?: configs)?: \[(.*?)\]", str(error)):
         return f"its configurations are {configs[1]}: set {key}_config to one of them"
     if any(isinstance(e, httpx2.HTTPError | ConnectionError | errors.LocalEntryNotFoundError) for e in causes):
         if is_offline_mode():
@@ -90,10 +90,13 @@ def dataset_rows(
     names = [label.strip() for label in feature.names] if isinstance(feature, datasets.ClassLabel) else None
     splits: dict[str, datasets.Dataset] = {}
     for found, rows in loaded.items():
-        if (split := SPLIT_NAMES.get(found.lower())) and splits.setdefault(split, rows) is not rows:
+        split = SPLIT_NAMES.get(found.lower())
+        if split in splits:
             raise InputError(
                 f"dataset {name}: a second {split} split, {found}: save one as a file (dataset.source: files)"
             )
+        if split:
+            splits[split] = rows
     if unread := [found for found in loaded if found.lower() not in SPLIT_NAMES]:
         print(f"dataset {name}: not read, since not named for a split: {listed(unread)}")
     if "train" not in splits:

@@ -1,5 +1,4 @@
 """What ends a training early: a signal (a checkpoint, and `dvc repro` resumes from it), and a diverging loss."""
-# ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
 
 import shutil
 import signal
@@ -56,9 +55,7 @@ class Interruption(TrainerCallback):
         if not self.training:
             raise Stopped(self.signal, self.outside)
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
+    def on_train_begin(self, *_: object, **__: object) -> None:
         """Wait for the end of a step from now on.
 
         Raises:
@@ -68,14 +65,12 @@ class Interruption(TrainerCallback):
             raise Stopped(self.signal, BEFORE)
         self.training = True
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+    def on_step_end(self, _: object, state: TrainerState, control: TrainerControl, **__: object) -> None:
         """Ask for a checkpoint; at the end of an epoch there is one anyway, after the evaluation."""
         if self.signal and not ends_epoch(state):
             control.should_save = True
 
-    def on_prediction_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
+    def on_prediction_step(self, args: TrainingArguments, *_: object, **__: object) -> None:
         """Leave an evaluation that takes too long, without its epoch's checkpoint.
 
         Raises:
@@ -88,7 +83,7 @@ class Interruption(TrainerCallback):
                 sealed = any(Path(args.output_dir).glob(f"checkpoint-*/{SEAL}"))
                 raise Stopped(self.signal, f"in an evaluation: {resumes if sealed else BEGINS_AGAIN}")
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+    def on_save(self, args: TrainingArguments, state: TrainerState, *_: object, **__: object) -> None:
         """Leave after the checkpoint.
 
         Raises:
@@ -101,14 +96,14 @@ class Interruption(TrainerCallback):
                 f"at step {state.global_step} of {state.max_steps}, checkpoint {path}: `dvc repro` resumes from it",
             )
 
-    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, *_: object, **__: object) -> None:
         """Wait no longer: what is left is short, and the last checkpoint is on disk.
 
         Raises:
             Stopped: a signal has come.
         """
         self.training, self.outside = False, AFTER
-        self.on_save(args, state, control)
+        self.on_save(args, state)
 
 
 class FiniteLoss(TrainerCallback):
@@ -122,15 +117,7 @@ class FiniteLoss(TrainerCallback):
         self.trainer = trainer
         self.learning_rate = 0.0
 
-    def on_pre_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        *,
-        optimizer: torch.optim.Optimizer,
-        **_: object,
-    ) -> None:
+    def on_pre_optimizer_step(self, *_: object, optimizer: torch.optim.Optimizer, **__: object) -> None:
         """Note the learning rate of this step."""
         self.learning_rate = optimizer.param_groups[0]["lr"]
 
@@ -144,13 +131,7 @@ class FiniteLoss(TrainerCallback):
             self._check("training", self.trainer._tr_loss.item(), args, state)  # noqa: SLF001
 
     def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        *,
-        metrics: dict[str, float],
-        **_: object,
+        self, args: TrainingArguments, state: TrainerState, *_: object, metrics: dict[str, float], **__: object
     ) -> None:
         """Look at the validation loss, which shows what the last step did to the weights.
 

@@ -1,30 +1,39 @@
-"""A training's progress as plain lines for a log, where the Trainer prints dicts."""
+"""A training's progress in plain lines, where the Trainer prints dicts."""
 
 from contextlib import suppress
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import ProgressCallback, TrainerCallback, TrainerState, TrainingArguments
+
+Logs = dict[str, float]
 
 
 class LogLines(TrainerCallback):
-    """Plain lines for a log."""
+    """Lines for a log."""
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
-        logs: dict[str, float] | None = None,
-        **_: object,
-    ) -> None:
-        """Print the loss as training proceeds, and the validation scores after each epoch."""
-        logs = logs or {}
-        if "loss" in logs:
-            said = f"loss {logs['loss']:.4f}, learning rate {logs['learning_rate']:.2e}"
-        elif "eval_loss" in logs:
-            names = {"eval_loss": "loss", "eval_accuracy": "accuracy", "eval_f1": "weighted F1"}
-            said = "validation " + ", ".join(f"{name} {logs[key]:.4f}" for key, name in names.items())
-        else:
-            return
-        at = f"epoch {state.epoch or 0:.2f} of {args.num_train_epochs}, step {state.global_step} of {state.max_steps}"
-        with suppress(OSError):  # Ctrl-C ends a `| tee log` too, and the checkpoint comes after this line
-            print(f"{at}: {said}", flush=True)
+    def on_log(self, args: TrainingArguments, state: TrainerState, *_: object, logs: Logs, **__: object) -> None:
+        """Print a line."""
+        if said := line(args, state, logs):
+            with suppress(OSError):  # Ctrl-C ends a `| tee log` too, and the checkpoint comes after this line
+                print(said, flush=True)
+
+
+class LogBar(ProgressCallback):
+    """The Trainer's bar for a terminal, with the same lines above it."""
+
+    def on_log(self, args: TrainingArguments, state: TrainerState, *_: object, logs: Logs, **__: object) -> None:
+        """Print a line above the bar."""
+        if said := line(args, state, logs):
+            self.training_bar.write(said)
+
+
+def line(args: TrainingArguments, state: TrainerState, logs: Logs) -> str:
+    """The loss as training proceeds, or the validation scores after an epoch; empty for the Trainer's last summary."""
+    if "loss" in logs:
+        said = f"loss {logs['loss']:.4f}, learning rate {logs['learning_rate']:.2e}"
+    elif "eval_loss" in logs:
+        names = {"eval_loss": "loss", "eval_accuracy": "accuracy", "eval_f1": "weighted F1"}
+        said = "validation " + ", ".join(f"{name} {logs[key]:.4f}" for key, name in names.items())
+    else:
+        return ""
+    at = f"epoch {state.epoch or 0:.2f} of {args.num_train_epochs}, step {state.global_step} of {state.max_steps}"
+    return f"{at}: {said}"

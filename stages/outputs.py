@@ -30,18 +30,22 @@ def scratch(*places: Path) -> Iterator[None]:
 def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
     """Give a hidden name beside each output (a file or a folder) to write to; rename them all on success.
 
-    With them goes ``stamp``, the stage's inputs when it began. On any error the partial outputs are removed and the
-    outputs themselves stay as they were.
+    With them goes ``stamp``, the stage's inputs when it began, and the MD5 of each output. On any error the partial
+    outputs are removed and the outputs themselves stay as they were.
 
     Raises:
-        InputError: another process writes the same outputs, there is no room for one, or an input has changed.
+        InputError: another process writes the same outputs, there is no room for one, an input has changed, or the
+            stage imports what is not among its deps.
     """
+    provenance.check_imported(stamp)
     targets = [Path(output) for output in (*outputs, paths.provenance(stamp["stage"]))]
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
     with alone(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
             yield partials[:-1]
-            partials[-1].write_text(provenance.text(stamp), encoding="utf-8")
+            outs = {str(target): _md5(partial) for partial, target in zip(partials[:-1], targets, strict=False)}
+            partials[-1].write_text(provenance.text(stamp | {"outs": outs}), encoding="utf-8")
+            provenance.check_imported(stamp)
             provenance.check_unchanged(stamp)
             for partial, target in zip(partials, targets, strict=True):
                 remove(target)
@@ -51,6 +55,14 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
             if begun and not isinstance(error, InputError) and (said := no_room(error)):
                 raise InputError(f"{begun[-1]}: {said}: {MAKE_ROOM}") from error
             raise
+
+
+def _md5(partial: Path) -> str:
+    """The MD5 of an output as DVC will compute it, which does not look into a folder of this name."""
+    if not partial.is_dir():
+        return provenance.md5(partial)
+    files = (file for file in partial.rglob("*") if file.is_file())
+    return provenance.md5_of_folder({file.relative_to(partial).as_posix(): provenance.md5(file) for file in files})
 
 
 @contextmanager

@@ -20,6 +20,7 @@ BINS = 10  # of equal width, for the calibration curve
 FONT = "DejaVu Sans"  # comes with matplotlib
 LONGEST = 30  # characters of a label's name in a picture
 WRITTEN = 40  # labels at most, for a confusion matrix to have figures in its cells
+IN_LEGEND = 20  # labels at most, for a legend of colors
 
 
 def draw(
@@ -139,20 +140,21 @@ def _hidden_states(
     with np.errstate(invalid="ignore"):  # of states that are all alike, the shares of the variance are 0 / 0
         components = PCA(n_components=2, svd_solver="full").fit(hidden)
     points = components.transform(hidden)
-    figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
+    figure = Figure(figsize=(8, 6), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     colors = mpl.colormaps["tab10" if len(names) <= 10 else "turbo"].resampled(max(len(names), 10))
-    clouds = []
-    for number in range(len(names)):
+    clouds, shown = [], []
+    for number in np.unique(labels):
         own = points[labels == number]
         clouds.append(axes.scatter(own[:, 0], own[:, 1], s=10, alpha=0.7, color=colors(number)))
+        shown.append(_as_shown(names)[number])
     shares = [
         f"component {number}, {share:.0%} of the variance"
         for number, share in enumerate(np.nan_to_num(components.explained_variance_ratio_), 1)
     ]
     axes.set(xlabel=shares[0], ylabel=shares[1], title="Mean-pooled hidden states of test, by PCA")
-    if len(names) <= WRITTEN:
-        axes.legend(clouds, names, fontsize=8, markerscale=2)
+    if len(names) <= IN_LEGEND:
+        figure.legend(clouds, shown, loc="outside right upper", fontsize=8, markerscale=2)
     else:
         numbers = mpl.cm.ScalarMappable(mpl.colors.Normalize(0, len(names) - 1), colors)
         figure.colorbar(numbers, ax=axes, label="label, by its number")

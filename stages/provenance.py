@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,11 +21,15 @@ def inputs(stage: str) -> Stamp:
     What does not exist is left out: whoever reads it says so.
 
     Raises:
-        InputError: dvc.yaml or params.yaml cannot be read.
+        InputError: dvc.yaml or params.yaml cannot be read, or a dep is spelled by something else than params.yaml.
     """
     definition = documents.read(Path("dvc.yaml"))["stages"][stage]
     values = documents.read(Path("params.yaml"))
     deps = [resolved(dep, values) for dep in definition["deps"]]
+    known = values if isinstance(values, dict) else {}
+    for place in (place for dep in deps for place in re.findall(r"\$\{(\w*)", dep)):
+        if place not in known:  # one of `vars`, whose values this does not know
+            raise InputError(f"dvc.yaml: {stage}: deps: ${{{place}...}} is not of params.yaml: write the path out")
     params = {}
     for key in param_keys(stage, definition):
         with suppress(KeyError):
@@ -60,6 +65,22 @@ def check_unchanged(stamp: Stamp) -> None:
     ]
     if changed:
         raise InputError(f"{listed(changed)}: edited while {stamp['stage']} ran, nothing is written: run again")
+
+
+def check_imported(stamp: Stamp) -> None:
+    """Compare the modules of the clone that a stage's process has loaded with the stage's deps.
+
+    Raises:
+        InputError: one is not among them, so that its edits would rerun nothing.
+    """
+    main = sys.modules["__main__"].__spec__
+    if main is None or main.name != f"stages.{stamp['stage']}":  # a test or a tool has loaded other modules, too
+        return
+    here, files = Path.cwd(), (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    loaded = [Path(file) for file in files if file]
+    own = [path for path in loaded if path.is_relative_to(here) and not path.is_relative_to(sys.prefix)]
+    if unlisted := sorted({path.relative_to(here).as_posix() for path in own} - stamp["deps"].keys()):
+        raise InputError(f"dvc.yaml: {stamp['stage']}: deps: {listed(unlisted)}: this stage imports it: list it there")
 
 
 def text(stamp: Stamp) -> str:

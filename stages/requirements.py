@@ -1,5 +1,6 @@
 """requirements.txt: the libraries that compute and draw, each with its version, and whether these are installed."""
 
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def pins() -> list[Requirement]:
     """The libraries and their versions.
 
     Raises:
-        InputError: a line is no requirement, or the file is not UTF-8.
+        InputError: a line is no requirement or does not pin one version, or the file is not UTF-8.
     """
     try:
         lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
@@ -26,9 +27,12 @@ def pins() -> list[Requirement]:
 
 def _requirement(line: str) -> Requirement:
     try:
-        return Requirement(line)
+        pin = Requirement(line)
     except InvalidRequirement as error:
         raise InputError(f"{REQUIREMENTS}: {line}: not a requirement ({reason(error)}): undo its last edit") from None
+    if not re.fullmatch(r"==[^*]+", str(pin.specifier)):
+        raise InputError(f"{REQUIREMENTS}: {line}: not pinned to one version: write it as name==version")
+    return pin
 
 
 def check_installed() -> None:

@@ -1,6 +1,5 @@
 """The seal of a checkpoint: written last, with a hash of each file and of itself, and what the Trainer leaves out."""
 
-# ruff: noqa: ARG002 - the Trainer hands all arguments to all callbacks
 import json
 import os
 import time
@@ -35,9 +34,7 @@ class Sealing(TrainerCallback):
         self.order = ""  # the state that the order of this epoch's rows was drawn from
         self.saved_at = time.monotonic()
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: object, **__: object) -> None:
         """Restore the training loss since the last log line, and the path of the best checkpoint."""
         if self.seal:
             self.trainer._tr_loss += self.seal["loss"]  # noqa: SLF001
@@ -45,16 +42,14 @@ class Sealing(TrainerCallback):
             if state.best_global_step:
                 state.best_model_checkpoint = f"{args.output_dir}/checkpoint-{state.best_global_step}"
 
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
-    ) -> None:
+    def on_epoch_begin(self, *_: object, **__: object) -> None:
         """Where training resumes within an epoch, restore the random state that its order of rows was drawn from."""
         if self.seal:
             torch.set_rng_state(torch.from_numpy(np.frombuffer(bytes.fromhex(self.seal["order"]), np.uint8).copy()))
             self.seal = None
         self.order = _random_state()
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
+    def on_step_end(self, _: object, state: TrainerState, control: TrainerControl, **__: object) -> None:
         """Ask for a checkpoint when it is time; at the end of an epoch there is one anyway, after the evaluation."""
         if not ends_epoch(state) and time.monotonic() - self.saved_at > self.seconds:
             control.should_save = True

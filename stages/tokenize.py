@@ -30,7 +30,11 @@ class TokenizeParams(Section):
 
 
 def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
-    """Load the checkpoint's tokenizer, and check that it allows ``max_length`` tokens."""
+    """Load the checkpoint's tokenizer.
+
+    Raises:
+        InputError: it does not load, or does not allow ``max_length`` tokens.
+    """
     from transformers import AutoTokenizer
 
     errors.require(paths.TOKENIZER)

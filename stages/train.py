@@ -33,7 +33,8 @@ class TrainParams(Section):
         description="the share of a label's probability that the loss, also on validation, spreads over all labels"
     )
     best_metric: Literal["accuracy", "f1", "f1_macro", "loss"] = Field(
-        description="the validation metric by which the epoch to keep is chosen; f1 is weighted by support"
+        description="the validation metric by which the epoch to keep is chosen; f1 is weighted by support, f1_macro "
+        "the plain mean over the labels that have rows"
     )
     early_stopping_patience: Annotated[int, Field(ge=1)] | None = Field(
         description="stop after this many epochs without a better best_metric; null: never"

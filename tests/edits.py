@@ -7,6 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from stages import documents, paths, provenance
+from tools import lockfile
+
 
 def append(path: Path, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
@@ -29,6 +32,15 @@ def flip(path: Path, *, silently: bool = False) -> None:
     path.chmod(before.st_mode)
     if silently:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def restamp(stage: str) -> None:
+    """Write what a stage says of its inputs and outputs anew, from what lies in this folder, as a run of it would."""
+    file = Path(paths.provenance(stage))
+    declared = lockfile.declared(documents.read(Path("dvc.yaml"))["stages"][stage], *lockfile.WRITTEN)
+    outs = {out: provenance.md5(Path(out)) for out in declared if out != str(file)}
+    file.unlink()
+    file.write_text(provenance.text(provenance.inputs(stage) | {"outs": outs}), encoding="utf-8")
 
 
 def edit_json(path: Path, **changes: Any) -> None:

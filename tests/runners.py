@@ -82,7 +82,7 @@ class _Machine:
         self.work = result.folder / "work"
         for name in ("home", "temp", "work"):
             (result.folder / name).mkdir(parents=True)
-        self.files = {name: result.folder / name for name in ("GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STEP_SUMMARY")}
+        self.files = {name: result.folder / name for name in ("GITHUB_OUTPUT", "GITHUB_PATH")}
         for file in self.files.values():
             file.touch()
 

@@ -196,6 +196,32 @@ def test_positions_that_roberta_s_kind_keeps_for_itself_are_not_counted() -> Non
         check_fit(model, tokenizer, rows(33))
 
 
+def test_positions_that_roberta_s_kind_counts_from_another_padding_token_are_refused(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path
+) -> None:
+    checkpoint = own_checkpoint(workspace, tiny_random_checkpoint)
+    another("roberta")(checkpoint)
+    edit_json(checkpoint / "config.json", pad_token_id=1)
+    download.main()
+    tokenize.main()
+    assert fail(train.main) == (
+        "models/pretrained/tokenizer: pads with token 0, but RobertaForSequenceClassification counts positions from "
+        "its own padding token, 1: they do not belong together"
+    )
+
+
+def test_a_head_with_the_labels_in_another_order_is_refused(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path
+) -> None:
+    checkpoint = own_checkpoint(workspace, tiny_random_checkpoint)
+    edit_json(checkpoint / "config.json", id2label={"0": "b", "1": "a"}, label2id={"b": 0, "a": 1})
+    download.main()
+    tokenize.main()
+    assert fail(train.main) == (
+        "params.yaml: dataset.labels: models/pretrained/model has these labels in another order: set it to [b, a]"
+    )
+
+
 def test_a_text_that_is_no_token_is_named(workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path) -> None:
     checkpoint = own_checkpoint(workspace, tiny_random_checkpoint)
     edit_json(checkpoint / "tokenizer.json", post_processor=None)  # it puts special tokens around a text
@@ -224,10 +250,15 @@ def no_body(checkpoint: Path) -> None:
     save_file({"nothing": np.zeros(1)}, checkpoint / "model.safetensors", metadata={"format": "pt"})
 
 
-def another(architecture: str) -> Callable[[Path], None]:
+SIZES = {
+    "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "d_kv": 8
+}  # fmt: skip
+FUNNEL = {"block_sizes": [1, 1], "d_model": 16, "n_head": 2, "d_head": 8, "d_inner": 32}
+
+
+def another(architecture: str, sizes: dict[str, Any] = SIZES) -> Callable[[Path], None]:
     """What makes the weights those of a small model of another architecture."""
-    sizes = {"vocab_size": 80, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "d_kv": 8}
-    config = AutoConfig.for_model(architecture, **sizes, intermediate_size=32)
+    config = AutoConfig.for_model(architecture, vocab_size=80, pad_token_id=0, **sizes)
     return lambda checkpoint: AutoModelForSequenceClassification.from_config(config).save_pretrained(checkpoint)
 
 
@@ -280,6 +311,10 @@ MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a model that needs to be told more": (
         another("xmod"), "XmodForSequenceClassification does not compute (ValueError: Input language unknown"
+    ),
+    "states of other than the tokens": (
+        another("funnel", FUNNEL),
+        "FunnelForSequenceClassification does not give a hidden state for each token: choose another model",
     ),
     "a shard missing": (
         sharded('{"metadata": {}, "weight_map": {"pooler.dense.bias": "model-00002-of-00002.safetensors"}}'),

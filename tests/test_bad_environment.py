@@ -209,7 +209,7 @@ def test_an_empty_address_of_the_hub_is_none(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is set, as torchrun does: "),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is set, as torchrun or mpirun does: "),
         ({"HF_ENDPOINT": "http://hub:port"}, "HF_ENDPOINT: Port could not be cast"),
         ({"HF_ENDPOINT": "hub.example"}, "HF_ENDPOINT: it does not begin with https:// or http://"),
         ({"HF_TOKEN": "hf_\N{LATIN SMALL LETTER E WITH ACUTE}"}, "HF_TOKEN: it holds characters that no token has"),

@@ -249,7 +249,7 @@ def test_the_keys_are_explained_before_the_data_is_there(workspace: Workspace, c
     assert err.startswith("error: params.yaml: dataset.path: data/own does not exist: ")
 
 
-@pytest.mark.parametrize("path", ["data", ".", "data/raw/train.parquet", "models/pretrained"])
+@pytest.mark.parametrize("path", ["data", ".", "data/raw/train.parquet", "models/pretrained", "models/classifier/own"])
 def test_data_where_a_stage_writes_are_an_error(workspace: Workspace, path: str) -> None:
     (workspace(dataset__path=path) / path).mkdir(parents=True, exist_ok=True)
     with pytest.raises(InputError, match=rf"dataset\.path: {path} overlaps .*, which a stage writes: put your files"):
@@ -279,8 +279,9 @@ def test_data_that_another_stage_writes_are_accepted(workspace: Workspace) -> No
     prepare = "stages:\n  prepare:\n    cmd: echo\n    outs:\n      - data/own\n"
     (folder / "dvc.yaml").write_text(text.replace("stages:\n", prepare, 1), encoding="utf-8")
     check()
-    (folder / "dvc.yaml").write_text("stages:\n", encoding="utf-8")  # which DVC has a line about
-    check()
+    for content in ("stages:\n", "", "- a\n"):  # which DVC has a line about
+        (folder / "dvc.yaml").write_text(content, encoding="utf-8")
+        check()
 
 
 def test_params_with_a_byte_order_mark_and_crlf_are_read(workspace: Workspace) -> None:

@@ -57,6 +57,10 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": "text,label\nx,a\ny\n"}, {},
         f"own/train.csv, line 3: no label: {SKIP}",
     ),
+    "csv row with an escape sequence for the terminal in its label": (
+        {"train.csv": "text,label\nx,a\ny,\x1b[2Jb\n"}, {},
+        f"own/train.csv, line 3: a label with a control character: {SKIP}",
+    ),
     "csv row with an empty label": (
         {"train.csv": "text,label\nx,a\ny, \n"}, {},
         f"own/train.csv, line 3: no label: {SKIP}",
@@ -68,6 +72,14 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "csv without header, label position past the end": (
         {"train.csv": "x,a\ny,b\n"}, {"dataset__header": False, "dataset__text_column": 0, "dataset__label_column": 2},
         "own/train.csv, line 1: 2 columns, and none at position 2: set dataset.delimiter, dataset.text_column",
+    ),
+    "csv without header, text position past the end": (
+        {"train.csv": "x,a\ny,b\n"}, {"dataset__header": False, "dataset__text_column": 2, "dataset__label_column": 1},
+        "own/train.csv, line 1: 2 columns, and none at position 2: set dataset.delimiter, dataset.text_column",
+    ),
+    "csv row with more columns than the header": (
+        {"train.csv": "text,label\nwell, i am mad,anger\nx,a\ny,b\n"}, {},
+        f"own/train.csv, line 2: more columns than the first line has: {SKIP}",
     ),
     "tsv row without label, gzipped": (
         {"train.tsv.gz": gzip.compress(b"text\tlabel\nx\ta\ny\t\n")}, {},
@@ -83,11 +95,15 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "jsonl without the key of the text": (
         {"train.jsonl": '{"tweet": "x", "label": "a"}\n'}, {},
-        f"own/train.jsonl, line 1 (it has: tweet, label): no text: {SKIP}",
+        f"own/train.jsonl: no column 'text', there are: label, tweet: {COLUMNS}",
     ),
     "jsonl without the key of the label": (
         {"train.jsonl": '{"text": "x"}\n'}, {},
-        f"own/train.jsonl, line 1 (it has: text): no label: {SKIP}",
+        f"own/train.jsonl: no column 'label', there are: text: {COLUMNS}",
+    ),
+    "jsonl without the key of the label in one line": (
+        {"train.jsonl": '{"text": "x"}\n{"text": "y", "label": "a"}\n'}, {},
+        f"own/train.jsonl, line 1 (no label in it, only: text): no label: {SKIP}",
     ),
     "jsonl text that is a number": (
         {"train.jsonl": '{"text": 5, "label": "a"}\n'}, {},
@@ -126,7 +142,7 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         f"own/train.parquet, row 2: a label number without a name: {SKIP}",
     ),
     "parquet texts that are bytes": (
-        {"train.parquet": parquet(text=[b"x", b"y"], label=["a", "b"])}, {},
+        {"train.parquet": parquet(text=[b"x"], label=["a"])}, {},
         f"own/train.parquet, row 1: a text that is not a string of Unicode: {SKIP}",
     ),
     "unknown label in train": (
@@ -271,6 +287,10 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.jsonl": '{"text": "x", "label": "a"}\n'}, {"dataset__text_column": 0},
         "own/train.jsonl: set dataset.text_column and dataset.label_column to names: .jsonl has no positions",
     ),
+    "jsonl label by position": (
+        {"train.jsonl": '{"text": "x", "label": "a"}\n'}, {"dataset__label_column": 1},
+        "own/train.jsonl: set dataset.text_column and dataset.label_column to names: .jsonl has no positions",
+    ),
     "quotes in a tsv that are just characters": (
         {"train.tsv": 'text\tlabel\n"so he said\ta\nand went\tb\nand that was the end"\ta\n'}, {},
         ("own/train.tsv, the row that begins on line 2: a quoted field that seems to hold other rows: "
@@ -294,6 +314,11 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "quotes in a csv whose first column is the label": (
         {"train.csv": 'label,text\na,good words\nb,"so he said\na,and went\nb,and that was the end"\n'}, {},
+        ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
+        "set dataset.quoting to false"),
+    ),
+    "quotes in a csv whose first column is neither": (
+        {"train.csv": 'id,text,label\n1,good words,b\n2,"so he said,a\n3,and went,b\n4,and that was the end",a\n'}, {},
         ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
         "set dataset.quoting to false"),
     ),
@@ -428,6 +453,13 @@ def test_a_bad_data_set_is_named_with_its_place(
     error = fail()
     assert error.startswith(message)
     assert "\n" not in error
+
+
+def test_all_bad_rows_are_named_at_once(workspace: Workspace, fail: Fail) -> None:
+    own_dataset(workspace, {"train.csv": GOOD + ",a\n" * 10})
+    first, *others = fail().split("\n       ")
+    assert first == f"own/train.csv, line 22: no text: {SKIP}"
+    assert (len(others), others[-1]) == (8, "and 2 more")
 
 
 def test_a_folder_without_a_train_file_is_an_error(workspace: Workspace, fail: Fail) -> None:

@@ -264,3 +264,9 @@ def test_of_several_labels_of_one_text_the_first_rows_counts() -> None:
     rows = [(f"of both {row}", label) for row in range(20) for label in (0, 1)]
     rows += [(f"of one {row}", 1) for row in range(20)]
     assert all(Counter(label for _, label in carved(rows, 0.25, seed))[0] == 5 for seed in range(20))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_text_repeated_so_often_that_it_overfills_a_split_costs_no_other_label_its_share(seed: int) -> None:
+    counts = Counter(label for _, label in carved([*balanced(4, 50), *[("the same", 0)] * 50], 0.5, seed))
+    assert all(abs(counts[label] - 25) <= 1 for label in (1, 2, 3))

@@ -13,9 +13,10 @@ import numpy.typing as npt
 import pytest
 from clones import DEFAULTS, PIPELINE_PARAMS, STAGES, git, run, set_params
 from conftest import Call
+from edits import restamp
 from stand_ins import read_csv
 
-from stages import paths, provenance, tables
+from stages import tables
 from tools import compare, revisions
 
 PREDICTIONS = "data/predictions/test.parquet"
@@ -39,8 +40,7 @@ def record(folder: Path) -> None:
     """Have dvc.lock say that the stages ran on what lies there, and gave it."""
     with chdir(folder):
         for stage in STAGES:
-            Path(paths.provenance(stage)).unlink()
-            Path(paths.provenance(stage)).write_text(provenance.text(provenance.inputs(stage)), encoding="utf-8")
+            restamp(stage)
     run("dvc", "commit", "--force", cwd=folder)
 
 

@@ -93,5 +93,43 @@ def test_mcnemars_test_is_of_one_run_against_one(base: int, head: int) -> None:
     assert (comparison.compare([run] * base, [run] * head).mcnemar is not None) == (base == head == 1)
 
 
+@pytest.mark.parametrize(
+    ("gained", "verdict", "ending"),
+    [
+        (4, "within noise", "is above 0, but McNemar's exact test does not confirm it: p = 0.12"),
+        (6, "better", "is above 0"),
+    ],
+)
+def test_a_handful_of_rows_makes_no_model_better(gained: int, verdict: str, ending: str) -> None:
+    base = stand_in_run("old", 60, {}, {})
+    wrong = np.flatnonzero(base.predictions != base.labels)[:gained]
+    predictions = base.predictions.copy()
+    predictions[wrong] = base.labels[wrong]
+    result = comparison.compare([base], [replace(base, revision="new", predictions=predictions)])
+    assert (result.verdict, result.reason.endswith(ending)) == (verdict, True)
+    worse = comparison.compare([replace(base, revision="new", predictions=predictions)], [base])
+    assert worse.worse_by_more_than(0) == (verdict == "better")
+
+
 def test_a_name_stays_code_whatever_it_holds() -> None:
     assert formatting.code("a `label`\nof  two lines") == "`a 'label' of two lines`"
+
+
+def test_the_order_in_which_seeds_are_named_is_no_difference_between_sides() -> None:
+    one, two = (stand_in_run(name, 2, {"train.seed": seed}, {}) for name, seed in (("one", 1), ("two", 2)))
+    assert comparison.compare([one, two], [two, one]).params == {}
+
+
+def test_labels_without_a_test_row_are_listed_with_none() -> None:
+    run = stand_in_run("one", 3, {}, {})
+    run = replace(run, names=[*run.names, "of no row"])
+    last = comparison.compare([run], [run]).labels[-1]
+    assert (last.label, last.rows, last.base, last.head) == ("of no row", 0, 0, 0)
+
+
+def test_names_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    run = replace(stand_in_run("one", 3, {}, {}), names=["[b]bold", ":joy:", "caf\u00e9"])
+    other = replace(run, params={"dataset.labels": run.names})
+    rendering.show(comparison.compare([run], [other]))
+    said = capsys.readouterr().out
+    assert all(said.count(name) == 2 for name in run.names)  # as a label and as a value of a param

@@ -71,3 +71,13 @@ def test_dropout_draws_by_it() -> None:
 def test_masks_do_not_repeat() -> None:
     torch.manual_seed(0)
     assert len({torch.empty(256).bernoulli_(0.5).numpy().tobytes() for _ in range(2000)}) == 2000
+
+
+def test_a_generator_of_its_own_decides_the_mask_and_leaves_the_default_one_alone() -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    own = (torch.Generator().manual_seed(seed) for seed in (7, 7, 8))
+    first, same, other = (torch.empty(999).bernoulli_(0.5, generator=generator) for generator in own)
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+    assert torch.equal(before, torch.get_rng_state())

@@ -52,11 +52,7 @@ def closure(module: Path) -> set[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_depends_on_the_modules_it_imports_and_no_others(stage: str) -> None:
     listed = {dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")}
-    assert listed == closure(TREE / f"stages/{stage}.py")
-
-
-def test_the_package_of_the_stages_has_no_code_that_no_stage_depends_on() -> None:
-    assert (TREE / "stages/__init__.py").read_bytes() == b""
+    assert listed == closure(TREE / f"stages/{stage}.py") | {"stages/__init__.py"}
 
 
 @pytest.mark.parametrize("stage", STAGES)

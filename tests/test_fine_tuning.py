@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from clones import TREE
 from safetensors.numpy import load_file
 from stand_ins import read_csv
 from trainings import ROWS, Prepare, failing
@@ -15,6 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from stages import audit, curves, evaluate, fine_tuning, machine, metrics, paths, tables, train
 from stages.batching import TokenizedRows
+from stages.params import load
 
 
 def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
@@ -185,3 +187,11 @@ def test_a_gpu_that_only_emulates_bfloat16_trains_in_float32(
         torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or supported
     )
     assert machine.bf16_supported() == supported
+
+
+def test_nothing_is_reported_to_a_service_that_happens_to_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transformers.integrations.get_available_reporting_integrations", lambda: ["wandb"])
+    params = load("train", train.TrainParams, TREE / "recipes/default.yaml")
+    assert fine_tuning.training_arguments(params, tmp_path, rows=100).report_to == []

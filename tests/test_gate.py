@@ -74,7 +74,7 @@ def test_it_opens_where_a_merge_has_mixed_two_runs_in_the_lock(bare: Path, gate:
     _, out, error = gate(bare)
     assert "run=true" in out
     assert error.splitlines() == [
-        "dvc.lock: evaluate: its outputs were made from other inputs, as after a merge: run `make repro`",
+        "dvc.lock: evaluate: its inputs and outputs are not of one run, as after a merge: run `make repro`",
         "dvc.lock: evaluate did not read the models/classifier that train wrote: run `dvc repro`",
     ]
 

@@ -93,3 +93,11 @@ def test_where_every_row_of_test_is_leaked_there_are_no_figures_without_them() -
     figures = evaluate.summarize({"validation": alone, "test": leaked})
     assert figures["leaked_rows"] == 2
     assert not [name for name in figures if name.endswith("_without_leaked")]
+
+
+def test_rows_that_are_equally_hard_stand_in_the_order_of_the_rows() -> None:
+    probabilities = np.array([*[[0.6, 0.4], [0.2, 0.8], [0.1, 0.9]] * 100, [0.3, 0.7]], dtype=np.float32)
+    labels = np.array([*[0] * 300, 1])
+    table = hardest.table(["text"] * 301, labels, probabilities, NAMES)
+    assert table["row"].tolist() == list(range(2, 300, 3))
+    assert table["label_error"].tolist() == list(range(1, 101))

@@ -126,15 +126,20 @@ def download(folder: Path, hub: HubServer, params: dict[str, Any], **env: str) -
     return Run(folder, done, hub.log[before:])
 
 
+def no_waiting(folder: Path) -> str:
+    """A folder, beside this one, for PYTHONPATH: the libraries wait for up to 23 seconds between their retries."""
+    beside = folder.with_name(f"{folder.name}-no-waiting")
+    beside.mkdir()
+    (beside / "sitecustomize.py").write_text("import time\ntime.sleep = lambda seconds: None\n", encoding="utf-8")
+    return str(beside)
+
+
 def error_of(
     folder: Path, hub: HubServer, source: str, key: str = "source", value: str | None = "hub", **env: str
 ) -> str:
     """What the stage says when it fails with ``source`` from the hub, having seen that it fails as it should."""
-    (folder / "patience").mkdir()
-    # The libraries wait for up to 23 seconds between their retries and have no setting for it: let no time pass.
-    (folder / "patience/sitecustomize.py").write_text("import time\ntime.sleep = lambda seconds: None\n")
     params = {f"{source}__source": "hub", f"{source}__{key}": value}
-    env = {"PYTHONPATH": str(folder / "patience"), "HF_TOKEN": TOKEN} | env
+    env = {"PYTHONPATH": no_waiting(folder), "HF_TOKEN": TOKEN} | env
     failed = download(folder, hub, params, **env)
     assert failed.done.returncode == 1
     assert re.fullmatch(r"error: [^\n]+\n([^\n]+\n)?", failed.done.stderr), failed.done.stderr
@@ -271,11 +276,10 @@ def test_a_hub_that_cannot_be_reached_is_named_without_its_password(
 
 
 def test_make_repro_with_a_recipe_of_the_hub_reaches_for_it(copy: Path, hub: HubServer) -> None:  # noqa: ARG001 - its env
-    (copy / "sitecustomize.py").write_text("import time\ntime.sleep = lambda seconds: None\n")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{closed.getsockname()[1]}"
-        env = {"HF_ENDPOINT": f"http://{host}", "PYTHONPATH": str(copy)}
+        env = {"HF_ENDPOINT": f"http://{host}", "PYTHONPATH": no_waiting(copy)}
         done = run(sys.executable, "-m", "tools.repro", "emotion-minilm", cwd=copy, check=False, env=env)
     assert done.returncode == 1
     assert f"{host} cannot be reached: check the network" in done.stdout + done.stderr

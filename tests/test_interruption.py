@@ -146,3 +146,29 @@ def test_at_the_end_of_an_epoch_the_checkpoint_is_left_to_come_after_the_evaluat
     callback.signal = signal.SIGTERM
     callback.on_step_end(told, told, control)
     assert control.should_save is saves
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_each_signal_that_ends_a_session_stops_a_training(number: signal.Signals) -> None:
+    before = signal.signal(number, lambda *_: None)
+    try:
+        with Interruption(), pytest.raises(Stopped, match=f"stopped by {number.name}: "):
+            os.kill(os.getpid(), number)
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_signal_that_comes_after_the_last_checkpoint_stops_before_the_classifier_is_written() -> None:
+    told: Any = SimpleNamespace(output_dir="folder", global_step=9, max_steps=9)
+    callback = Interruption()
+    callback.signal = signal.SIGTERM
+    with pytest.raises(Stopped, match="at step 9 of 9, checkpoint folder/checkpoint-9: `dvc repro` resumes from it"):
+        callback.on_train_end(told, told, told)
+
+
+def test_a_cpu_looks_at_the_loss_after_each_step(tmp_path: Path) -> None:
+    trainer: Any = SimpleNamespace(_tr_loss=torch.tensor(torch.nan))
+    told: Any = SimpleNamespace(output_dir=str(tmp_path / "checkpoints"), device=torch.device("cpu"))
+    state: Any = SimpleNamespace(global_step=4, max_steps=10, num_train_epochs=2, epoch=0.8)
+    with pytest.raises(InputError, match="the training loss is nan at step 4 of 10"):
+        FiniteLoss(trainer).on_step_end(told, state, TrainerControl())

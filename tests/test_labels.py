@@ -8,7 +8,7 @@ import pytest
 from own_data import Workspace, own_dataset
 
 from stages import download, paths, tables
-from stages.dataset import build_splits
+from stages.dataset import Split, build_splits
 from stages.errors import InputError
 from stages.files import read_rows
 from stages.rows import Layout, Row
@@ -123,3 +123,56 @@ def test_a_label_that_is_nan_in_a_file_that_names_its_labels_is_none(tmp_path: P
     layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
     rows = list(read_rows(tmp_path / "train.parquet", layout))
     assert build_splits({"train": rows}, ["low", "high"], skip=True)[0]["train"].skipped == {"no label": 1}
+
+
+def test_where_one_label_name_is_a_negative_integer_none_is_a_position() -> None:
+    rows = [Row("here", "a text", label) for label in ("-1", "b", "0")]
+    splits, _ = build_splits({"train": rows}, ["-1", "b"], skip=True)
+    assert splits["train"].labels == [0, 1]
+    assert splits["train"].skipped == {"an unknown label": 1}
+
+
+def test_integers_from_0_of_which_one_is_too_large_are_not_said_to_be_counted_from_1() -> None:
+    rows = [Row("here", "a text", str(number)) for number in (0, 1, 2, 3)]
+    with pytest.raises(InputError, match="here: an unknown label '3', known are: low, middle, high"):
+        build_splits({"train": rows}, ["low", "middle", "high"], skip=False)
+
+
+def test_the_integers_of_all_splits_say_whether_they_are_counted_from_1() -> None:
+    train, test = ([Row("here", "a text", str(number)) for number in numbers] for numbers in ((1, 2), (2, 3)))
+    with pytest.raises(InputError, match="index it from 0, and the rows' go from 1 to 3"):
+        build_splits({"train": train, "test": test}, ["low", "middle", "high"], skip=True)
+
+
+@pytest.mark.parametrize(("label", "name"), [("1.0", "1"), ("2.00", "2"), (" 3.0 ", "3"), ("-1.0", "-1")])
+def test_a_whole_number_is_one_label_with_a_decimal_point_or_without(label: str, name: str) -> None:
+    rows = [Row("", "a text", given) for given in (label, name, "7")]
+    splits, found = build_splits({"train": rows}, None, skip=False)
+    assert sorted(found) == sorted([name, "7"])
+    first, second, other = splits["train"].labels
+    assert first == second != other
+
+
+def test_booleans_are_names() -> None:
+    rows = [Row("", "a text", label) for label in (True, False, "True")]
+    assert build_splits({"train": rows}, None, skip=False) == (
+        {"train": Split(["a text"] * 3, [1, 0, 1])},
+        ["False", "True"],
+    )
+
+
+@pytest.mark.parametrize("number", [2.0, 5.0])
+def test_a_number_that_its_file_has_no_name_for_is_no_label(tmp_path: Path, number: float) -> None:
+    schema = tables.schema(tables.TEXTS, ["low", "high"], "label")
+    table = pa.table({"text": ["a", "b", "c"], "label": pa.array([1, 0, number], pa.float64())})
+    pq.write_table(table.replace_schema_metadata(schema.metadata), tmp_path / "train.parquet")
+    layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
+    rows = list(read_rows(tmp_path / "train.parquet", layout))
+    assert [(row.label, row.problem) for row in rows] == [
+        ("high", ""), ("low", ""), (number, "a label number without a name")
+    ]  # fmt: skip
+
+
+def test_names_of_more_digits_than_python_reads_are_sorted_as_names() -> None:
+    rows = [Row("", "a text", label) for label in ("7", "1" * 5000)]
+    assert build_splits({"train": rows}, None, skip=False)[1] == ["1" * 5000, "7"]

@@ -7,7 +7,7 @@ import pytest
 from conftest import Call
 from rich.console import Console
 
-from stages import paths
+from stages import paths, provenance
 from stages.errors import InputError
 from tools import ladder
 
@@ -20,7 +20,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(tfidf: float, mean: float, other_rows: str | None = None) -> None:
-    """Write the figures of both stages, and which rows they are of: the same but for the split ``other_rows``."""
+    """Write the figures of both stages, of the same rows but for the split ``other_rows``."""
     baselines = {
         name: {split: {"accuracy": f1, "f1": f1} for split in ("validation", "test")}
         for name, f1 in (("mean_pooling", mean), ("majority", 0.2), ("tfidf", tfidf))
@@ -28,11 +28,17 @@ def write(tfidf: float, mean: float, other_rows: str | None = None) -> None:
     Path("metrics").mkdir()
     Path("metrics/baselines.json").write_text(json.dumps(baselines), encoding="utf-8")
     Path("metrics/metrics.json").write_text(json.dumps(METRICS | {"loss": 1.0}), encoding="utf-8")
+    record(other_rows)
+
+
+def record(other_rows: str | None = None) -> None:
+    """Write what the stages say of their inputs and outputs, as these are."""
     for stage in ("baselines", "evaluate"):
         path = Path(paths.provenance(stage))
         path.parent.mkdir(parents=True, exist_ok=True)
         deps = {paths.tokenized(split): stage if split == other_rows else "the same" for split in paths.EVALUATED}
-        path.write_text(json.dumps({"deps": deps}), encoding="utf-8")
+        outs = {name: provenance.md5(Path(name)) for name in (paths.BASELINES, paths.METRICS)}
+        path.write_text(json.dumps({"deps": deps, "outs": outs}), encoding="utf-8")
 
 
 def test_the_rungs_rise_to_the_fine_tuned_model() -> None:
@@ -49,6 +55,15 @@ def test_the_rungs_rise_to_the_fine_tuned_model() -> None:
 def test_a_model_above_its_ladder_is_no_finding() -> None:
     write(tfidf=0.6, mean=0.5)
     assert ladder.findings(ladder.rungs()) == []
+
+
+@pytest.mark.parametrize("path", [paths.BASELINES, paths.METRICS])
+def test_figures_that_git_or_dvc_has_changed_alone_are_a_finding(path: str) -> None:
+    write(tfidf=0.6, mean=0.5)
+    Path(path).write_text(Path(path).read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert ladder.findings(ladder.rungs()) == [
+        f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`"
+    ]
 
 
 @pytest.mark.parametrize("split", paths.EVALUATED)
@@ -72,6 +87,7 @@ def test_each_split_has_a_best_baseline_of_its_own() -> None:
     baselines = json.loads(path.read_text(encoding="utf-8"))
     baselines["mean_pooling"]["test"]["f1"] = 0.85
     path.write_text(json.dumps(baselines), encoding="utf-8")
+    record()
     assert ladder.findings(ladder.rungs()) == [
         "the fine-tuned model does not beat frozen, mean pooling on test: F1 0.7900 against 0.8500"
     ]

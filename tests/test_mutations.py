@@ -120,6 +120,7 @@ PARAMS = {
 }
 
 MODULES = {
+    "stages/__init__.py": STAGES,
     "stages/audit.py": (A,),
     "stages/baselines.py": (B,),
     "stages/batching.py": (R, E, B),

@@ -129,9 +129,28 @@ def test_the_calibration_curve_has_a_point_for_each_tenth(pictures: dict[str, Fi
 
 def test_each_cloud_of_hidden_states_is_of_the_rows_of_the_label_beside_it(pictures: dict[str, Figure]) -> None:
     axes = pictures["hidden_states.png"].axes[0]
-    legend = axes.get_legend()
-    assert legend is not None
+    (legend,) = pictures["hidden_states.png"].legends
     names = [text.get_text() for text in legend.get_texts()]
     clouds = dict(zip(names, (np.asarray(cloud.get_offsets()) for cloud in axes.collections), strict=True))
     assert {name: len(points) for name, points in clouds.items()} == {"a": 3, "b": 1}
     assert abs(clouds["b"][0, 0]) > np.abs(clouds["a"][:, 0]).max()  # it lies far from the others
+
+
+def test_each_of_many_labels_has_a_color_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: dict[str, Figure] = {}
+    monkeypatch.setattr(plots, "_save", lambda figure, path: saved.update({path.name: figure}))
+    labels = np.arange(30)
+    plots.draw(labels, np.eye(30, dtype=np.float32), np.eye(30, dtype=np.float32), [*map(str, labels)], tmp_path)
+    clouds = saved["hidden_states.png"].axes[0].collections
+    assert len({tuple(np.asarray(cloud.get_facecolor())[0]) for cloud in clouds}) == 30
+
+
+def test_a_name_is_drawn_as_it_is_where_it_looks_like_mathematics(tmp_path: Path) -> None:
+    draw(tmp_path / "plots", ["costs $1", r"$\no$ formula"])
+
+
+def test_a_label_of_no_row_has_scores_of_0(tmp_path: Path) -> None:
+    draw(tmp_path / "plots", ["a", "b", "of no row"])
+    assert [(row["label"], row["f1"], row["support"]) for row in read_csv(tmp_path / "plots/per_class.csv")][2:] == [
+        ("of no row", "0.0", "0")
+    ]

@@ -1,12 +1,13 @@
 """What long work says of itself in a log, where there is no terminal."""
 
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from stages import progress
-from stages.log import LogLines
+from stages.log import LogBar, LogLines
 
 
 def test_a_log_gets_a_line_of_progress_now_and_then(
@@ -20,7 +21,8 @@ def test_a_log_gets_a_line_of_progress_now_and_then(
     assert capsys.readouterr().out == "tokenize train: 4 of 8 rows (50%)\ntokenize train: 8 of 8 rows (100%)\n"
 
 
-def test_a_log_gets_the_loss_and_the_scores_of_each_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_loss_and_the_scores_of_each_epoch_are_lines(capsys: pytest.CaptureFixture[str], *, terminal: bool) -> None:
     settings: Any = SimpleNamespace(num_train_epochs=2)
     state: Any = SimpleNamespace(epoch=1.25, global_step=5, max_steps=8)
     for logs in (
@@ -28,8 +30,31 @@ def test_a_log_gets_the_loss_and_the_scores_of_each_epoch(capsys: pytest.Capture
         {"eval_loss": 0.4, "eval_accuracy": 0.5, "eval_f1": 0.6, "eval_f1_macro": 0.3, "eval_runtime": 9.0},
         {"train_runtime": 9.0, "train_loss": 0.2},
     ):
-        LogLines().on_log(settings, state, Any, logs)
+        bar = LogBar()
+        bar.training_bar = SimpleNamespace(write=print)
+        (bar if terminal else LogLines()).on_log(settings, state, Any, logs=logs)
     assert capsys.readouterr().out == (
         "epoch 1.25 of 2, step 5 of 8: loss 0.7000, learning rate 3.00e-05\n"
         "epoch 1.25 of 2, step 5 of 8: validation loss 0.4000, accuracy 0.5000, weighted F1 0.6000\n"
     )
+
+
+def test_a_log_that_nobody_reads_any_more_stops_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", broken)
+    settings: Any = SimpleNamespace(num_train_epochs=2)
+    state: Any = SimpleNamespace(epoch=1.25, global_step=5, max_steps=8)
+    LogLines().on_log(settings, state, Any, logs={"loss": 0.7, "learning_rate": 3e-5})
+
+
+def test_in_a_terminal_a_bar_moves_and_no_line_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setattr(progress, "SECONDS", -1.0)
+    with progress.Progress("tokenize train", 8, "rows") as work:
+        work.advance(2)
+        assert work.bar.n == 2
+    assert capsys.readouterr().out == ""

@@ -1,5 +1,6 @@
 """What a stage was made from is what it read: an edit while it runs, or a merge of two runs, is found out."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 import yaml
 from clones import PIPELINE_PARAMS, STAGES, git, run, set_params
 from conftest import Verify
-from edits import append
+from edits import append, edit_json
 from own_data import Fail, Workspace, own_checkpoint, own_dataset
 
 from stages import download, paths, provenance, tokenize
@@ -76,6 +77,7 @@ def test_each_stage_leaves_its_inputs_in_the_terms_of_dvc_lock(pipeline: Path, s
         "stage": stage,
         "deps": {dep["path"]: dep["md5"] for dep in locked["deps"]},
         "params": locked.get("params", {}).get("params.yaml", {}),
+        "outs": {out["path"]: out["md5"] for out in locked["outs"] if out["path"] != f"data/provenance/{stage}.json"},
     }
 
 
@@ -138,7 +140,7 @@ def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path, 
 
     code, said = verify(copy)
     assert code == 1
-    assert "error: dvc.lock: audit: its outputs were made from other inputs" in said
+    assert "error: dvc.lock: audit: its inputs and outputs are not of one run" in said
     assert "run=true\n" in run("python", "-m", "tools.gate", "main", cwd=copy).stdout
     assert ("audit", "ran") in outcomes(run("python", "-m", "tools.repro", cwd=copy).stdout)
     assert verify(copy) == (0, "")
@@ -152,7 +154,7 @@ def test_a_run_that_dvc_commit_made_up_is_run_again_and_forgotten(copy: Path, ve
     assert "DVC's run cache has outputs" in said
 
     said = run("python", "-m", "tools.repro", cwd=copy).stdout
-    assert "dvc.lock: audit: its outputs were made from other inputs, as after a merge: this stage runs again" in said
+    assert "dvc.lock: audit: its inputs and outputs are not of one run, as after a merge: this stage runs again" in said
     assert ("audit", "ran") in outcomes(said)
     assert verify(copy, "--cache") == (0, "")
     assert audited_with(copy) == CHANGED["audit__max_leaked_rows"]
@@ -172,6 +174,46 @@ def test_a_made_up_run_that_the_run_cache_gives_later_is_run_again_at_once(copy:
     assert verify(copy, "--cache") == (0, "")
 
 
+def test_an_edited_output_that_dvc_commit_took_is_made_again_and_forgotten(copy: Path, verify: Verify) -> None:
+    edit_json(copy / paths.DATA, splits={})
+    run("dvc", "commit", "--force", "audit", cwd=copy)
+    assert "up to date" in run("dvc", "status", "audit", cwd=copy).stdout
+    said = "error: dvc.lock: audit: its inputs and outputs are not of one run, as after a merge: run `make repro`\n"
+    assert verify(copy) == (1, said)
+    run("python", "-m", "tools.repro", cwd=copy)
+    assert verify(copy, "--cache") == (0, "")
+    assert json.loads((copy / paths.DATA).read_text(encoding="utf-8"))["splits"] != {}
+
+
+@pytest.mark.parametrize("loaded", ["at once", "at the end"])
+def test_a_module_that_a_stage_imports_and_dvc_yaml_does_not_list_is_an_error(copy: Path, loaded: str) -> None:
+    (copy / "stages/extra.py").write_text("FACTOR = 0.5\n", encoding="utf-8")
+    audit = (copy / "stages/audit.py").read_text(encoding="utf-8")
+    place = "import json\n" if loaded == "at once" else "        check_limits(params, found)\n"
+    assert place in audit
+    indent = " " * (len(place) - len(place.lstrip()))
+    (copy / "stages/audit.py").write_text(
+        audit.replace(place, f"{place}{indent}from stages import extra\n"), encoding="utf-8"
+    )
+    done = run("dvc", "repro", "audit", cwd=copy, check=False)
+    assert done.returncode
+    said = "error: dvc.yaml: audit: deps: stages/extra.py: this stage imports it: list it there\n"
+    assert said in done.stdout + done.stderr
+    assert not list(copy.rglob(".*.partial"))
+
+
+@pytest.mark.parametrize("dep", ["${more}", "${more.file}", "data/${more.file.name}"])
+def test_a_dep_that_dvc_yaml_takes_from_elsewhere_than_params_yaml_is_an_error(workspace: Workspace, dep: str) -> None:
+    definition = workspace() / "dvc.yaml"
+    hardest = "      - stages/hardest.py\n"
+    definition.write_text(
+        definition.read_text(encoding="utf-8").replace(hardest, f"{hardest}      - {dep}\n"), encoding="utf-8"
+    )
+    said = r"^dvc\.yaml: evaluate: deps: \$\{more\.\.\.\} is not of params\.yaml: write the path out$"
+    with pytest.raises(InputError, match=said):
+        provenance.inputs("evaluate")
+
+
 def audited_with(clone: Path) -> Any:
     """The limit that the audit says it was made with."""
     made = yaml.safe_load((clone / "data/provenance/audit.json").read_text(encoding="utf-8"))
@@ -187,7 +229,7 @@ def outcomes(said: str) -> list[tuple[str, str]]:
 def test_an_absolute_path_in_the_lock_stays_one_in_another_clone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stamp = {"stage": "download", "deps": {f"{tmp_path}/own": "0" * 32}, "params": {}}
+    stamp = {"stage": "download", "deps": {f"{tmp_path}/own": "0" * 32}, "params": {}, "outs": {}}
     digest = provenance.fingerprint(stamp)
     locked = {
         "deps": [{"path": f"{tmp_path}/own", "md5": "0" * 32}],

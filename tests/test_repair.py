@@ -22,7 +22,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a committed dvc.lock."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
-    for name in ("dvc.lock", "requirements.txt"):
+    for name in ("dvc.lock", "dvc.yaml", "requirements.txt"):
         (tmp_path / name).write_bytes((TREE / name).read_bytes())
     git("init", "--quiet", cwd=tmp_path)
     git("add", "dvc.lock", cwd=tmp_path)
@@ -217,8 +217,9 @@ def test_another_command_of_dvc_is_waited_for(copy: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("file", ["path: a", "path: a\n      size: 3"])
-def test_a_lock_with_a_file_without_a_hash_is_no_lock(file: str) -> None:
-    text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    outs:\n    - {file}\n"
+@pytest.mark.parametrize("kind", ["deps", "outs"])
+def test_a_lock_with_a_file_without_a_hash_is_no_lock(file: str, kind: str) -> None:
+    text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    {kind}:\n    - {file}\n"
     with pytest.raises(InputError, match="a file has no hash"):
         lockfile.parse(text.encode())
 
@@ -236,3 +237,9 @@ def test_a_lock_file_cut_short_becomes_the_committed_one_and_not_one_that_is_sta
 def test_conflicts_are_known_whatever_git_calls_the_sides(side: str) -> None:
     with pytest.raises(InputError, match=r"^dvc.lock has merge conflicts"):
         lockfile.check_merged(f"schema: '2.0'\n<<<<<<< {side}\n=======\n>>>>>>> other\n".encode())
+
+
+@pytest.mark.parametrize("name", ["md5", "etag", "checksum"])
+def test_a_lock_with_the_hash_that_a_remote_has_for_a_file_is_whole(name: str) -> None:
+    text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    deps:\n    - path: a\n      {name}: 1a2b\n"
+    assert list(lockfile.parse(text.encode())) == ["one"]

@@ -290,3 +290,8 @@ def test_the_curves_of_both_sides_have_their_names_one_scale_and_a_legend() -> N
     legends = [axes.get_legend() for axes in (losses, scores)]
     named = [[text.get_text() for text in legend.get_texts()] for legend in legends if legend]
     assert named == [["training", "validation"], ["accuracy", "weighted F1"]]
+
+
+def test_without_a_classifier_a_report_names_no_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert tools.report.machine_section() == ""

@@ -11,9 +11,9 @@ import pytest
 from clones import PIPELINE_PARAMS, git, run, set_params
 from conftest import Call
 from dvc.utils.serialize import modify_yaml
-from edits import append
+from edits import append, restamp
 
-from stages import paths, provenance
+from stages import provenance
 from stages.errors import InputError
 from tools import commands, compare, revisions, trees
 
@@ -291,8 +291,6 @@ def test_code_that_the_last_stage_alone_ran_with_is_named(
 ) -> None:
     monkeypatch.chdir(copy)
     append(Path("stages/tables.py"), "# more\n")  # which every stage reads
-    stamp = Path(paths.provenance("evaluate"))
-    stamp.unlink()
-    stamp.write_text(provenance.text(provenance.inputs("evaluate")), encoding="utf-8")  # as a run of it would
+    restamp("evaluate")
     run("dvc", "commit", "--force", "evaluate", cwd=copy)
     assert refused("HEAD") == "workspace: stages/tables.py does not match dvc.lock (train): run `dvc repro`"

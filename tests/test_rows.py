@@ -314,3 +314,9 @@ def test_a_byte_order_mark_is_one_at_the_top_of_a_file_only(tmp_path: Path, endi
     content = "\ufefftext,label\n\ufeffa,b\n".encode()
     (tmp_path / f"train.{ending}").write_bytes(gzip.compress(content) if ending == "csv.gz" else content)
     assert read(tmp_path / f"train.{ending}") == [("\ufeffa", "b")]
+
+
+def test_of_columns_of_one_name_each_position_is_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("text,text,label\na,b,c\n", encoding="utf-8")
+    assert read(file, LAYOUT._replace(text_column=1, label_column=2)) == [("b", "c")]

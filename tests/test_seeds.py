@@ -48,18 +48,20 @@ def test_an_experiment_that_never_starts_is_named(copy: Path) -> None:
     assert re.search(r"InputError: \w+-seed1 failed: see `dvc queue logs \w+-seed1`", done.stderr)
 
 
-def test_integers_are_integers_but_for_their_mean() -> None:
-    metrics = {"a-seed1": {"accuracy": 1.0, "leaked_rows": 3}, "a-seed2": {"accuracy": 0.5, "leaked_rows": 4}}
+def test_the_table_is_without_leaked_rows_so_that_80_columns_hold_it() -> None:
+    scores = {"accuracy": 1.0, "f1": 1.0, "f1_macro": 0.5, "loss": 0.25}
+    leaked = {"leaked_rows": 3, "accuracy_without_leaked": 1.0, "f1_without_leaked": 1.0}
+    run = scores | leaked | {"validation_accuracy": 1.0, "validation_f1": 0.75}
     console = Console(width=80)
     with console.capture() as printed:
-        console.print(seeds.table(metrics))
+        console.print(seeds.table({"abcdef0-seed1": run, "abcdef0-seed2": run | {"accuracy": 0.5}}))
     assert [line.rstrip() for line in printed.get().splitlines()] == [
-        "                              leaked",
-        "                    accuracy  rows",
-        "a-seed1             1.0000    3",
-        "a-seed2             0.5000    4",
-        "mean                0.7500    3.5000",
-        "standard deviation  0.3536    0.7071",
+        "                                      f1              validation  validation",
+        "                    accuracy  f1      macro   loss    accuracy    f1",
+        "abcdef0-seed1       1.0000    1.0000  0.5000  0.2500  1.0000      0.7500",
+        "abcdef0-seed2       0.5000    1.0000  0.5000  0.2500  1.0000      0.7500",
+        "mean                0.7500    1.0000  0.5000  0.2500  1.0000      0.7500",
+        "standard deviation  0.3536    0.0000  0.0000  0.0000  0.0000      0.0000",
     ]
 
 

@@ -2,23 +2,31 @@
 
 import subprocess
 import textwrap
+from pathlib import Path
 
 from stages.errors import InputError
 
 
 def changed() -> bool:
-    """Whether a file that git tracks differs from HEAD's."""
-    return bool(output("git", "status", "--porcelain", "--untracked-files=no"))
+    """Whether a file that git tracks differs from HEAD's, or a file of the stages is not tracked."""
+    tracked = output("git", "status", "--porcelain", "--untracked-files=no")
+    return bool(tracked or output("git", "ls-files", "--others", "--exclude-standard", "--", "stages"))
 
 
 def check_committed(since: str) -> None:
-    """Make sure that all files git tracks are as in HEAD.
+    """Make sure that HEAD has all files that git tracks, and those of the stages, as they are.
 
     Raises:
-        InputError: one is not; the message ends with ``since``.
+        InputError: it has not; the message ends with ``since``.
     """
     if changed():
         raise InputError(f"there are uncommitted changes: commit them, since {since}")
+
+
+def committed(path: Path) -> bytes | None:
+    """The content of a file in HEAD; None where HEAD has none."""
+    done = subprocess.run(["git", "show", f"HEAD:./{path}"], capture_output=True, check=False)
+    return None if done.returncode else done.stdout
 
 
 def output(*command: str, advice: str = "run this at the top of a clone of the repository") -> str:

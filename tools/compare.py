@@ -7,10 +7,12 @@ different training seeds. HEAD is by default the workspace. The predictions are 
 remote; nothing is checked out.
 
 The verdict follows from the 95% paired bootstrap interval of head's accuracy minus base's: better if it is above 0,
-worse if it is below 0, otherwise within noise; not comparable if the test files or the labels differ.
+worse if it is below 0, otherwise within noise; not comparable if the test files or the labels differ. Between two
+single runs, McNemar's exact test has to confirm it (p of 0.05 at most).
 
 The exit code is 0 whatever the verdict, 1 on an error, 2 for a wrong command line. With `--fail-if worse` it is also 1
-if the whole interval is below -M (by default 0), or if the sides are not comparable, since head may then be worse.
+if head is worse and the whole interval is below -M (by default 0), or if the sides are not comparable, since head may
+then be worse.
 """
 
 import argparse

@@ -56,9 +56,9 @@ class Comparison:
     inputs: dict[str, str]  # those that differ, and how
 
     def worse_by_more_than(self, margin: float) -> bool:
-        """Whether the whole interval of the difference in accuracy lies below ``-margin``."""
+        """Whether head is worse, and the whole interval of the difference in accuracy lies below ``-margin``."""
         interval = self.metrics["accuracy"].interval
-        return interval is not None and interval[1] < -margin
+        return self.verdict == WORSE and interval is not None and interval[1] < -margin
 
 
 def compare(base: list[Run], head: list[Run]) -> Comparison:
@@ -76,7 +76,8 @@ def compare(base: list[Run], head: list[Run]) -> Comparison:
     labels, names = base[0].labels, base[0].names
     old, new = (np.stack([run.predictions for run in side]) for side in (base, head))
     limits = dict(zip(paired.METRICS, paired.intervals(labels, old, new, len(names)).T.tolist(), strict=True))
-    verdict, reason = _verdict(after["accuracy"] - before["accuracy"], *limits["accuracy"])
+    mcnemar = paired.mcnemar(labels, old[0], new[0]) if len(old) == len(new) == 1 else None
+    verdict, reason = _verdict(after["accuracy"] - before["accuracy"], limits["accuracy"], mcnemar)
     return Comparison(
         verdict=verdict,
         reason=reason,
@@ -86,7 +87,7 @@ def compare(base: list[Run], head: list[Run]) -> Comparison:
             name: Metric(before[name], after[name], after[name] - before[name], (low, high))
             for name, (low, high) in limits.items()
         },
-        mcnemar=paired.mcnemar(labels, old[0], new[0]) if len(old) == len(new) == 1 else None,
+        mcnemar=mcnemar,
         labels=_labels(labels, names, old, new),
         **common,
     )
@@ -117,13 +118,15 @@ def _scores(side: list[Run]) -> dict[str, float]:
     return {name: float(np.mean([score[name] for score in scores])) for name in paired.METRICS}
 
 
-def _verdict(difference: float, low: float, high: float) -> tuple[str, str]:
+def _verdict(difference: float, limits: tuple[float, float], test: paired.McNemar | None) -> tuple[str, str]:
+    low, high = limits
     interval = f"accuracy {signed(difference)}; its 95% interval, {signed(low)} to {signed(high)},"
-    if low > 0:
-        return BETTER, f"{interval} is above 0"
-    if high < 0:
-        return WORSE, f"{interval} is below 0"
-    return WITHIN_NOISE, f"{interval} includes 0"
+    if low <= 0 <= high:
+        return WITHIN_NOISE, f"{interval} includes 0"
+    verdict, side = (BETTER, "above") if low > 0 else (WORSE, "below")
+    if test is not None and test.p > 1 - paired.LEVEL:  # of very few rows that differ, a bootstrap is too sure
+        return WITHIN_NOISE, f"{interval} is {side} 0, but McNemar's exact test does not confirm it: p = {test.p:.2g}"
+    return verdict, f"{interval} is {side} 0"
 
 
 def _interval_covers(base: int, head: int) -> str:

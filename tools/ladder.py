@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from stages import entry, errors, paths
+from stages import entry, errors, paths, provenance
 from tools.formatting import markdown_table, number
 
 NAMES = {
@@ -54,14 +54,18 @@ def rungs() -> list[Rung]:
 
 
 def findings(ladder: list[Rung]) -> list[str]:
-    """A line for each split on which the fine-tuned model does not beat the best baseline, and if they are of two runs.
+    """A line for each split on which the fine-tuned model does not beat the best baseline, and where runs are mixed.
 
     Raises:
         InputError: what the stages were made from is missing or cannot be read.
     """
     *baselines, tuned = ladder
     found = []
-    if _rows("baselines") != _rows("evaluate"):
+    made = {stage: _figures(paths.provenance(stage)) for stage in ("baselines", "evaluate")}
+    for stage, path in (("baselines", paths.BASELINES), ("evaluate", paths.METRICS)):
+        if made[stage].get("outs", {}).get(path) != provenance.md5(Path(path)):
+            found.append(f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`")
+    if _rows(made["baselines"]) != _rows(made["evaluate"]):
         found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
     for split, score in (("validation", "validation_f1"), ("test", "f1")):
         best = max(baselines, key=lambda rung: getattr(rung, score))
@@ -94,9 +98,9 @@ def markdown() -> str:
     return "\n\n".join([shown, *(f"**Warning**: {finding}." for finding in findings(ladder))])
 
 
-def _rows(stage: str) -> list[str | None]:
+def _rows(made: dict[str, Any]) -> list[str | None]:
     """The hashes of the rows that a stage evaluated on."""
-    deps = _figures(paths.provenance(stage)).get("deps", {})
+    deps = made.get("deps", {})
     return [deps.get(paths.tokenized(split)) for split in paths.EVALUATED]
 
 

@@ -92,16 +92,21 @@ def params(locked: dict[str, Any]) -> dict[str, Any]:
 def mixed(stages: Stages) -> list[str]:
     """The stages whose inputs and outputs are not of one run, as a merge of two dvc.lock may leave them.
 
-    Each stage writes its inputs to data/provenance/STAGE.json, so that the inputs in dvc.lock determine the hash that
-    dvc.lock must have for that file.
+    Each stage writes the hashes of its inputs and outputs to data/provenance/STAGE.json, so that those in dvc.lock
+    determine the hash that dvc.lock must have for that file.
     """
     found = []
     for stage, locked in stages.items():
-        stamp = {"stage": stage, "deps": files(locked, "deps"), "params": params(locked)}
-        expected = provenance.fingerprint(stamp)
-        if files(locked, "outs").get(paths.provenance(stage), expected) != expected:
+        recorded = files(locked, "outs").get(paths.provenance(stage))
+        if recorded and recorded != provenance.fingerprint(stamp(stage, locked)):
             found.append(stage)
     return found
+
+
+def stamp(stage: str, locked: dict[str, Any]) -> provenance.Stamp:
+    """What a stage wrote to data/provenance/STAGE.json, by its entry in dvc.lock."""
+    outs = {path: md5 for path, md5 in files(locked, "outs").items() if path != paths.provenance(stage)}
+    return {"stage": stage, "deps": files(locked, "deps"), "params": params(locked), "outs": outs}
 
 
 def of_run(content: bytes) -> Stages:
@@ -115,9 +120,9 @@ def of_run(content: bytes) -> Stages:
 
 
 def against_itself(stages: Stages) -> Iterator[str]:
-    """A line for each stage whose outputs were made from other inputs, or that read another file than was made."""
+    """A line for each stage whose inputs and outputs are not of one run, or that read another file than was made."""
     for stage in mixed(stages):
-        yield f"dvc.lock: {stage}: its outputs were made from other inputs, as after a merge: run `make repro`"
+        yield f"dvc.lock: {stage}: its inputs and outputs are not of one run, as after a merge: run `make repro`"
     made = {path: (stage, digest) for stage, locked in stages.items() for path, digest in files(locked, "outs").items()}
     for stage, locked in stages.items():
         for path, digest in files(locked, "deps").items():

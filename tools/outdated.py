@@ -23,9 +23,6 @@ def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> It
     definition, lock = (
         {stage: stages[stage] for stage in lockfile.STAGES if stage in stages} for stages in (definition, lock)
     )
-    for stage in lockfile.STAGES:
-        if stage not in definition:
-            yield f"dvc.yaml: {stage} is missing: undo its last edit"
     yield from against_definition(definition, values, lock)
     yield from against_params(definition, values, lock)
     made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
@@ -36,7 +33,10 @@ def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> It
 
 
 def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:
-    """A line for each stage of dvc.yaml whose command, files or param keys are not those that ran."""
+    """A line for each stage that dvc.yaml lacks, or whose command, files or param keys are not those that ran."""
+    for stage in lockfile.STAGES:
+        if stage not in definition:
+            yield f"dvc.yaml: {stage} is missing: undo its last edit"
     for stage, wanted in definition.items():
         if stage not in lock:
             yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"

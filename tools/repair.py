@@ -4,13 +4,13 @@ Run: python -m tools.repair    (`make repro` begins with it)
 
 DVC writes dvc.lock and .dvc/tmp/rwlock, its list of the processes that use each file, in place: interrupted while it
 does, it leaves a file that no later run can read. The list names processes by their ids, which after a restart belong
-to other processes. Copies that were under way stay beside the outputs as temporary files.
+to other processes. Copies that were under way stay beside the outputs as temporary files. What a stage had finished,
+and DVC had not stored, would be made again.
 """
 
 import json
 import re
 import shutil
-import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from dvc.utils.serialize import modify_yaml
 from stages import documents, entry, paths, provenance
 from stages.errors import InputError
 from tools import lockfile
+from tools.commands import committed, output
 
 LOCK, USERS, RUNNING = lockfile.PATH, Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/lock")
 OUTPUTS = ("data", "models", "metrics")
@@ -79,12 +80,13 @@ def _repair_lock() -> list[str]:
     try:
         mixed = lockfile.mixed(lockfile.parse(content))
     except InputError:
-        committed = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
-        if committed.returncode == 0:
-            LOCK.write_bytes(committed.stdout)
-        else:
+        whole = committed(LOCK)
+        if whole is None:
             LOCK.unlink()
-        what = "restored the committed one" if committed.returncode == 0 else "removed, since none is committed"
+            what = "removed, since none is committed"
+        else:
+            LOCK.write_bytes(whole)
+            what = "restored the committed one"
         return [f"{LOCK} was cut short when DVC was killed: {what}; later results come from the cache"]
     if mixed:
         with modify_yaml(LOCK) as lock:
@@ -92,13 +94,13 @@ def _repair_lock() -> list[str]:
                 del lock["stages"][stage]
         forget_mixed_runs()
     return [
-        f"{LOCK}: {stage}: its outputs were made from other inputs, as after a merge: this stage runs again"
+        f"{LOCK}: {stage}: its inputs and outputs are not of one run, as after a merge: this stage runs again"
         for stage in mixed
     ]
 
 
 def mixed_runs() -> list[Path]:
-    """The folders of the run cache with outputs that were made from other inputs, as by `dvc commit` after an edit."""
+    """The folders of the run cache with outputs that no run on their inputs gave, as by `dvc commit` after an edit."""
     from dvc.repo import Repo
 
     with Repo() as repo:
@@ -130,9 +132,23 @@ def unstored() -> list[str]:
         file = paths.provenance(stage)
         content = Path(file).read_bytes()
         stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == provenance.md5_of(content)
-        if not stored and content == provenance.text(provenance.inputs(stage)).encode():
-            found.append(stage)
+        if not stored:
+            made = {out: provenance.md5(Path(out)) for out in outs if out != file}
+            if content == provenance.text(provenance.inputs(stage) | {"outs": made}).encode():
+                found.append(stage)
     return found
+
+
+def store_finished() -> list[str]:
+    """Have DVC store what stages had finished when it was killed; give a line for each stage.
+
+    Raises:
+        InputError: DVC cannot.
+    """
+    stages = [] if running() else unstored()
+    for stage in stages:
+        output("dvc", "--wait-for-lock", "commit", "--force", stage, advice="fix that, and run again")
+    return [f"{stage} had finished when DVC was killed: its outputs are stored" for stage in stages]
 
 
 def _users() -> set[int] | None:
@@ -161,7 +177,7 @@ def main() -> None:
     parser = entry.parser("tools.repair", __doc__)
     parser.parse_args()
     check_idle()
-    for line in repair() or ["nothing to repair"]:
+    for line in [*repair(), *store_finished()] or ["nothing to repair"]:
         print(line)
 
 

@@ -10,7 +10,6 @@ for tools.report.
 import json
 import logging
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from rich.table import Table
 from stages import entry, errors, paths
 from stages.params import PARAMS
 from tools import ladder, params, repair
+from tools.commands import committed
 from tools.formatting import number
 
 RECIPES = Path("recipes")
@@ -57,8 +57,7 @@ def use_recipe(name: str) -> None:
     recipes = {path.stem: path.read_bytes() for path in sorted(RECIPES.glob("*.yaml"))}
     if name not in recipes:
         raise errors.InputError(f"RECIPE={name}: no such recipe: take one of {', '.join(recipes)}")
-    committed = subprocess.run(["git", "show", f"HEAD:./{PARAMS}"], capture_output=True, check=False).stdout
-    if PARAMS.exists() and PARAMS.read_bytes() not in (committed, *recipes.values()):
+    if PARAMS.exists() and PARAMS.read_bytes() not in (committed(PARAMS), *recipes.values()):
         raise errors.InputError(
             f"{PARAMS} has uncommitted edits: commit them, or undo them with `git checkout {PARAMS}`"
         )
@@ -96,7 +95,7 @@ def main() -> None:
         repair.check_idle()
         use_recipe(arguments.recipe)
     params.check(paths=not arguments.pull)
-    for line in repair.repair():
+    for line in (*repair.repair(), *repair.store_finished()):
         print(line)
     start = time.monotonic()
     code, stages = reproduce(*(["--pull"] if arguments.pull else []))

@@ -92,10 +92,10 @@ def read_metrics(names: list[str]) -> dict[str, dict[str, float]]:
 
 
 def table(metrics: dict[str, dict[str, float]]) -> Table:
-    """The metrics of each experiment, and below them their mean and standard deviation."""
-    rows = list(metrics.values())
+    """The metrics of each experiment but those about leaked rows, and below them their mean and standard deviation."""
+    rows = [{name: value for name, value in row.items() if "leaked" not in name} for row in metrics.values()]
     result = Table("", *(name.replace("_", "\n") for name in rows[0]), box=None, pad_edge=False)
-    for name, row in metrics.items():
+    for name, row in zip(metrics, rows, strict=True):
         result.add_row(name, *map(number, row.values()))
     columns = list(zip(*(row.values() for row in rows), strict=True))
     result.add_row("mean", *(f"{statistics.mean(column):.4f}" for column in columns))
