@@ -141,6 +141,9 @@ def test_a_home_is_needed_only_where_no_place_for_checkpoints_is_named(
 PINS = {
     "another version": ("numpy==1.0.0\n", "requirements.txt: numpy==1.0.0 is pinned but "),
     "not installed": ("no-such-library==1\n", "requirements.txt: no-such-library==1 is not installed: run `make"),
+    "no version": ("numpy\n", "requirements.txt: numpy: not pinned to one version: write it as name==version"),
+    "a range": ("numpy>=2\n", "requirements.txt: numpy>=2: not pinned to one version"),
+    "any patch": ("numpy==2.*\n", "requirements.txt: numpy==2.*: not pinned to one version"),
     "no requirement": ("numpy=2\n", "requirements.txt: numpy=2: not a requirement ("),
 }
 
@@ -210,6 +213,7 @@ def test_an_empty_address_of_the_hub_is_none(copy: Path) -> None:
     ("variables", "said"),
     [
         ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is set, as torchrun or mpirun does: "),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, "OMPI_COMM_WORLD_SIZE is set, as torchrun or mpirun does: "),
         ({"HF_ENDPOINT": "http://hub:port"}, "HF_ENDPOINT: Port could not be cast"),
         ({"HF_ENDPOINT": "hub.example"}, "HF_ENDPOINT: it does not begin with https:// or http://"),
         ({"HF_TOKEN": "hf_\N{LATIN SMALL LETTER E WITH ACUTE}"}, "HF_TOKEN: it holds characters that no token has"),
@@ -266,7 +270,14 @@ def test_a_tool_outside_the_virtual_environment_says_what_to_do(tool: str) -> No
 
 @pytest.mark.usefixtures("put_back")
 @pytest.mark.parametrize(
-    "name", ["TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE", "MPLBACKEND"]
+    "name",
+    [
+        "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+        "NVIDIA_TF32_OVERRIDE",
+        "ONEDNN_DEFAULT_FPMATH_MODE",
+        "DNNL_DEFAULT_FPMATH_MODE",
+        "MPLBACKEND",
+    ],
 )
 def test_nothing_in_the_environment_makes_float32_less_or_draws_elsewhere(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str

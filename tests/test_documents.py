@@ -65,6 +65,13 @@ def test_a_directive_by_which_dvc_would_read_other_numbers_is_refused(tmp_path: 
         parse(text)
 
 
+def test_a_merge_conflict_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: 1\n<<<<<<< HEAD\nb: 2\n=======\nb: 3\n>>>>>>> other\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"params\.yaml, line 2: a merge conflict: resolve it, or take one side by "):
+        read(path)
+
+
 def test_a_file_that_is_gone_is_to_be_taken_from_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^dvc\.yaml does not exist: run `git checkout dvc\.yaml`, at the top"):

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from clones import SECRETS, git, run
 from conftest import Call
-from edits import edit_json
+from edits import append, edit_json
 from hub_server import COMMIT, HubServer, serve
 from stand_ins import read_csv
 
@@ -190,6 +190,25 @@ def test_results_that_are_not_committed_are_not_published(copy: Path, refused: C
     with (copy / "README.md").open("a") as file:
         file.write("\n")
     assert refused(copy, NAME).startswith("error: there are uncommitted changes: commit them")
+
+
+def test_a_module_of_a_stage_that_git_does_not_have_keeps_results_from_being_published(
+    copy: Path, refused: Callable[[Path, str], str]
+) -> None:
+    (copy / "stages/more.py").touch()
+    assert refused(copy, NAME).startswith("error: there are uncommitted changes: commit them")
+
+
+def test_a_file_that_tools_verify_does_not_hash_is_not_published(
+    copy: Path, reached: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy)
+    append(copy / ".dvcignore", "\n*.swp\n")
+    (copy / paths.CLASSIFIER / "notes.swp").touch()
+    publish.publish(NAME, "new", "Trained at c0ffee")
+    published = reached.repositories["models", "emotions"]
+    assert "model.safetensors" in published
+    assert "notes.swp" not in published
 
 
 def test_results_that_do_not_belong_together_are_not_published(copy: Path, refused: Callable[[Path, str], str]) -> None:

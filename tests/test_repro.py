@@ -106,7 +106,7 @@ def test_a_run_that_failed_is_not_summed_up(
     assert code == 1
     assert len(runs.options) == 1 + again
     assert said == ("made from others\n" if again else "")
-    assert error.startswith("train has finished, but DVC did not store it: fix what it reports above, run ")
+    assert error.startswith("train has finished, but DVC did not store it: fix what it reports above and run ")
     assert not list(tmp_path.glob("*.json"))
 
 

@@ -140,7 +140,7 @@ def unstored() -> list[str]:
 
 
 def store_finished() -> list[str]:
-    """Have DVC store what stages had finished when it was killed; give a line for each stage.
+    """Have DVC store what stages had finished when it was killed or the disk was full; give a line for each stage.
 
     Raises:
         InputError: DVC cannot.
@@ -148,7 +148,7 @@ def store_finished() -> list[str]:
     stages = [] if running() else unstored()
     for stage in stages:
         output("dvc", "--wait-for-lock", "commit", "--force", stage, advice="fix that, and run again")
-    return [f"{stage} had finished when DVC was killed: its outputs are stored" for stage in stages]
+    return [f"{stage} had finished, and DVC had not stored it: stored now" for stage in stages]
 
 
 def _users() -> set[int] | None:

@@ -106,8 +106,8 @@ def main() -> None:
     if code:
         for stage in repair.unstored():
             print(
-                f"{stage} has finished, but DVC did not store it: fix what it reports above, run "
-                f"`dvc commit -f {stage}`, which stores it, and run again",
+                f"{stage} has finished, but DVC did not store it: fix what it reports above and run `make repro` "
+                "again, which stores it",
                 file=sys.stderr,
             )
         sys.exit(1)
