@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clones import TREE, git
+from clones import PIPELINE_PARAMS, TREE, git, run, set_params
 from conftest import Call
 from edits import append
 
@@ -122,3 +122,11 @@ def test_data_that_is_absent_is_an_error_before_any_run_unless_it_is_to_be_pulle
     assert error.startswith("error: params.yaml: dataset.path: data/small does not exist: ")
     assert call(repro.main, copy, "--pull") == (1, "", "")
     assert runs.options == [("--pull",)]
+
+
+def test_a_frozen_stage_is_called_frozen(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("dvc", "freeze", "train", cwd=copy)
+    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    monkeypatch.chdir(copy)
+    code, stages = repro.reproduce()
+    assert (code, stages["train"], stages["evaluate"]) == (0, "frozen", "unchanged")

@@ -27,9 +27,10 @@ RECIPES = Path("recipes")
 
 
 class StageLog(logging.Handler):
-    """Learns from DVC's own log which stages ran, were pulled or came from the cache, and which did not change."""
+    """Learns from DVC's own log which stages ran, were pulled or came from the cache, did not change, or are frozen."""
 
     PATTERNS = (
+        (re.compile(r"'([^']+)' is frozen"), "frozen"),
         (re.compile(r"Pulling data for stage: '([^']+)'"), "pulled"),
         (re.compile(r"Running stage '([^']+)'"), "ran"),
         (re.compile(r"Stage '([^']+)' is cached"), "from cache"),
@@ -44,7 +45,7 @@ class StageLog(logging.Handler):
         """Note what the record says of a stage."""
         message = record.getMessage()
         for pattern, outcome in self.PATTERNS:
-            if match := pattern.search(message):
+            if (match := pattern.search(message)) and self.stages.get(match[1]) != "frozen":  # nor did it change
                 self.stages[match[1]] = outcome
 
 
