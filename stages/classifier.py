@@ -1,6 +1,7 @@
 """Loading: the pretrained checkpoint as a classifier, the fine-tuned one, tokenizers; and whether they fit the data."""
 
 import functools
+import json
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from transformers import (
 
 from stages import machine, paths
 from stages.batching import PadToLongest, TokenizedRows
-from stages.errors import InputError, listed, reading, reason, require
+from stages.errors import InputError, reading, reason, require
 
 
 def load_pretrained(names: list[str]) -> PreTrainedModel:
@@ -52,7 +53,7 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
     if order != names and sorted(order) == sorted(names):  # under other names its head would start from errors
         raise InputError(
             f"params.yaml: dataset.labels: {paths.PRETRAINED} has these labels in another order: set it to "
-            f"[{listed(order)}]"
+            f"{json.dumps(order, ensure_ascii=False)}, and renumber the rows' labels where they are integers"
         )
     if model.config.is_encoder_decoder:
         raise InputError(f"{paths.PRETRAINED}: {type(model).__name__} has a decoder: choose an encoder, such as BERT")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from stages import provenance
 from stages.errors import InputError, listed, reason
-from stages.rows import Layout, Row, check_distinct, column_name, column_names, label_name
+from stages.rows import Layout, Row, check_distinct, column_names, label_name
 from stages.separated import separated
 
 SPLIT_NAMES = {
@@ -135,8 +135,12 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
         has = f" (no {listed(missing)} in it, only: {listed(list(row)) or 'nothing'})" if missing else ""
         seen.update(row)
         yield Row(f"{path}, line {number}{has}", row.get(text), row.get(label))
-    for key in (text, label) if seen else ():
-        column_name(str(path), sorted(seen), key)
+    for key in (text, label):
+        if seen and key not in seen:
+            raise InputError(
+                f"{path}: no {key!r} in any line, there are: {listed(sorted(seen))}: set dataset.text_column and "
+                "dataset.label_column"
+            )
 
 
 def _parquet(path: Path, layout: Layout) -> Iterator[Row]:

@@ -23,7 +23,8 @@ class LogBar(ProgressCallback):
     def on_log(self, args: TrainingArguments, state: TrainerState, *_: object, logs: Logs, **__: object) -> None:
         """Print a line above the bar."""
         if said := line(args, state, logs):
-            self.training_bar.write(said)
+            with suppress(OSError):
+                self.training_bar.write(said)
 
 
 def line(args: TrainingArguments, state: TrainerState, logs: Logs) -> str:

@@ -34,18 +34,18 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
     outputs are removed and the outputs themselves stay as they were.
 
     Raises:
-        InputError: another process writes the same outputs, there is no room for one, an input has changed, or the
-            stage imports what is not among its deps.
+        InputError: another process writes the same outputs, there is no room for one, an input has changed, or dvc.yaml
+            does not list what the stage imports and writes.
     """
-    provenance.check_imported(stamp)
     targets = [Path(output) for output in (*outputs, paths.provenance(stamp["stage"]))]
+    provenance.check_definition(stamp, map(str, targets))
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
     with alone(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
             yield partials[:-1]
             outs = {str(target): _md5(partial) for partial, target in zip(partials[:-1], targets, strict=False)}
             partials[-1].write_text(provenance.text(stamp | {"outs": outs}), encoding="utf-8")
-            provenance.check_imported(stamp)
+            provenance.check_definition(stamp, map(str, targets))
             provenance.check_unchanged(stamp)
             for partial, target in zip(partials, targets, strict=True):
                 remove(target)

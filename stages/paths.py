@@ -18,7 +18,7 @@ PLOTS = "metrics/plots"
 
 
 def provenance(stage: str) -> str:
-    """What a stage's outputs were made from."""
+    """What a stage's outputs were made from, and their hashes."""
     return f"data/provenance/{stage}.json"
 
 

@@ -1,4 +1,4 @@
-"""What a result was made from: the hash of every input of its stage, and its params, in the terms of dvc.lock."""
+"""What a result was made from: its stage's params, and the hashes of inputs and outputs, in the terms of dvc.lock."""
 
 import hashlib
 import json
@@ -67,20 +67,27 @@ def check_unchanged(stamp: Stamp) -> None:
         raise InputError(f"{listed(changed)}: edited while {stamp['stage']} ran, nothing is written: run again")
 
 
-def check_imported(stamp: Stamp) -> None:
-    """Compare the modules of the clone that a stage's process has loaded with the stage's deps.
+def check_definition(stamp: Stamp, outs: Iterable[str]) -> None:
+    """Compare a stage in dvc.yaml with the modules of the clone that its process has loaded, and with what it writes.
 
     Raises:
-        InputError: one is not among them, so that its edits would rerun nothing.
+        InputError: a module is not among its deps, so that edits of it would rerun nothing, or its outs are others.
     """
-    main = sys.modules["__main__"].__spec__
-    if main is None or main.name != f"stages.{stamp['stage']}":  # a test or a tool has loaded other modules, too
+    stage, main = stamp["stage"], sys.modules["__main__"].__spec__
+    if main is None or main.name != f"stages.{stage}":  # a test or a tool has loaded other modules, too
         return
-    here, files = Path.cwd(), (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    loaded = [Path(file) for file in files if file]
-    own = [path for path in loaded if path.is_relative_to(here) and not path.is_relative_to(sys.prefix)]
-    if unlisted := sorted({path.relative_to(here).as_posix() for path in own} - stamp["deps"].keys()):
-        raise InputError(f"dvc.yaml: {stamp['stage']}: deps: {listed(unlisted)}: this stage imports it: list it there")
+    deps, here = {Path(dep) for dep in stamp["deps"]}, Path.cwd()
+    python = [prefix for prefix in (sys.prefix, sys.base_prefix) if Path(prefix).is_relative_to(here)]
+    for file in [getattr(module, "__file__", None) for module in list(sys.modules.values())]:
+        if file and Path(file).is_relative_to(here) and not any(map(Path(file).is_relative_to, python)):
+            path = Path(file).relative_to(here)
+            if deps.isdisjoint((path, *path.parents)):
+                raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage imports it: list it there")
+    definition = documents.read(Path("dvc.yaml"))["stages"][stage]
+    entries = [entry for kind in ("outs", "metrics", "plots") for entry in definition.get(kind, [])]
+    declared = {next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries}
+    if others := declared.symmetric_difference(outs):
+        raise InputError(f"dvc.yaml: {stage}: outs: {listed(sorted(others))}: has to be written and listed, or neither")
 
 
 def text(stamp: Stamp) -> str:

@@ -218,7 +218,8 @@ def test_a_head_with_the_labels_in_another_order_is_refused(
     download.main()
     tokenize.main()
     assert fail(train.main) == (
-        "params.yaml: dataset.labels: models/pretrained/model has these labels in another order: set it to [b, a]"
+        "params.yaml: dataset.labels: models/pretrained/model has these labels in another order: set it to "
+        '["b", "a"], and renumber the rows\' labels where they are integers'
     )
 
 

@@ -95,11 +95,12 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "jsonl without the key of the text": (
         {"train.jsonl": '{"tweet": "x", "label": "a"}\n'}, {},
-        f"own/train.jsonl: no column 'text', there are: label, tweet: {COLUMNS}",
+        ("own/train.jsonl: no 'text' in any line, there are: label, tweet: set dataset.text_column and "
+        "dataset.label_column"),
     ),
     "jsonl without the key of the label": (
         {"train.jsonl": '{"text": "x"}\n'}, {},
-        f"own/train.jsonl: no column 'label', there are: text: {COLUMNS}",
+        "own/train.jsonl: no 'label' in any line, there are: text: set dataset.text_column and dataset.label_column",
     ),
     "jsonl without the key of the label in one line": (
         {"train.jsonl": '{"text": "x"}\n{"text": "y", "label": "a"}\n'}, {},

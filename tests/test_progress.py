@@ -1,10 +1,12 @@
 """What long work says of itself in a log, where there is no terminal."""
 
+import io
 import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tqdm.auto import tqdm
 
 from stages import progress
 from stages.log import LogBar, LogLines
@@ -31,7 +33,7 @@ def test_the_loss_and_the_scores_of_each_epoch_are_lines(capsys: pytest.CaptureF
         {"train_runtime": 9.0, "train_loss": 0.2},
     ):
         bar = LogBar()
-        bar.training_bar = SimpleNamespace(write=print)
+        bar.training_bar = tqdm(total=8, file=io.StringIO())
         (bar if terminal else LogLines()).on_log(settings, state, Any, logs=logs)
     assert capsys.readouterr().out == (
         "epoch 1.25 of 2, step 5 of 8: loss 0.7000, learning rate 3.00e-05\n"
@@ -40,13 +42,16 @@ def test_the_loss_and_the_scores_of_each_epoch_are_lines(capsys: pytest.CaptureF
 
 
 def test_a_log_that_nobody_reads_any_more_stops_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: object) -> None:
         raise BrokenPipeError
 
-    monkeypatch.setattr("builtins.print", broken)
+    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=broken, flush=broken))
+    bar = LogBar()
+    bar.training_bar = tqdm(total=8, file=io.StringIO())
     settings: Any = SimpleNamespace(num_train_epochs=2)
     state: Any = SimpleNamespace(epoch=1.25, global_step=5, max_steps=8)
-    LogLines().on_log(settings, state, Any, logs={"loss": 0.7, "learning_rate": 3e-5})
+    for callback in (LogLines(), bar):
+        callback.on_log(settings, state, Any, logs={"loss": 0.7, "learning_rate": 3e-5})
 
 
 def test_in_a_terminal_a_bar_moves_and_no_line_is_printed(

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from clones import PIPELINE_PARAMS, STAGES, git, run, set_params
 from conftest import Verify
+from dvc.utils.serialize import modify_yaml
 from edits import append, edit_json
 from own_data import Fail, Workspace, own_checkpoint, own_dataset
 
@@ -70,7 +71,7 @@ def test_an_edit_of_what_a_stage_does_not_read_stops_nothing(workspace: Workspac
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_each_stage_leaves_its_inputs_in_the_terms_of_dvc_lock(pipeline: Path, stage: str) -> None:
+def test_each_stage_leaves_its_inputs_and_outputs_in_the_terms_of_dvc_lock(pipeline: Path, stage: str) -> None:
     locked = lock_of(pipeline)[stage]
     stamp = yaml.safe_load((pipeline / f"data/provenance/{stage}.json").read_text(encoding="utf-8"))
     assert stamp == {
@@ -200,6 +201,32 @@ def test_a_module_that_a_stage_imports_and_dvc_yaml_does_not_list_is_an_error(co
     said = "error: dvc.yaml: audit: deps: stages/extra.py: this stage imports it: list it there\n"
     assert said in done.stdout + done.stderr
     assert not list(copy.rglob(".*.partial"))
+
+
+def test_an_out_that_a_stage_does_not_write_is_an_error(copy: Path) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["audit"]["outs"].append("data/more.csv")
+    done = run("dvc", "repro", "audit", cwd=copy, check=False)
+    said = "error: dvc.yaml: audit: outs: data/more.csv: has to be written and listed, or neither\n"
+    assert said in done.stdout + done.stderr
+
+
+def test_a_stage_of_ones_own_may_list_its_modules_by_their_folder(copy: Path) -> None:
+    mine = "from stages import entry, provenance\nfrom stages.outputs import staged\n\n\ndef main() -> None:\n"
+    mine += '    with staged(provenance.inputs("mine"), "data/mine.txt") as (file,):\n        file.touch()\n\n\n'
+    (copy / "stages/mine.py").write_text(f"{mine}entry.run(main)\n", encoding="utf-8")
+    outs = ["data/mine.txt", "data/provenance/mine.json"]
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["mine"] = {"cmd": "python -m stages.mine", "deps": ["stages"], "outs": outs}
+    run("dvc", "repro", "mine", cwd=copy)
+    assert (copy / "data/mine.txt").exists()
+
+
+def test_what_a_stage_said_before_it_hashed_its_outputs_is_no_mismatch() -> None:
+    locked = {"deps": [{"path": "a", "md5": "0" * 32}], "outs": [{"path": "b", "md5": "1" * 32}]}
+    digest = provenance.fingerprint({"stage": "audit", "deps": {"a": "0" * 32}, "params": {}})
+    locked["outs"].append({"path": "data/provenance/audit.json", "md5": digest})
+    assert lockfile.mixed({"audit": locked}) == []
 
 
 @pytest.mark.parametrize("dep", ["${more}", "${more.file}", "data/${more.file.name}"])

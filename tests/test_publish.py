@@ -189,14 +189,14 @@ def test_metrics_of_a_carved_test_split_are_not_called_those_of_the_dataset(
 def test_results_that_are_not_committed_are_not_published(copy: Path, refused: Callable[[Path, str], str]) -> None:
     with (copy / "README.md").open("a") as file:
         file.write("\n")
-    assert refused(copy, NAME).startswith("error: there are uncommitted changes: commit them")
+    assert refused(copy, NAME).startswith("error: there are uncommitted changes (README.md): commit them")
 
 
 def test_a_module_of_a_stage_that_git_does_not_have_keeps_results_from_being_published(
     copy: Path, refused: Callable[[Path, str], str]
 ) -> None:
     (copy / "stages/more.py").touch()
-    assert refused(copy, NAME).startswith("error: there are uncommitted changes: commit them")
+    assert refused(copy, NAME).startswith("error: there are uncommitted changes (stages/more.py): commit them")
 
 
 def test_a_file_that_tools_verify_does_not_hash_is_not_published(

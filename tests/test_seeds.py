@@ -135,7 +135,7 @@ def test_uncommitted_changes_are_refused(copy: Path, call: Call) -> None:
     params.write_text(params.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 1"), encoding="utf-8")
     code, _, said = call(seeds.main, copy, "2")
     assert code == 1
-    assert said.startswith("error: there are uncommitted changes: commit them")
+    assert said.startswith("error: there are uncommitted changes (params.yaml): commit them")
 
 
 def test_data_outside_the_clone_by_a_relative_path_are_refused(copy: Path, call: Call) -> None:

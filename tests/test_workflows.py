@@ -56,7 +56,8 @@ def test_every_action_is_pinned_by_a_commit_and_says_its_version(file: Path) -> 
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_superseded_runs_are_cancelled(name: str) -> None:
     assert WORKFLOWS[name]["concurrency"]["cancel-in-progress"] is True
-    assert "github.ref" in WORKFLOWS[name]["concurrency"]["group"]
+    of = {"experiment.yml": "github.event.pull_request.number", "test.yml": "github.ref"}[name]
+    assert WORKFLOWS[name]["concurrency"]["group"].endswith(f"-${{{{ {of} }}}}")
 
 
 def test_closing_a_pull_request_cancels_its_run_and_starts_no_job(tmp_path: Path) -> None:

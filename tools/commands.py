@@ -4,13 +4,14 @@ import subprocess
 import textwrap
 from pathlib import Path
 
-from stages.errors import InputError
+from stages.errors import InputError, listed
 
 
-def changed() -> bool:
-    """Whether a file that git tracks differs from HEAD's, or a file of the stages is not tracked."""
-    tracked = output("git", "status", "--porcelain", "--untracked-files=no")
-    return bool(tracked or output("git", "ls-files", "--others", "--exclude-standard", "--", "stages"))
+def changed() -> list[str]:
+    """The files that git tracks and that differ from HEAD's, and those of the stages that it does not track."""
+    tracked = output("git", "status", "--porcelain", "--untracked-files=no").splitlines()
+    untracked = output("git", "ls-files", "--others", "--exclude-standard", "--", "stages").splitlines()
+    return [line[3:] for line in tracked] + untracked
 
 
 def check_committed(since: str) -> None:
@@ -19,8 +20,8 @@ def check_committed(since: str) -> None:
     Raises:
         InputError: it has not; the message ends with ``since``.
     """
-    if changed():
-        raise InputError(f"there are uncommitted changes: commit them, since {since}")
+    if names := changed():
+        raise InputError(f"there are uncommitted changes ({listed(names)}): commit them, since {since}")
 
 
 def committed(path: Path) -> bytes | None:

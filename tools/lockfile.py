@@ -97,8 +97,9 @@ def mixed(stages: Stages) -> list[str]:
     """
     found = []
     for stage, locked in stages.items():
-        recorded = files(locked, "outs").get(paths.provenance(stage))
-        if recorded and recorded != provenance.fingerprint(stamp(stage, locked)):
+        recorded, wanted = files(locked, "outs").get(paths.provenance(stage)), stamp(stage, locked)
+        inputs = {key: value for key, value in wanted.items() if key != "outs"}  # all that stages once said
+        if recorded and recorded not in map(provenance.fingerprint, (wanted, inputs)):
             found.append(stage)
     return found
 

@@ -1,4 +1,4 @@
-"""Check that the metrics follow from the params and the data: every hash and every stamp along the way.
+"""Check that the metrics follow from the params and the data: every hash along the way.
 
 Run: python -m tools.verify [--cache]
 
