@@ -50,6 +50,8 @@ def make_clone(folder: Path) -> Path:
     """A clone of this tree as it stands, edits and new files included, all committed to main, whatever its branch."""
     git("clone", "--quiet", "--no-local", str(TREE), str(folder), cwd=TREE)  # packed: few files to copy in each test
     git("checkout", "--quiet", "-B", "main", cwd=folder)
+    git("config", "user.name", "test", cwd=folder)  # which DVC's experiments need, and a new machine has not
+    git("config", "user.email", "test@example.com", cwd=folder)
     for name in git("ls-files", "--deleted", cwd=TREE).splitlines():
         (folder / name).unlink(missing_ok=True)
     for name in git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines():
