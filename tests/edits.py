@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stages import documents, paths, provenance
-from tools import lockfile
+from stages import documents, paths
+from tools import lockfile, repair
 
 
 def append(path: Path, text: str) -> None:
@@ -38,9 +38,9 @@ def restamp(stage: str) -> None:
     """Write what a stage says of its inputs and outputs anew, from what lies in this folder, as a run of it would."""
     file = Path(paths.provenance(stage))
     declared = lockfile.declared(documents.read(Path("dvc.yaml"))["stages"][stage], *lockfile.WRITTEN)
-    outs = {out: provenance.md5(Path(out)) for out in declared if out != str(file)}
+    text = repair.stamp_of(stage, declared)
     file.unlink()
-    file.write_text(provenance.text(provenance.inputs(stage) | {"outs": outs}), encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
 
 
 def edit_json(path: Path, **changes: Any) -> None:

@@ -231,11 +231,8 @@ def test_what_a_stage_said_before_it_hashed_its_outputs_is_no_mismatch() -> None
 
 @pytest.mark.parametrize("dep", ["${more}", "${more.file}", "data/${more.file.name}"])
 def test_a_dep_that_dvc_yaml_takes_from_elsewhere_than_params_yaml_is_an_error(workspace: Workspace, dep: str) -> None:
-    definition = workspace() / "dvc.yaml"
-    hardest = "      - stages/hardest.py\n"
-    definition.write_text(
-        definition.read_text(encoding="utf-8").replace(hardest, f"{hardest}      - {dep}\n"), encoding="utf-8"
-    )
+    with modify_yaml(workspace() / "dvc.yaml") as definition:
+        definition["stages"]["evaluate"]["deps"].append(dep)
     said = r"^dvc\.yaml: evaluate: deps: \$\{more\.\.\.\} is not of params\.yaml: write the path out$"
     with pytest.raises(InputError, match=said):
         provenance.inputs("evaluate")

@@ -89,8 +89,8 @@ def _lock_against_files(definition: Stages, lock: Stages) -> Iterator[str]:
                 if digests[path] is None:
                     advice = "no stage makes it: put it back, by `git checkout` if git has it"
                     if path in made or Path(f"{path}.dvc").exists():
-                        in_git = path == paths.METRICS
-                        advice = f"run {f'`git checkout {path}`' if in_git else '`dvc pull`'} or `dvc repro`"
+                        fetch = f"git checkout {path}" if path == paths.METRICS else "dvc pull"
+                        advice = f"run `{fetch}` or `dvc repro`"
                     yield f"{path} is missing: {advice}"
             if digests[path] not in {None, digest}:
                 if path in made:
