@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from stages import entry, errors, paths, provenance
+from stages import entry, errors, hashing, paths, provenance
 from stages.outputs import staged
 from stages.params import Section, load
 
@@ -152,7 +152,7 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
     pretrained.copy_checkpoint(source, model, tokenizer, params.weights_sha256)
     if params.source == "path":
         copied = [file.name for folder in (model, tokenizer) for file in folder.iterdir()]
-        provenance.check_hashed(source, (source / name for name in copied))
+        hashing.check_hashed(source, (source / name for name in copied))
     size = sum(file.stat().st_size for file in model.iterdir()) / 1e6
     print(f"checkpoint: {source.name if params.source != 'hub' else params.hub_name}, {size:.0f} MB")
 

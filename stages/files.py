@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages import provenance
+from stages import hashing
 from stages.errors import InputError, listed, reason
 from stages.rows import Layout, Row, check_distinct, column_names, label_name
 from stages.separated import separated
@@ -57,7 +57,7 @@ def split_files(path: Path) -> dict[str, Path]:
         print(f"{path}: not read, since not named for a split: {listed(unread)}")
     if "train" not in files:
         raise InputError(f"{path}: no train file: name it train with one of the endings {', '.join(ENDINGS)} (or .gz)")
-    provenance.check_hashed(path, files.values())
+    hashing.check_hashed(path, files.values())
     return files
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import filelock
 
-from stages import paths, provenance
+from stages import dvcfile, hashing, paths, provenance
 from stages.errors import MAKE_ROOM, InputError, no_room
 
 PATIENCE = 20  # seconds that a process gets to stop: when its DVC is gone, it notices and does
@@ -38,14 +38,15 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
             does not list what the stage imports and writes.
     """
     targets = [Path(output) for output in (*outputs, paths.provenance(stamp["stage"]))]
-    provenance.check_definition(stamp, map(str, targets))
+    dvcfile.check_outs(stamp["stage"], map(str, targets))
+    dvcfile.check_imports(stamp["stage"], stamp["deps"])
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
     with alone(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
             yield partials[:-1]
             outs = {str(target): _md5(partial) for partial, target in zip(partials[:-1], targets, strict=False)}
             partials[-1].write_text(provenance.text(stamp | {"outs": outs}), encoding="utf-8")
-            provenance.check_definition(stamp, map(str, targets))
+            dvcfile.check_imports(stamp["stage"], stamp["deps"])  # again, with those imported late
             provenance.check_unchanged(stamp)
             for partial, target in zip(partials, targets, strict=True):
                 remove(target)
@@ -60,9 +61,9 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
 def _md5(partial: Path) -> str:
     """The MD5 of an output as DVC will compute it, which does not look into a folder of this name."""
     if not partial.is_dir():
-        return provenance.md5(partial)
+        return hashing.md5(partial)
     files = (file for file in partial.rglob("*") if file.is_file())
-    return provenance.md5_of_folder({file.relative_to(partial).as_posix(): provenance.md5(file) for file in files})
+    return hashing.md5_of_folder({file.relative_to(partial).as_posix(): hashing.md5(file) for file in files})
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from stages import provenance
+from stages import hashing
 from stages.errors import InputError
 
 CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
@@ -62,7 +62,7 @@ def package_files(package: str) -> Path:
         if file.parent == folder and file.hash is not None and any(file.match(pattern) for pattern in FILES):
             recorded = base64.urlsafe_b64decode(f"{file.hash.value}=").hex()
             path = Path(str(file.locate()))
-            if not path.exists() or provenance.sha256(path) != recorded:
+            if not path.exists() or hashing.sha256(path) != recorded:
                 raise InputError(f"model.package: {file} is not as {package} records it: install the package again")
     return Path(str(metadata.distribution(package).locate_file(folder)))
 
@@ -127,7 +127,7 @@ def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
         except SafetensorError as error:
             raise InputError(f"{source / file.name}: not whole safetensors ({error}): fetch it again") from None
     if sha256 is not None:
-        digests = {file.name: provenance.sha256(file) for file in weights}
+        digests = {file.name: hashing.sha256(file) for file in weights}
         if len(digests) > 1:
             raise InputError(f"model.weights_sha256: {source} has {len(digests)} weight files: set it to null")
         name, digest = digests.popitem()

@@ -12,7 +12,7 @@ import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import rotate_checkpoints
 
-from stages import provenance
+from stages import hashing
 from stages.errors import InputError
 
 SEAL = "seal.json"
@@ -58,7 +58,7 @@ class Sealing(TrainerCallback):
         """Seal what was saved; only then remove what it replaces."""
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         content = self.made_with | {
-            "files": {file.name: provenance.sha256(file) for file in path.iterdir() if file.name != SEAL},
+            "files": {file.name: hashing.sha256(file) for file in path.iterdir() if file.name != SEAL},
             "best_step": state.best_global_step,
             "stopped": control.should_training_stop,
             "epochs": round(state.epoch or 0),
@@ -68,7 +68,7 @@ class Sealing(TrainerCallback):
         }
         partial = path / f".{SEAL}.partial"
         text = json.dumps(content)
-        partial.write_text(f"{provenance.md5_of(text.encode())}\n{text}", encoding="utf-8")
+        partial.write_text(f"{hashing.md5_of(text.encode())}\n{text}", encoding="utf-8")
         partial.rename(path / SEAL)
         rotate_checkpoints(args.output_dir, save_total_limit=1, best_model_checkpoint=state.best_model_checkpoint)
         self.saved_at = time.monotonic()
@@ -95,10 +95,10 @@ def seal_of(path: Path) -> dict[str, Any] | None:
     """What the seal of a checkpoint holds; None where it has none, or is not whole."""
     try:
         own, _, text = (path / SEAL).read_text(encoding="utf-8").partition("\n")
-        if own != provenance.md5_of(text.encode()):
+        if own != hashing.md5_of(text.encode()):
             return None
         seal = json.loads(text)
-        whole = all(provenance.sha256(path / name) == digest for name, digest in seal["files"].items())
+        whole = all(hashing.sha256(path / name) == digest for name, digest in seal["files"].items())
     except (OSError, ValueError):
         return None
     return seal if whole else None

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stages import provenance
+from stages import hashing
 
 OUTPUTS = {
     "download": ("data/raw", "models/pretrained"),
@@ -23,4 +23,4 @@ def digests(folder: Path, stage: str) -> dict[str, str]:
         if file.is_file()
     ]
     assert files
-    return {file.relative_to(folder).as_posix(): provenance.md5(file) for file in files}
+    return {file.relative_to(folder).as_posix(): hashing.md5(file) for file in files}

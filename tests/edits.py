@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stages import documents, paths
-from tools import lockfile, repair
+from stages import dvcfile, paths
+from tools import repair
 
 
 def append(path: Path, text: str) -> None:
@@ -37,7 +37,7 @@ def flip(path: Path, *, silently: bool = False) -> None:
 def restamp(stage: str) -> None:
     """Write what a stage says of its inputs and outputs anew, from what lies in this folder, as a run of it would."""
     file = Path(paths.provenance(stage))
-    declared = lockfile.declared(documents.read(Path("dvc.yaml"))["stages"][stage], *lockfile.WRITTEN)
+    declared = dvcfile.declared(dvcfile.read(stage), *dvcfile.WRITTEN)
     text = repair.stamp_of(stage, declared)
     file.unlink()
     file.write_text(text, encoding="utf-8")

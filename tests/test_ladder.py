@@ -7,7 +7,7 @@ import pytest
 from conftest import Call
 from rich.console import Console
 
-from stages import paths, provenance
+from stages import hashing, paths
 from stages.errors import InputError
 from tools import ladder
 
@@ -37,7 +37,7 @@ def record(other_rows: str | None = None) -> None:
         path = Path(paths.provenance(stage))
         path.parent.mkdir(parents=True, exist_ok=True)
         deps = {paths.tokenized(split): stage if split == other_rows else "the same" for split in paths.EVALUATED}
-        outs = {name: provenance.md5(Path(name)) for name in (paths.BASELINES, paths.METRICS)}
+        outs = {name: hashing.md5(Path(name)) for name in (paths.BASELINES, paths.METRICS)}
         path.write_text(json.dumps({"deps": deps, "outs": outs}), encoding="utf-8")
 
 

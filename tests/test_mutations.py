@@ -19,7 +19,7 @@ from dvc.repo import Repo
 from edits import append, edit_json
 from networkx import ancestors
 
-from stages import provenance
+from stages import hashing
 from tools.params import CLASSES
 
 
@@ -133,6 +133,7 @@ MODULES = {
     "stages/documents.py": STAGES,
     "stages/download.py": (D,),
     "stages/duplicates.py": (A,),
+    "stages/dvcfile.py": STAGES,
     "stages/embeddings.py": (R, E),
     "stages/entry.py": STAGES,
     "stages/errors.py": STAGES,
@@ -142,6 +143,7 @@ MODULES = {
     "stages/fine_tuning.py": (R, E),
     "stages/first_token.py": (R, E),
     "stages/hardest.py": (E,),
+    "stages/hashing.py": STAGES,
     "stages/hub.py": (D,),
     "stages/inference.py": (E, B),
     "stages/interruption.py": (R, E),
@@ -334,10 +336,10 @@ def test_dvc_sees_another_source_of_the_data(mutated: Path) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("name", TABLE)
 def test_a_mutation_runs_what_the_table_says_and_the_way_back_nothing(mutated: Path, name: str) -> None:
-    weights = provenance.md5(mutated / "models/classifier/model.safetensors")
+    weights = hashing.md5(mutated / "models/classifier/model.safetensors")
     TABLE[name].change(mutated)
     assert stages_run(mutated) == list(TABLE[name].run)
-    differs = provenance.md5(mutated / "models/classifier/model.safetensors") != weights
+    differs = hashing.md5(mutated / "models/classifier/model.safetensors") != weights
     assert differs or name not in OTHER_WEIGHTS
     git("reset", "--quiet", "--hard", cwd=mutated)
     git("clean", "--quiet", "-fd", "data", "models", cwd=mutated)

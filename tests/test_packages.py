@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from own_data import Fail, Workspace, own_dataset
 
-from stages import download, provenance
+from stages import download, hashing
 
 Install = Callable[..., Path]
 REFUSED = "model.package: tiny_weights/model/{} is not as tiny-weights records it: install the package again"
@@ -23,7 +23,7 @@ def install(
     """Have a package with the checkpoint, and what else is named, asked for and installed; gives its folder."""
 
     def install(**others: bytes) -> Path:
-        digest = provenance.sha256(tiny_random_checkpoint / "model.safetensors")
+        digest = hashing.sha256(tiny_random_checkpoint / "model.safetensors")
         own_dataset(
             workspace, {}, model__source="package", model__package="tiny-weights==1.0", model__weights_sha256=digest
         )

@@ -13,7 +13,7 @@ from dvc.utils.serialize import modify_yaml
 from edits import append, edit_json
 from own_data import Fail, Workspace, own_checkpoint, own_dataset
 
-from stages import download, paths, provenance, tokenize
+from stages import download, hashing, paths, provenance, tokenize
 from stages.errors import InputError
 from stages.outputs import staged
 from tools import lockfile
@@ -98,7 +98,7 @@ def test_folders_are_hashed_as_dvc_does(tmp_path: Path, monkeypatch: pytest.Monk
     deps = {dep["path"]: dep for dep in lock_of(clone)["stage"]["deps"]}
     assert deps["own"]["nfiles"] < deps[str(outside)]["nfiles"]
     for path, dep in deps.items():
-        assert provenance.md5(Path(path)) == dep["md5"]
+        assert hashing.md5(Path(path)) == dep["md5"]
 
 
 def test_a_file_of_rows_that_dvc_does_not_see_is_an_error(workspace: Workspace, fail: Fail) -> None:

@@ -13,7 +13,7 @@ from conftest import Call
 from dvc.utils.serialize import modify_yaml
 from edits import append, restamp
 
-from stages import provenance
+from stages import hashing
 from stages.errors import InputError
 from tools import commands, compare, revisions, trees
 
@@ -227,7 +227,7 @@ def test_runs_that_differ_in_more_than_the_seed_or_not_at_all_make_no_side(
 def test_damaged_predictions_of_a_commit_are_to_be_looked_at_where_it_is_checked_out(
     copy: Path, refused: Refused
 ) -> None:
-    digest = provenance.md5(copy / PREDICTIONS)
+    digest = hashing.md5(copy / PREDICTIONS)
     cached = copy / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
     cached.unlink()
     shutil.copy(copy / "data/predictions/validation.parquet", cached)
@@ -268,7 +268,7 @@ def test_a_folder_of_which_git_has_only_some_files_is_compared_by_what_git_has(
     (copy / "data/small/notes.txt").touch()
     run("dvc", "repro", "download", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "a run with a file that git ignores", cwd=copy)
-    assert revisions.read("HEAD").inputs["data/small"] == provenance.md5(Path("data/small"))
+    assert revisions.read("HEAD").inputs["data/small"] == hashing.md5(Path("data/small"))
     an_edit_without_a_run_is_named(copy)
 
 

@@ -13,14 +13,14 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import append, edit_json, flip
 
 import tools.verify
-from stages import paths, provenance
+from stages import hashing, paths, provenance
 from stages.errors import InputError
 from tools import lockfile, repair, revisions
 
 
 def agree(folder: Path, path: str, *, forge: bool = False) -> None:
     """Have dvc.lock name the file or folder as it is, wherever it names it; ``forge``: and have its stage say so."""
-    digest = provenance.md5(folder / path)
+    digest = hashing.md5(folder / path)
     with modify_yaml(folder / "dvc.lock") as lock:
         for stage, locked in lock["stages"].items():
             for item in locked["deps"] + locked["outs"]:
@@ -31,7 +31,7 @@ def agree(folder: Path, path: str, *, forge: bool = False) -> None:
                 (folder / paths.provenance(stage)).unlink()
                 (folder / paths.provenance(stage)).write_text(text, encoding="utf-8")
                 own = next(item for item in locked["outs"] if item["path"] == paths.provenance(stage))
-                own["md5"] = provenance.md5_of(text.encode())
+                own["md5"] = hashing.md5_of(text.encode())
 
 
 def test_a_run_is_verified(pipeline: Path, verify: Verify) -> None:
@@ -42,13 +42,13 @@ def test_a_folders_hash_is_dvcs(pipeline: Path) -> None:
     stages = load_yaml(pipeline / "dvc.lock")["stages"]
     outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
     for path in ("models/classifier", "models/pretrained/tokenizer", "metrics/plots"):
-        assert provenance.md5(pipeline / path) == outs[path]
+        assert hashing.md5(pipeline / path) == outs[path]
 
 
 def test_a_folder_listed_file_by_file_has_the_same_hash(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pipeline)
     recorded = lockfile.files(lockfile.parse(lockfile.PATH.read_bytes())["train"], "outs")["models/classifier"]
-    files = [{"relpath": path.name, "md5": provenance.md5(path)} for path in Path("models/classifier").iterdir()]
+    files = [{"relpath": path.name, "md5": hashing.md5(path)} for path in Path("models/classifier").iterdir()]
     assert lockfile.files({"outs": [{"path": "models/classifier", "files": files}]}, "outs") == {
         "models/classifier": recorded
     }
@@ -210,7 +210,7 @@ def test_params_without_a_key_are_named(copy: Path, verify: Verify) -> None:
 
 def test_a_lock_cut_short_anywhere_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copy)
-    monkeypatch.setattr(provenance, "md5", functools.cache(provenance.md5))  # no file changes but the lock
+    monkeypatch.setattr(hashing, "md5", functools.cache(hashing.md5))  # no file changes but the lock
     assert tools.verify.verify(cache=False) == []
     lock = Path("dvc.lock").read_bytes()
     for length in range(0, len(lock) - 40, 211):

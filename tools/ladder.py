@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from stages import entry, errors, paths, provenance
+from stages import entry, errors, hashing, paths
 from tools.formatting import markdown_table, number
 
 NAMES = {
@@ -63,7 +63,7 @@ def findings(ladder: list[Rung]) -> list[str]:
     found = []
     made = {stage: _figures(paths.provenance(stage)) for stage in ("baselines", "evaluate")}
     for stage, path in (("baselines", paths.BASELINES), ("evaluate", paths.METRICS)):
-        if made[stage].get("outs", {}).get(path) != provenance.md5(Path(path)):
+        if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
             found.append(f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`")
     if _rows(made["baselines"]) != _rows(made["evaluate"]):
         found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")

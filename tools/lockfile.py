@@ -9,13 +9,12 @@ import yaml
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA, COMPILED_LOCKFILE_SCHEMA, COMPILED_MULTI_STAGE_SCHEMA
 from voluptuous import Invalid
 
-from stages import documents, paths, provenance
+from stages import documents, hashing, paths, provenance
 from stages.errors import InputError, reason
 
 PATH = Path("dvc.lock")
 STAGES = ("download", "audit", "tokenize", "train", "evaluate")  # behind the predictions
 ALL_STAGES = (*STAGES, "baselines")
-WRITTEN = ("outs", "metrics", "plots")
 Stages = dict[str, Any]  # of dvc.lock or dvc.yaml, by name
 
 
@@ -65,12 +64,6 @@ def defined(definition: Any) -> Stages:
     return dict(definition["stages"])
 
 
-def declared(stage: dict[str, Any], *kinds: str) -> list[str]:
-    """The paths that a stage of dvc.yaml lists under ``kinds``, such as `WRITTEN`."""
-    entries = [entry for kind in kinds for entry in stage.get(kind, [])]
-    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
-
-
 def files(locked: dict[str, Any], kind: str) -> dict[str, str]:
     """The MD5 of each file and folder among a stage's ``deps`` or ``outs``, except those with a remote's own hash."""
     found = {Path(file["path"]).as_posix(): _md5(file) for file in locked.get(kind, [])}
@@ -80,7 +73,7 @@ def files(locked: dict[str, Any], kind: str) -> dict[str, str]:
 def _md5(file: dict[str, Any]) -> str | None:
     listed = file.get("files", [])  # one by one, as `dvc push` leaves a folder for a remote with version_aware
     if listed and all("md5" in entry for entry in listed):
-        return provenance.md5_of_folder({entry["relpath"]: entry["md5"] for entry in listed})
+        return hashing.md5_of_folder({entry["relpath"]: entry["md5"] for entry in listed})
     return file.get("md5")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from stages import provenance
+from stages import dvcfile
 from tools import lockfile
 from tools.lockfile import Stages
 
@@ -44,14 +44,14 @@ def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterato
         locked = lock[stage]
         if locked["cmd"] != wanted["cmd"]:
             yield f"dvc.lock: {stage}: its command differs from dvc.yaml's: {RERUN}"
-        for kind, keys in (("deps", ("deps",)), ("outs", lockfile.WRITTEN)):
-            expected = {provenance.resolved(path, values) for path in lockfile.declared(wanted, *keys)}
-            recorded = {provenance.resolved(item["path"], {}) for item in locked.get(kind, [])}
+        for kind, keys in (("deps", ("deps",)), ("outs", dvcfile.WRITTEN)):
+            expected = {dvcfile.resolved(path, values) for path in dvcfile.declared(wanted, *keys)}
+            recorded = {dvcfile.resolved(item["path"], {}) for item in locked.get(kind, [])}
             for path in sorted(expected - recorded):
                 yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
             for path in sorted(recorded - expected if expected <= recorded else ()):  # which DVC calls no change
                 yield f"dvc.lock: {stage}: {path} is not in dvc.yaml's {kind}: run `dvc repro -f -s {stage}`"
-        ran, read = lockfile.params(locked).keys(), set(provenance.param_keys(stage, wanted))
+        ran, read = lockfile.params(locked).keys(), set(dvcfile.param_keys(stage, wanted))
         for key in sorted(ran - read if read <= ran else ()):  # nor this
             yield f"dvc.lock: {stage}: {key} is not in dvc.yaml's params: run `dvc repro -f -s {stage}`"
 
@@ -60,9 +60,9 @@ def against_params(definition: Stages, values: Any, lock: Stages) -> Iterator[st
     """A line for each param whose value is not the one that a stage of dvc.lock ran with."""
     for stage, locked in lock.items():
         recorded = lockfile.params(locked)
-        for key in provenance.param_keys(stage, definition.get(stage, {})):
+        for key in dvcfile.param_keys(stage, definition.get(stage, {})):
             try:
-                value = provenance.value_of(values, key)
+                value = dvcfile.value_of(values, key)
             except KeyError:
                 yield f"params.yaml: {key} is missing: undo its last edit"
                 continue

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stages import documents, entry, errors
+from stages import documents, dvcfile, entry, errors
 from stages.audit import AuditParams
 from stages.download import DatasetParams, ModelParams
 from stages.params import PARAMS, Section, load
@@ -72,7 +72,7 @@ def _outputs() -> list[str]:
     definition = documents.read(Path("dvc.yaml"))
     try:
         stages = [definition["stages"].get(stage, {}) for stage in lockfile.ALL_STAGES]
-        return [out for stage in stages for out in lockfile.declared(stage, *lockfile.WRITTEN)]
+        return [out for stage in stages for out in dvcfile.declared(stage, *dvcfile.WRITTEN)]
     except (LookupError, TypeError, AttributeError):
         return []  # DVC says what is wrong with dvc.yaml
 

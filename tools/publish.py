@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stages import entry, errors, paths, provenance
+from stages import entry, errors, hashing, paths
 from tools.commands import check_committed, output
 
 NAME = "OWNER/NAME"
@@ -39,7 +39,7 @@ def publish(repository: str, content: str, message: str) -> str:
     from huggingface_hub import CommitOperationAdd, HfApi
 
     folder = Path(paths.CLASSIFIER)
-    files = sorted(provenance.files_in(folder))  # those that tools.verify has hashed
+    files = sorted(hashing.files_in(folder))  # those that tools.verify has hashed
     added = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
     added.append(CommitOperationAdd("README.md", content.encode()))
     with _explained(repository):

@@ -19,7 +19,7 @@ from dvc.config import Config
 from dvc.lock import LockError, make_lock
 from dvc.utils.serialize import modify_yaml
 
-from stages import documents, entry, paths, provenance
+from stages import documents, dvcfile, entry, hashing, paths, provenance
 from stages.errors import InputError
 from tools import lockfile
 from tools.commands import committed, output
@@ -126,12 +126,12 @@ def unstored() -> list[str]:
     definition = lockfile.defined(documents.read(Path("dvc.yaml")))
     found = []
     for stage in lockfile.ALL_STAGES:
-        outs = lockfile.declared(definition.get(stage, {}), *lockfile.WRITTEN)
+        outs = dvcfile.declared(definition.get(stage, {}), *dvcfile.WRITTEN)
         if not outs or not all(Path(out).exists() for out in outs):
             continue
         file = paths.provenance(stage)
         content = Path(file).read_bytes()
-        stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == provenance.md5_of(content)
+        stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
         if not stored and content == stamp_of(stage, outs).encode():
             found.append(stage)
     return found
@@ -139,7 +139,7 @@ def unstored() -> list[str]:
 
 def stamp_of(stage: str, outs: list[str]) -> str:
     """What a stage would write of its inputs, and of these outputs, as they lie here."""
-    made = {out: provenance.md5(Path(out)) for out in outs if out != paths.provenance(stage)}
+    made = {out: hashing.md5(Path(out)) for out in outs if out != paths.provenance(stage)}
     return provenance.text(provenance.inputs(stage) | {"outs": made})
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import yaml
 from dvc.exceptions import DvcException
 
-from stages import documents, errors, paths, provenance, tables
+from stages import documents, errors, hashing, paths, tables
 from tools import lockfile, outdated, trees
 from tools.trees import WORKSPACE
 
@@ -118,7 +118,7 @@ def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
         raise errors.InputError(
             f"{revision}: {PREDICTIONS} cannot be fetched ({errors.reason(error)}): {advice}"
         ) from None
-    if provenance.md5_of(content) != digest:
+    if hashing.md5_of(content) != digest:
         advice = "run `python -m tools.verify --cache` to find out why"
         if revision != WORKSPACE:
             advice = f"check it out and {advice}"

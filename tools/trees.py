@@ -5,7 +5,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from stages import errors, provenance
+from stages import errors, hashing
 from tools import lockfile
 from tools.commands import output
 from tools.outdated import Digest
@@ -50,7 +50,7 @@ def files_at(revision: str) -> Iterator[Any]:
 
 def in_workspace(path: str) -> str | None:
     """The hash of a file or folder of the working tree, None where there is none."""
-    return provenance.md5(Path(path)) if Path(path).exists() else None
+    return hashing.md5(Path(path)) if Path(path).exists() else None
 
 
 def in_git(files: Any, lock: lockfile.Stages) -> Digest:
@@ -71,13 +71,13 @@ def in_git(files: Any, lock: lockfile.Stages) -> Digest:
             return str(md5)
         if not any(link.is_relative_to(path) for link in linked):
             if files.isfile(path):
-                return provenance.md5_of(files.read_bytes(path))
+                return hashing.md5_of(files.read_bytes(path))
             found = files.fs.find(path, detail=True)
             if (sizes.get(path) or 0) <= len(found) <= MOST_FILES:
-                return provenance.md5_of_folder(
+                return hashing.md5_of_folder(
                     {
                         Path(name).relative_to(path).as_posix(): info.get("md5")
-                        or provenance.md5_of(files.read_bytes(name))
+                        or hashing.md5_of(files.read_bytes(name))
                         for name, info in found.items()
                     }
                 )

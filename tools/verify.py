@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from stages import documents, entry, errors, evaluate, paths, provenance, tables
+from stages import documents, entry, errors, evaluate, hashing, paths, tables
 from tools import lockfile, repair
 from tools.lockfile import Stages
 from tools.outdated import RERUN, against_definition, against_params
@@ -72,7 +72,7 @@ def unfit_classifier() -> list[str]:
     tokenized, made = ({stage: lock[stage]} for stage in ("tokenize", "train"))
     problems = [*against_params(definition, values, tokenized), *lockfile.against_itself(tokenized | made)]
     with errors.reading(paths.CLASSIFIER):
-        digest = provenance.md5(Path(paths.CLASSIFIER))
+        digest = hashing.md5(Path(paths.CLASSIFIER))
     if digest != lockfile.files(lock["train"], "outs").get(paths.CLASSIFIER):
         problems.append(f"{paths.CLASSIFIER} does not match dvc.lock: delete it and run `dvc checkout`, or {RERUN}")
     return problems
@@ -85,7 +85,7 @@ def _lock_against_files(definition: Stages, lock: Stages) -> Iterator[str]:
     for stage, locked in ((stage, lock.get(stage, {})) for stage in definition):
         for path, digest in [*lockfile.files(locked, "deps").items(), *lockfile.files(locked, "outs").items()]:
             if path not in digests:
-                digests[path] = provenance.md5(Path(path)) if Path(path).exists() else None
+                digests[path] = hashing.md5(Path(path)) if Path(path).exists() else None
                 if digests[path] is None:
                     advice = "no stage makes it: put it back, by `git checkout` if git has it"
                     if path in made or Path(f"{path}.dvc").exists():
@@ -140,7 +140,7 @@ def _cached(cache: Path, name: str, digest: str) -> Iterator[str]:
     advice = f"delete {path} and run `dvc commit` if the file itself is right, otherwise `dvc pull` or `dvc repro -f`"
     if not path.exists():
         yield f"{name} is not in the cache: run `dvc pull`, or `dvc commit` if the file itself is right"
-    elif provenance.md5(path) != digest.removesuffix(".dir"):
+    elif hashing.md5(path) != digest.removesuffix(".dir"):
         yield f"{name} is damaged in the cache: {advice}"
     elif digest.endswith(".dir"):
         for file in json.loads(path.read_text(encoding="utf-8")):

@@ -1,0 +1,98 @@
+"""A stage's definition in dvc.yaml: what it reads and writes; and whether that is what its process does."""
+
+import re
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from stages import documents
+from stages.errors import InputError, listed
+
+WRITTEN = ("outs", "metrics", "plots")
+
+
+def read(stage: str) -> dict[str, Any]:
+    """The definition of a stage.
+
+    Raises:
+        InputError: dvc.yaml cannot be read.
+    """
+    return dict(documents.read(Path("dvc.yaml"))["stages"][stage])
+
+
+def declared(definition: dict[str, Any], *kinds: str) -> list[str]:
+    """The paths that a definition lists under ``kinds``, such as `WRITTEN`."""
+    entries = [entry for kind in kinds for entry in definition.get(kind, [])]
+    return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+
+
+def param_keys(stage: str, definition: dict[str, Any]) -> list[str]:
+    """The keys of params.yaml that a stage reads, by its definition in dvc.yaml.
+
+    Raises:
+        InputError: it reads params of another file, which nothing here would look at.
+    """
+    entries = definition.get("params", [])
+    if others := [name for entry in entries if isinstance(entry, dict) for name in entry]:
+        raise InputError(f"dvc.yaml: {stage}: params of {listed(others)}: list such a file under deps")
+    return list(entries)
+
+
+def resolved(path: str, values: Any) -> str:
+    """A path of dvc.yaml, its params filled in, in the spelling of dvc.lock."""
+
+    def value(key: re.Match[str]) -> str:
+        with suppress(KeyError):
+            return str(value_of(values, key[1]))
+        return key[0]
+
+    filled = Path(re.sub(r"\$\{(\w+\.\w+)\}", value, path))
+    return (filled.relative_to(Path.cwd()) if filled.is_relative_to(Path.cwd()) else filled).as_posix()
+
+
+def value_of(values: Any, key: str) -> Any:
+    """The value of section.key, or of a whole section, in params.yaml.
+
+    Raises:
+        KeyError: it is missing.
+    """
+    for name in key.split("."):
+        if not isinstance(values, dict):
+            raise KeyError(key)
+        values = values[name]
+    return values
+
+
+def check_imports(stage: str, deps: Iterable[str]) -> None:
+    """Compare a stage's deps with the modules of the clone that this process has loaded, if it is the stage's own.
+
+    Raises:
+        InputError: a module is not among the deps, so that edits of it would rerun nothing.
+    """
+    if not _runs(stage):
+        return
+    listed_there, here = {Path(dep) for dep in deps}, Path.cwd()
+    python = [prefix for prefix in (sys.prefix, sys.base_prefix) if Path(prefix).is_relative_to(here)]
+    for file in [getattr(module, "__file__", None) for module in list(sys.modules.values())]:
+        if file and Path(file).is_relative_to(here) and not any(map(Path(file).is_relative_to, python)):
+            path = Path(file).relative_to(here)
+            if listed_there.isdisjoint((path, *path.parents)):
+                raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage imports it: list it there")
+
+
+def check_outs(stage: str, outs: Iterable[str]) -> None:
+    """Compare a stage's outs with what this process is about to write, if it is the stage's own.
+
+    Raises:
+        InputError: they differ.
+    """
+    if _runs(stage) and (others := set(outs).symmetric_difference(declared(read(stage), *WRITTEN))):
+        raise InputError(f"dvc.yaml: {stage}: outs: {listed(sorted(others))}: has to be written and listed, or neither")
+
+
+def _runs(stage: str) -> bool:
+    """Whether this process is ``python -m stages.STAGE``: a test or a tool has loaded other modules, too."""
+    main = sys.modules["__main__"].__spec__
+    return main is not None and main.name == f"stages.{stage}"
