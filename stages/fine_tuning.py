@@ -27,6 +27,7 @@ from stages.errors import InputError
 from stages.first_token import narrow
 from stages.interruption import FiniteLoss, Interruption
 from stages.log import LogBar, LogLines
+from stages.losses import BatchLoss
 
 if TYPE_CHECKING:
     from stages.train import TrainParams
@@ -153,7 +154,7 @@ def build_trainer(
 ) -> Trainer:
     """The Trainer as it comes, with a collator, metrics, and plain lines in place of printed dicts."""
     patience = params.early_stopping_patience
-    accumulates = arguments.gradient_accumulation_steps > 1
+    own = params.contrastive_weight or arguments.gradient_accumulation_steps > 1
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -162,7 +163,7 @@ def build_trainer(
         processing_class=tokenizer,
         data_collator=PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side),
         compute_metrics=compute_metrics,
-        compute_loss_func=memory.micro_batch_loss(params.label_smoothing) if accumulates else None,
+        compute_loss_func=BatchLoss(model, params.label_smoothing, params.contrastive_weight) if own else None,
         callbacks=[EarlyStoppingCallback(patience)] if patience else None,
     )
     trainer.remove_callback(PrinterCallback if arguments.disable_tqdm else ProgressCallback)

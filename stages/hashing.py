@@ -2,24 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from stages.errors import InputError
-
-
-def md5(path: Path) -> str:
-    """The MD5 of a file, in hexadecimal, or what DVC makes of a folder's files: that of their list, and ``.dir``."""
-    if path.is_dir():
-        return md5_of_folder({file.relative_to(path).as_posix(): md5(file) for file in files_in(path)})
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-
-
-def md5_of_folder(files: dict[str, str]) -> str:
-    """The MD5 of a folder as in dvc.lock, from the MD5 of each of its files by its path in the folder."""
-    listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]
-    return f"{md5_of(json.dumps(listing, sort_keys=True).encode())}.dir"
 
 
 def files_in(folder: Path) -> Iterator[Path]:
@@ -28,6 +14,20 @@ def files_in(folder: Path) -> Iterator[Path]:
     from dvc.ignore import DvcIgnoreFilter
 
     return map(Path, DvcIgnoreFilter(localfs, str(Path.cwd())).find(localfs, str(folder)))
+
+
+def md5(path: Path, files: Callable[[Path], Iterable[Path]] = files_in) -> str:
+    """The MD5 of a file, in hexadecimal, or what DVC makes of a folder: that of the list of its files, and ``.dir``."""
+    if path.is_dir():
+        return md5_of_folder({file.relative_to(path).as_posix(): md5(file) for file in files(path)})
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def md5_of_folder(files: dict[str, str]) -> str:
+    """The MD5 of a folder as in dvc.lock, from the MD5 of each of its files by its path in the folder."""
+    listing = [{"md5": files[name], "relpath": name} for name in sorted(files)]
+    return f"{md5_of(json.dumps(listing, sort_keys=True).encode())}.dir"
 
 
 def check_hashed(folder: Path, files: Iterable[Path]) -> None:

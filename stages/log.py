@@ -11,20 +11,22 @@ class LogLines(TrainerCallback):
     """Lines for a log."""
 
     def on_log(self, args: TrainingArguments, state: TrainerState, *_: object, logs: Logs, **__: object) -> None:
-        """Print a line."""
+        """Write a line."""
         if said := line(args, state, logs):
             with suppress(OSError):  # Ctrl-C ends a `| tee log` too, and the checkpoint comes after this line
-                print(said, flush=True)
+                self.write(said)
+
+    def write(self, said: str) -> None:
+        """Print it."""
+        print(said, flush=True)
 
 
-class LogBar(ProgressCallback):
+class LogBar(LogLines, ProgressCallback):
     """The Trainer's bar for a terminal, with the same lines above it."""
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, *_: object, logs: Logs, **__: object) -> None:
-        """Print a line above the bar."""
-        if said := line(args, state, logs):
-            with suppress(OSError):
-                self.training_bar.write(said)
+    def write(self, said: str) -> None:
+        """Print it above the bar."""
+        self.training_bar.write(said)
 
 
 def line(args: TrainingArguments, state: TrainerState, logs: Logs) -> str:

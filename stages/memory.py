@@ -1,7 +1,7 @@
 """When a batch does not fit in the device's memory: the same batch, by gradient accumulation over micro-batches."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
@@ -40,19 +40,3 @@ def accumulate_as_needed(train: Callable[[int], Result], batch_size: int, steps:
             f"gradients accumulated over {steps} steps, so that the batch stays the same",
             flush=True,
         )
-
-
-def micro_batch_loss(label_smoothing: float) -> Callable[..., torch.Tensor]:
-    """The cross-entropy of a micro-batch, divided by the rows of the whole batch.
-
-    The Trainer assumes that a model whose forward takes any keyword argument divides its loss like this. Of one that
-    returns its micro-batch's mean, the gradients would be too large by the number of micro-batches.
-    """
-
-    def loss(outputs: dict[str, Any], labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
-        summed = torch.nn.functional.cross_entropy(
-            outputs["logits"], labels, label_smoothing=label_smoothing, reduction="sum"
-        )
-        return summed / num_items_in_batch
-
-    return loss

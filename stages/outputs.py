@@ -1,7 +1,7 @@
 """Outputs are written under a temporary name and renamed when whole, so that nothing half-written looks done."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -44,7 +44,10 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
     with alone(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
             yield partials[:-1]
-            outs = {str(target): _md5(partial) for partial, target in zip(partials[:-1], targets, strict=False)}
+            outs = {
+                str(target): hashing.md5(partial, _files)
+                for partial, target in zip(partials[:-1], targets, strict=False)
+            }
             partials[-1].write_text(provenance.text(stamp | {"outs": outs}), encoding="utf-8")
             dvcfile.check_imports(stamp["stage"], stamp["deps"])  # again, with those imported late
             provenance.check_unchanged(stamp)
@@ -58,12 +61,9 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
             raise
 
 
-def _md5(partial: Path) -> str:
-    """The MD5 of an output as DVC will compute it, which does not look into a folder of this name."""
-    if not partial.is_dir():
-        return hashing.md5(partial)
-    files = (file for file in partial.rglob("*") if file.is_file())
-    return hashing.md5_of_folder({file.relative_to(partial).as_posix(): hashing.md5(file) for file in files})
+def _files(partial: Path) -> Iterable[Path]:
+    """What DVC will hash of a folder once it has its name: as it is named now, DVC would not look into it."""
+    return (file for file in partial.rglob("*") if file.is_file())
 
 
 @contextmanager

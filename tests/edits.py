@@ -38,7 +38,7 @@ def restamp(stage: str) -> None:
     """Write what a stage says of its inputs and outputs anew, from what lies in this folder, as a run of it would."""
     file = Path(paths.provenance(stage))
     declared = dvcfile.declared(dvcfile.read(stage), *dvcfile.WRITTEN)
-    text = repair.stamp_of(stage, declared)
+    text = repair.stamp_text(stage, declared)
     file.unlink()
     file.write_text(text, encoding="utf-8")
 

@@ -44,6 +44,12 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         {"train__weight_decay": -0.1}, "train.weight_decay: should be greater than or equal to 0, is -0.1"
     ),
     "weight_decay: 1": ({"train__weight_decay": 1}, "train.weight_decay: should be less than 1, is 1"),
+    "contrastive_weight: 1": (
+        {"train__contrastive_weight": 1}, "train.contrastive_weight: should be less than 1, is 1"
+    ),
+    "contrastive_weight: -0.1": (
+        {"train__contrastive_weight": -0.1}, "train.contrastive_weight: should be greater than or equal to 0, is -0.1"
+    ),
     "label_smoothing: 1": ({"train__label_smoothing": 1}, "train.label_smoothing: should be less than 1, is 1"),
     "seed: -1": ({"train__seed": -1}, "train.seed: should be greater than or equal to 0, is -1"),
     "seed: 2**32": ({"train__seed": 2**32}, "train.seed: should be less than 4294967296, is 4294967296"),

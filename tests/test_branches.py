@@ -40,6 +40,9 @@ def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path, comp
     assert "loss" in metrics
     for name, change in metrics.items():
         assert (change["old"], change["new"]) == (json.loads(before)[name], json.loads(after)[name])
+    table = run("dvc", "metrics", "diff", "main", cwd=copy).stdout.splitlines()
+    assert len(table) <= 24
+    assert max(map(len, table)) <= 80
     params = json.loads(run("dvc", "params", "diff", "main", "--json", cwd=copy).stdout)
     assert params == {"params.yaml": {"train.learning_rate": {"old": 0.01, "new": 0.0001, "diff": -0.0099}}}
     plots = json.loads(run("dvc", "plots", "diff", "main", "--json", cwd=copy).stdout)["data"]

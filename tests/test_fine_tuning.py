@@ -30,7 +30,7 @@ def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
         "best_metric": "f1_macro",
         "seed": 11,
     }
-    params = train.TrainParams(batch_size=12, early_stopping_patience=None, **said)
+    params = train.TrainParams(batch_size=12, contrastive_weight=0.0, early_stopping_patience=None, **said)
     told = fine_tuning.training_arguments(params, tmp_path, rows=100, accumulation_steps=3)
     names = {
         "epochs": "num_train_epochs",

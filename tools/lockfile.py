@@ -70,6 +70,11 @@ def files(locked: dict[str, Any], kind: str) -> dict[str, str]:
     return {path: md5 for path, md5 in found.items() if md5}
 
 
+def made(stages: Stages) -> dict[str, tuple[str, str]]:
+    """The stage that wrote each file and folder, and its MD5."""
+    return {path: (stage, md5) for stage, locked in stages.items() for path, md5 in files(locked, "outs").items()}
+
+
 def _md5(file: dict[str, Any]) -> str | None:
     listed = file.get("files", [])  # one by one, as `dvc push` leaves a folder for a remote with version_aware
     if listed and all("md5" in entry for entry in listed):
@@ -117,9 +122,9 @@ def against_itself(stages: Stages) -> Iterator[str]:
     """A line for each stage whose inputs and outputs are not of one run, or that read another file than was made."""
     for stage in mixed(stages):
         yield f"dvc.lock: {stage}: its inputs and outputs are not of one run, as after a merge: run `make repro`"
-    made = {path: (stage, digest) for stage, locked in stages.items() for path, digest in files(locked, "outs").items()}
+    makers = made(stages)
     for stage, locked in stages.items():
         for path, digest in files(locked, "deps").items():
-            maker, written = made.get(path, (None, digest))
+            maker, written = makers.get(path, (None, digest))
             if written != digest:
                 yield f"dvc.lock: {stage} did not read the {path} that {maker} wrote: run `dvc repro`"

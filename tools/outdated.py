@@ -25,7 +25,7 @@ def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> It
     )
     yield from against_definition(definition, values, lock)
     yield from against_params(definition, values, lock)
-    made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
+    made = lockfile.made(lock)
     read = {file: stage for stage in lock for file in lockfile.files(lock[stage], "deps").items()}
     for (path, md5), stage in read.items():
         if path not in made and digest(path) not in {None, md5}:

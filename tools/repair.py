@@ -132,12 +132,12 @@ def unstored() -> list[str]:
         file = paths.provenance(stage)
         content = Path(file).read_bytes()
         stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
-        if not stored and content == stamp_of(stage, outs).encode():
+        if not stored and content == stamp_text(stage, outs).encode():
             found.append(stage)
     return found
 
 
-def stamp_of(stage: str, outs: list[str]) -> str:
+def stamp_text(stage: str, outs: list[str]) -> str:
     """What a stage would write of its inputs, and of these outputs, as they lie here."""
     made = {out: hashing.md5(Path(out)) for out in outs if out != paths.provenance(stage)}
     return provenance.text(provenance.inputs(stage) | {"outs": made})

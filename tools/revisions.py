@@ -65,7 +65,7 @@ def read(revision: str) -> Run:
     with trees.files_at(revision) as files:
         lock = _lock(files, revision)
         table = _predictions(files, revision, lock)
-    made = {path for stage in lock.values() for path in lockfile.files(stage, "outs")}
+    made = lockfile.made(lock)
     deps = {path: digest for stage in lock.values() for path, digest in lockfile.files(stage, "deps").items()}
     return Run(
         revision=revision,
@@ -94,7 +94,7 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(
             f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"
         ) from None
-    digest = trees.in_workspace if revision == WORKSPACE else trees.in_git(files, lock)
+    digest = trees.workspace_digest if revision == WORKSPACE else trees.git_digests(files, lock)
     problems = [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, digest)]
     if problems:
         raise errors.InputError(f"{revision}: {problems[0]}")

@@ -48,12 +48,12 @@ def files_at(revision: str) -> Iterator[Any]:
         yield here.dvcfs
 
 
-def in_workspace(path: str) -> str | None:
+def workspace_digest(path: str) -> str | None:
     """The hash of a file or folder of the working tree, None where there is none."""
     return hashing.md5(Path(path)) if Path(path).exists() else None
 
 
-def in_git(files: Any, lock: lockfile.Stages) -> Digest:
+def git_digests(files: Any, lock: lockfile.Stages) -> Digest:
     """What gives the hash of a file or folder that git has or, in a file of `dvc add`, DVC; None where neither has it.
 
     Git may lack some of the files that a folder has in dvc.lock, or have links, so that its hash is unknown. For one

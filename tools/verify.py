@@ -20,6 +20,7 @@ from stages import documents, entry, errors, evaluate, hashing, paths, tables
 from tools import lockfile, repair
 from tools.lockfile import Stages
 from tools.outdated import RERUN, against_definition, against_params
+from tools.trees import workspace_digest
 
 FEW = 4  # outputs that are named one by one, if they are not those of dvc.lock
 
@@ -81,11 +82,11 @@ def unfit_classifier() -> list[str]:
 def _lock_against_files(definition: Stages, lock: Stages) -> Iterator[str]:
     digests: dict[str, str | None] = {}  # None for what is missing or wrong, which is reported once
     others = []
-    made = {path for locked in lock.values() for path in lockfile.files(locked, "outs")}
+    made = lockfile.made(lock)
     for stage, locked in ((stage, lock.get(stage, {})) for stage in definition):
         for path, digest in [*lockfile.files(locked, "deps").items(), *lockfile.files(locked, "outs").items()]:
             if path not in digests:
-                digests[path] = hashing.md5(Path(path)) if Path(path).exists() else None
+                digests[path] = workspace_digest(path)
                 if digests[path] is None:
                     advice = "no stage makes it: put it back, by `git checkout` if git has it"
                     if path in made or Path(f"{path}.dvc").exists():

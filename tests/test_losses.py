@@ -1,0 +1,107 @@
+"""The loss of training: the contrastive term is the paper's, and is added where a weight asks for it."""
+
+import math
+
+import pytest
+import torch
+from test_memory import limit_memory
+from trainings import BATCH, Prepare
+from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+
+from stages import train
+from stages.errors import InputError
+from stages.losses import TEMPERATURE, BatchLoss, contrastive
+
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+LABELS = torch.tensor([0, 1, 0, 2, 0, 1])
+
+
+def make(architecture: str, **more: int) -> PreTrainedModel:
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(architecture, vocab_size=100, num_labels=3, pad_token_id=1, **SIZES | more)
+    return AutoModelForSequenceClassification.from_config(config)
+
+
+def by_the_papers_sums(texts: list[list[float]], labels: list[int]) -> list[float]:
+    """Equation 3, text by text."""
+    unit = [[value / math.hypot(*text) for value in text] for text in texts]
+
+    def likeness(one: int, other: int) -> float:
+        return math.exp(sum(a * b for a, b in zip(unit[one], unit[other], strict=True)) / TEMPERATURE)
+
+    losses = []
+    for one, label in enumerate(labels):
+        alike = [other for other in range(len(labels)) if other != one and labels[other] == label]
+        every = sum(likeness(one, other) for other in range(len(labels)) if other != one)
+        losses.append(-sum(math.log(likeness(one, other) / every) for other in alike) / max(1, len(alike)))
+    return losses
+
+
+def test_the_contrastive_loss_is_the_papers_and_0_for_a_label_that_occurs_once() -> None:
+    texts = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
+    expected = by_the_papers_sums(texts.tolist(), LABELS.tolist())
+    assert contrastive(texts, LABELS).tolist() == pytest.approx(expected, abs=1e-5)
+    assert expected[3] == 0
+
+
+def test_a_batch_of_one_text_has_a_gradient() -> None:
+    texts = torch.randn(1, 5, requires_grad=True)
+    contrastive(texts, torch.tensor([0])).sum().backward()
+    assert texts.grad is not None
+    assert texts.grad.tolist() == [[0.0] * 5]
+
+
+@pytest.mark.parametrize(
+    "architecture", ["bert", "roberta", "distilbert", "electra", "deberta-v2", "mpnet", "modernbert"]
+)
+def test_the_contrastive_loss_is_of_what_the_head_is_given(architecture: str) -> None:
+    model = make(architecture)
+    loss, plain = BatchLoss(model, 0.0, 0.25), BatchLoss(model, 0.0, 0.0)
+    outputs = model.train()(torch.arange(30).view(6, 5))
+    of_the_head = contrastive(loss.texts, LABELS).mean()
+    assert loss.texts.shape[0] == 6
+    rows = torch.tensor(6)
+    expected = 0.75 * plain(outputs, LABELS, rows) + 0.25 * of_the_head
+    torch.testing.assert_close(loss(outputs, LABELS, rows), expected)
+    assert of_the_head > 0.5
+    of_the_head.backward()
+    assert model.get_input_embeddings().weight.grad.any()
+
+
+def test_validation_is_scored_by_cross_entropy_alone() -> None:
+    model = make("bert").eval()
+    outputs = model(torch.arange(30).view(6, 5), labels=LABELS)
+    torch.testing.assert_close(BatchLoss(model, 0.0, 0.5)(outputs, LABELS, torch.tensor(6)), outputs.loss)
+
+
+def test_a_model_whose_head_is_given_every_token_is_refused() -> None:
+    model = make("gpt2").train()
+    loss = BatchLoss(model, 0.0, 0.5)
+    outputs = model(torch.arange(30).view(6, 5))
+    with pytest.raises(InputError, match=r"^params\.yaml: train\.contrastive_weight: the head of GPT2ForSequenceClass"):
+        loss(outputs, LABELS, torch.tensor(6))
+
+
+def test_a_model_without_a_linear_head_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"^params\.yaml: train\.contrastive_weight: the head of BertModel is not given"
+    ):
+        BatchLoss(make("bert").bert, 0.0, 0.5)
+
+
+def test_the_weight_of_params_yaml_reaches_the_loss_also_where_gradients_are_accumulated(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights: list[float] = []
+    init = BatchLoss.__init__
+
+    def note(loss: BatchLoss, model: PreTrainedModel, label_smoothing: float, contrastive_weight: float) -> None:
+        weights.append(contrastive_weight)
+        init(loss, model, label_smoothing, contrastive_weight)
+
+    monkeypatch.setattr(BatchLoss, "__init__", note)
+    prepared(train__contrastive_weight=0.25, train__epochs=1)
+    sizes = limit_memory(monkeypatch, BATCH // 2)
+    train.main()
+    assert weights == [0.25, 0.25]
+    assert set(sizes[1:]) == {BATCH // 2}
