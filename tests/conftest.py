@@ -48,7 +48,8 @@ hypothesis.settings.register_profile("fixed", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("fixed")
 
 Call = Callable[..., tuple[int, str, str]]  # the fixture `call`
-Verify = Callable[..., tuple[int, str]]  # the fixture `verify`
+Refused = Callable[..., str]  # the fixture `refused`
+Verify = Callable[..., str]  # the fixture `verify`
 
 needs_emotion = pytest.mark.skipif(not EMOTION.is_dir(), reason=f"{EMOTION} is absent")
 
@@ -137,14 +138,30 @@ def call(
 
 
 @pytest.fixture
+def refused(call: Call) -> Refused:
+    """Call a tool's main in a folder to an error, which is one line, and give that without its prefix."""
+
+    def line(main: Callable[[], None], folder: Path, *arguments: str) -> str:
+        code, out, said = call(main, folder, *arguments)
+        assert (code, out) == (1, "")
+        assert said.startswith("error: ")
+        assert said.endswith("\n")
+        assert said.count("\n") == 1
+        return said.removeprefix("error: ").removesuffix("\n")
+
+    return line
+
+
+@pytest.fixture
 def verify(call: Call) -> Verify:
-    """Verify a folder in this process: gives the exit code and what stands on stderr."""
+    """Verify a folder in this process: gives what stands on stderr, nothing where all belongs together."""
     from tools import verify
 
-    def answer(folder: Path, *options: str) -> tuple[int, str]:
+    def answer(folder: Path, *options: str) -> str:
         code, out, said = call(verify.main, folder, *options)
-        assert out.startswith("verified: ") == (code == 0)
-        return code, said
+        assert code == bool(said)
+        assert out.startswith("verified: ") == (not said)
+        return said
 
     return answer
 
@@ -176,6 +193,7 @@ def fail(
         error = capsys.readouterr().err
         assert end.value.code == 1
         assert error.startswith("error: ")
+        assert "\nerror: " not in error
         assert "Traceback" not in error
         assert files() == before
         assert not list(Path().rglob(".*.partial"))
@@ -250,12 +268,18 @@ def copy(pipeline: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def entered(copy: Path, monkeypatch: pytest.MonkeyPatch, put_back: None) -> Path:  # noqa: ARG001
-    """The copy, to run a stage's ``main`` in, in this process."""
+def inside(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The copy, which the test stands in."""
     monkeypatch.chdir(copy)
-    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(copy / "checkpoints"))
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # as it is where a stage imports it
     return copy
+
+
+@pytest.fixture
+def entered(inside: Path, monkeypatch: pytest.MonkeyPatch, put_back: None) -> Path:  # noqa: ARG001
+    """The copy, to run a stage's ``main`` in, in this process."""
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(inside / "checkpoints"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)  # as it is where a stage imports it
+    return inside
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

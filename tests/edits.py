@@ -15,6 +15,13 @@ def append(path: Path, text: str) -> None:
     path.write_text(path.read_text(encoding="utf-8") + text, encoding="utf-8")
 
 
+def substitute(path: Path, old: str, new: str) -> None:
+    """Put a text in the place of another, which is there once."""
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def cut(path: Path) -> None:
     """Leave out the file's end."""
     path.write_bytes(path.read_bytes()[:-20])

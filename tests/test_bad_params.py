@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import Call
+from edits import substitute
 from own_data import Fail, Workspace
 
 from stages import audit, download, tokenize, train
@@ -165,13 +166,6 @@ def test_every_bad_value_of_a_section_is_named(workspace: Workspace, fail: Fail)
     assert [line.split(": ")[1] for line in fail(train.main).splitlines()] == ["train.epochs", "train.best_metric"]
 
 
-def edit_params(old: str, new: str) -> None:
-    file = Path("params.yaml")
-    text = file.read_text(encoding="utf-8")
-    assert text.count(old) == 1
-    file.write_text(text.replace(old, new), encoding="utf-8")
-
-
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -183,14 +177,12 @@ def edit_params(old: str, new: str) -> None:
     ids=["key of another name", "integer key", "misspelt section", "missing key"],
 )
 def test_the_keys_are_those_that_are_known(workspace: Workspace, fail: Fail, old: str, new: str, message: str) -> None:
-    workspace(train__epochs=5)
-    edit_params(old, new)
+    substitute(workspace(train__epochs=5) / "params.yaml", old, new)
     assert message in fail(train.main)
 
 
 def test_an_unknown_key_is_named_with_its_line(workspace: Workspace, fail: Fail) -> None:
-    workspace(train__epochs=5)
-    edit_params("  epochs: 5", "  epoch: 5")
+    substitute(workspace(train__epochs=5) / "params.yaml", "  epochs: 5", "  epoch: 5")
     place = f"params.yaml, line {line_of('train.epoch')}: train.epoch: unknown key, did you mean train.epochs?"
     assert place in fail(train.main).replace("\n       ", "\n").splitlines()
 
@@ -281,9 +273,8 @@ def test_a_checkpoint_where_a_stage_writes_or_nothing_lies_is_an_error(workspace
 def test_data_that_another_stage_writes_are_accepted(workspace: Workspace) -> None:
     folder = workspace(dataset__path="data/own")
     (folder / "data/own").mkdir(parents=True)
-    text = (folder / "dvc.yaml").read_text(encoding="utf-8")
     prepare = "stages:\n  prepare:\n    cmd: echo\n    outs:\n      - data/own\n"
-    (folder / "dvc.yaml").write_text(text.replace("stages:\n", prepare, 1), encoding="utf-8")
+    substitute(folder / "dvc.yaml", "stages:\n", prepare)
     check()
     for content in ("stages:\n", "", "- a\n"):  # which DVC has a line about
         (folder / "dvc.yaml").write_text(content, encoding="utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from clones import DEFAULTS, PIPELINE_PARAMS, STAGES, git, run, set_params
-from conftest import Call
+from conftest import Call, Refused
 from edits import restamp
 from stand_ins import read_csv
 
@@ -263,27 +263,25 @@ def test_predictions_come_from_the_remote_without_being_pulled(
     assert not (bare / ".dvc/cache/files").exists()
 
 
-def refused(result: tuple[int, str, str]) -> str:
-    """The one line that a refusal is."""
-    code, out, err = result
-    assert (code, out) == (1, "")
-    assert err.count("\n") == 1
-    return err.removeprefix("error: ").rstrip()
+@pytest.fixture
+def refused(refused: Refused) -> Refused:
+    """What the command says of revisions that it refuses."""
+    return functools.partial(refused, compare.main)
 
 
-def test_an_unknown_revision_is_named(repository: Path, compared: Call) -> None:
-    said = refused(compared(repository, "no-such"))
+def test_an_unknown_revision_is_named(repository: Path, refused: Refused) -> None:
+    said = refused(repository, "no-such")
     assert said.startswith("no-such: unknown Git revision 'no-such': name a branch, tag, commit or experiment")
-    assert refused(compared(repository, "main,", "right")).startswith("'main,': a revision's name is empty")
+    assert refused(repository, "main,", "right").startswith("'main,': a revision's name is empty")
 
 
-def test_runs_of_two_recipes_do_not_make_a_side(repository: Path, compared: Call) -> None:
-    said = refused(compared(repository, "main,epochs", "right"))
+def test_runs_of_two_recipes_do_not_make_a_side(repository: Path, refused: Refused) -> None:
+    said = refused(repository, "main,epochs", "right")
     assert said.startswith(
         "main,epochs: differ in train.epochs: join only runs of one recipe that differ in train.seed"
     )
-    assert refused(compared(repository, "main,right", "right")).startswith("main,right: differ in nothing: ")
+    assert refused(repository, "main,right", "right").startswith("main,right: differ in nothing: ")
 
 
-def test_a_revision_that_is_no_commit_is_named(repository: Path, compared: Call) -> None:
-    assert refused(compared(repository, "HEAD:README.md")).startswith("HEAD:README.md: not a commit of a git")
+def test_a_revision_that_is_no_commit_is_named(repository: Path, refused: Refused) -> None:
+    assert refused(repository, "HEAD:README.md").startswith("HEAD:README.md: not a commit of a git")

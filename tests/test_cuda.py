@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from token_rows import PAD, ROWS, TEXTS
+from token_rows import PAD, ROWS, TEXTS, small_model
 from trainings import Prepare
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from stages import audit, evaluate, fine_tuning, first_token, paths, tables, train
 from stages.batching import PadToLongest
@@ -23,9 +23,7 @@ SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "i
 def test_what_makes_training_fast_changes_no_logit_and_no_gradient(
     architecture: str, texts: list[dict[str, object]], precision: torch.dtype, tolerance: float
 ) -> None:
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
-    plain = AutoModelForSequenceClassification.from_config(config).eval()
+    plain = small_model(architecture, **SIZES).eval()
     fast = copy.deepcopy(plain)
     fine_tuning.speed_up(fast, PAD, ROWS)
     batch = {name: tensor.cuda() for name, tensor in PadToLongest(PAD)(texts).items()}

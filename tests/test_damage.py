@@ -130,20 +130,19 @@ def noticing(clone: Path, read: Callable[[], Any]) -> set[str]:
 
 @pytest.mark.usefixtures("put_back")
 @pytest.mark.parametrize("name", DAMAGES)
-def test_damage_is_noticed_and_mended_as_the_table_says(
-    pipeline: Path, copy: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_damage_is_noticed_and_mended_as_the_table_says(pipeline: Path, inside: Path, name: str) -> None:
     damage = DAMAGES[name]
-    monkeypatch.chdir(copy)
-    with Repo(str(copy)) as repo:
+    with Repo(str(inside)) as repo:
         assert not repo.status()  # and so DVC has seen every file
-    damage.do(copy)
-    assert noticing(copy, damage.read) == set(damage.noticed_by)
+    damage.do(inside)
+    assert noticing(inside, damage.read) == set(damage.noticed_by)
     for path in damage.delete:
-        shutil.rmtree(path(copy)) if path(copy).is_dir() else path(copy).unlink()
+        shutil.rmtree(path(inside)) if path(inside).is_dir() else path(inside).unlink()
     command = re.findall(r"`(dvc \w+)`", damage.repair)[-1]
-    run(*command.split(), cwd=copy)
-    assert {stage: digests(copy, stage) for stage in OUTPUTS} == {stage: digests(pipeline, stage) for stage in OUTPUTS}
+    run(*command.split(), cwd=inside)
+    assert {stage: digests(inside, stage) for stage in OUTPUTS} == {
+        stage: digests(pipeline, stage) for stage in OUTPUTS
+    }
     assert verify(cache=True) == []
-    with Repo(str(copy)) as repo:
+    with Repo(str(inside)) as repo:
         assert not repo.status()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from token_rows import PAD, ROWS, TEXTS, make_rows
+from token_rows import PAD, ROWS, SIZES, TEXTS, make_rows, small_model
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
@@ -19,7 +19,6 @@ from stages.batching import PadToLongest
 from stages.embeddings import TrimmedEmbedding
 
 BATCH = 3
-SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +72,7 @@ def test_packing_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, l
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])  # a mask of booleans, and one that is added
 @pytest.mark.parametrize("architecture", first_token.PARTS)
 def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(architecture: str, attention: str) -> None:
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
-    model = AutoModelForSequenceClassification.from_config(config, attn_implementation=attention).eval()
+    model = small_model(architecture, attn_implementation=attention).eval()
     for name, weight in model.named_parameters():  # they begin as zeros, which no mistake would change
         if name.endswith(".bias"):
             torch.nn.init.normal_(weight)
@@ -99,9 +96,7 @@ def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(archite
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert"])
 def test_what_dropout_takes_from_the_first_token_it_takes_with_the_bias(architecture: str) -> None:
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
-    model = AutoModelForSequenceClassification.from_config(config).train()
+    model = small_model(architecture).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
@@ -131,9 +126,7 @@ def test_other_architectures_are_computed_as_they_are(config: dict[str, Any]) ->
 
 @pytest.mark.parametrize("architecture", [*first_token.PARTS, "albert", "deberta-v2", "mpnet", "modernbert", "gpt2"])
 def test_training_only_the_embeddings_of_tokens_in_use_changes_no_weight(architecture: str, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, vocab_size=1000, num_labels=8, pad_token_id=PAD, **SIZES)
-    whole = AutoModelForSequenceClassification.from_config(config).eval()
+    whole = small_model(architecture).eval()
     trimmed = copy.deepcopy(whole)
     embeddings.trim(trimmed, PAD, ROWS)
     assert len(trimmed.get_input_embeddings().weight) < len(whole.get_input_embeddings().weight) == 1000

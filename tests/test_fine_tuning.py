@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from clones import TREE
+from own_data import Fail
 from safetensors.numpy import load_file
 from stand_ins import read_csv
-from trainings import ROWS, Prepare, failing
+from trainings import ROWS, Prepare
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from stages import audit, curves, evaluate, fine_tuning, machine, metrics, paths, tables, train
@@ -49,9 +50,9 @@ def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
     assert greater == [True, True, True, False]
 
 
-def test_a_training_that_would_change_nothing_is_refused(prepared: Prepare, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_training_that_would_change_nothing_is_refused(prepared: Prepare, fail: Fail) -> None:
     prepared(train__epochs=1, train__batch_size=ROWS)
-    assert "train.warmup_ratio: of the only step the learning rate would be 0" in failing(capsys)
+    assert "train.warmup_ratio: of the only step the learning rate would be 0" in fail(train.main)
     prepared(train__epochs=1, train__batch_size=ROWS, train__warmup_ratio=0.0)
     train.main()
 

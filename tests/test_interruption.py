@@ -121,18 +121,25 @@ def test_an_evaluation_may_take_so_many_seconds_from_when_the_signal_was_seen(
 
 @pytest.mark.parametrize("loss", [torch.nan, torch.inf])
 @pytest.mark.parametrize(
-    ("looks", "flags", "step"),
-    [(False, {}, 4), (True, {"should_log": True}, 4), (True, {"should_save": True}, 4), (True, {}, 5)],
-    ids=["between", "a line of the log", "a checkpoint", "the end of an epoch"],
+    ("device", "looks", "flags", "step"),
+    [
+        ("cuda", False, {}, 4),
+        ("cuda", True, {"should_log": True}, 4),
+        ("cuda", True, {"should_save": True}, 4),
+        ("cuda", True, {}, 5),
+        ("cpu", True, {}, 4),
+    ],
+    ids=["between", "a line of the log", "a checkpoint", "the end of an epoch", "on a CPU"],
 )
-def test_a_gpu_looks_at_the_loss_before_each_line_of_the_log_checkpoint_and_evaluation(
-    tmp_path: Path, flags: dict[str, bool], step: int, loss: float, *, looks: bool
+def test_a_gpu_looks_at_the_loss_before_each_line_of_the_log_checkpoint_and_evaluation_and_a_cpu_after_each_step(
+    tmp_path: Path, device: str, flags: dict[str, bool], step: int, loss: float, *, looks: bool
 ) -> None:
     trainer: Any = SimpleNamespace(_tr_loss=torch.tensor(loss))
-    told: Any = SimpleNamespace(output_dir=str(tmp_path / "checkpoints"), device=torch.device("cuda"))
+    told: Any = SimpleNamespace(output_dir=str(tmp_path / "checkpoints"), device=torch.device(device))
     state: Any = SimpleNamespace(global_step=step, max_steps=10, num_train_epochs=2, epoch=step / 5)
     control: Any = TrainerControl(**flags)
-    with pytest.raises(InputError, match=f"the training loss is {loss}") if looks else nullcontext():
+    said = f"the training loss is {loss} at step {step} of 10"
+    with pytest.raises(InputError, match=said) if looks else nullcontext():
         FiniteLoss(trainer).on_step_end(told, state, control)
 
 
@@ -164,11 +171,3 @@ def test_a_signal_that_comes_after_the_last_checkpoint_stops_before_the_classifi
     callback.signal = signal.SIGTERM
     with pytest.raises(Stopped, match="at step 9 of 9, checkpoint folder/checkpoint-9: `dvc repro` resumes from it"):
         callback.on_train_end(told, told, told)
-
-
-def test_a_cpu_looks_at_the_loss_after_each_step(tmp_path: Path) -> None:
-    trainer: Any = SimpleNamespace(_tr_loss=torch.tensor(torch.nan))
-    told: Any = SimpleNamespace(output_dir=str(tmp_path / "checkpoints"), device=torch.device("cpu"))
-    state: Any = SimpleNamespace(global_step=4, max_steps=10, num_train_epochs=2, epoch=0.8)
-    with pytest.raises(InputError, match="the training loss is nan at step 4 of 10"):
-        FiniteLoss(trainer).on_step_end(told, state, TrainerControl())

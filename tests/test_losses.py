@@ -4,22 +4,19 @@ import math
 
 import pytest
 import torch
-from test_memory import limit_memory
-from trainings import BATCH, Prepare
-from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
+from token_rows import small_model
+from trainings import BATCH, Prepare, limit_memory
+from transformers import PreTrainedModel
 
 from stages import train
 from stages.errors import InputError
 from stages.losses import TEMPERATURE, BatchLoss, contrastive
 
-SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 LABELS = torch.tensor([0, 1, 0, 2, 0, 1])
 
 
-def make(architecture: str, **more: int) -> PreTrainedModel:
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(architecture, vocab_size=100, num_labels=3, pad_token_id=1, **SIZES | more)
-    return AutoModelForSequenceClassification.from_config(config)
+def make(architecture: str) -> PreTrainedModel:
+    return small_model(architecture, vocab_size=100, num_labels=3, pad_token_id=1)
 
 
 def by_the_papers_sums(texts: list[list[float]], labels: list[int]) -> list[float]:

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from trainings import EPOCHS, STEPS, Prepare, failing, kept
+from own_data import Fail
+from trainings import EPOCHS, STEPS, Prepare, kept
+
+from stages import train
 
 
 def test_a_loss_that_is_no_number_ends_training_with_nothing_left(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = prepared()
     step = transformers.Trainer.training_step
@@ -21,16 +24,15 @@ def test_a_loss_that_is_no_number_ends_training_with_nothing_left(
         return loss * (torch.nan if trainer.state.global_step == STEPS + 4 else 1)
 
     monkeypatch.setattr(transformers.Trainer, "training_step", training_step)
-    error = failing(capsys)
+    error = fail(train.main)
     assert f"the training loss is nan at step {STEPS + 5} of {EPOCHS * STEPS}, learning rate 5.83e-03: " in error
     assert "lower train.learning_rate" in error
     assert kept() == []
     assert not (folder / "models/classifier").exists()
-    assert not list(folder.rglob(".*.partial"))
 
 
 def test_weights_that_overflow_end_training_at_the_first_step(
-    prepared: Prepare, capsys: pytest.CaptureFixture[str], tiny_random_checkpoint: Path, tmp_path: Path
+    prepared: Prepare, fail: Fail, tiny_random_checkpoint: Path, tmp_path: Path
 ) -> None:
     from safetensors.numpy import load_file, save_file
 
@@ -39,12 +41,12 @@ def test_weights_that_overflow_end_training_at_the_first_step(
     tensors["embeddings.LayerNorm.weight"][:] = torch.inf
     save_file(tensors, broken / "model.safetensors", metadata={"format": "pt"})
     prepared(model__path=str(broken))
-    assert "the training loss is nan at step 1 of " in failing(capsys)
+    assert "the training loss is nan at step 1 of " in fail(train.main)
     assert kept() == []
 
 
 def test_a_validation_loss_that_is_no_number_ends_training_with_nothing_left(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared()
     step = transformers.Trainer.prediction_step
@@ -54,5 +56,5 @@ def test_a_validation_loss_that_is_no_number_ends_training_with_nothing_left(
         return loss * torch.nan, *rest
 
     monkeypatch.setattr(transformers.Trainer, "prediction_step", prediction_step)
-    assert f"the validation loss is nan at step {STEPS} of {EPOCHS * STEPS}, " in failing(capsys)
+    assert f"the validation loss is nan at step {STEPS} of {EPOCHS * STEPS}, " in fail(train.main)
     assert kept() == []

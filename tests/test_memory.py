@@ -1,6 +1,5 @@
 """A batch too large for the device's memory is accumulated over micro-batches; running out of memory is simulated."""
 
-import inspect
 import shutil
 from pathlib import Path
 from typing import Any
@@ -9,30 +8,12 @@ import pytest
 import torch
 import transformers
 from edits import edit_json
-from trainings import BATCH, EPOCHS, STEPS, Prepare, failing, train_until, trained
+from own_data import Fail
+from trainings import BATCH, EPOCHS, STEPS, Prepare, limit_memory, train_until, trained
 
 from stages import audit, evaluate, train
 from stages.errors import InputError
 from stages.memory import accumulate_as_needed
-
-
-def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
-    """Have the model run out of memory above ``rows`` rows, in training and evaluation; give the sizes in training."""
-    sizes: list[int] = []
-    model = transformers.BertForSequenceClassification
-    forward = model.forward
-
-    def limited(self: Any, input_ids: torch.Tensor, **others: Any) -> Any:
-        if self.training:
-            sizes.append(len(input_ids))
-        if len(input_ids) > (rows if self.training else max(1, rows)):
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
-        return forward(self, input_ids, **others)
-
-    # the Trainer reads the signature, to see whether the loss may be summed over micro-batches
-    limited.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
-    monkeypatch.setattr(model, "forward", limited)
-    return sizes
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -87,15 +68,15 @@ def test_a_checkpoint_of_whole_batches_is_not_resumed_by_a_training_that_accumul
 
 
 def test_one_text_that_fills_the_memory_is_an_error(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared()
     limit_memory(monkeypatch, 0)
-    assert "a batch of one text fills the memory" in failing(capsys)
+    assert "a batch of one text fills the memory" in fail(train.main)
 
 
 def test_a_gpu_that_fails_in_evaluate_is_named_and_not_the_model(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared()
     audit.main()
@@ -105,7 +86,7 @@ def test_a_gpu_that_fails_in_evaluate_is_named_and_not_the_model(
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
 
     monkeypatch.setattr(transformers.BertForSequenceClassification, "forward", full)
-    assert failing(capsys, evaluate.main).startswith("error: OutOfMemoryError: CUDA out of memory. Tried to allocate")
+    assert fail(evaluate.main).startswith("OutOfMemoryError: CUDA out of memory. Tried to allocate")
 
 
 @pytest.mark.parametrize(

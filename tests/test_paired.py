@@ -181,7 +181,6 @@ def test_95_of_100_intervals_cover_the_truth(
     truth, trials = true_differences(joint), 300
     limits = [paired.intervals(y, a[None], b[None], CLASSES) for y, a, b in samples(generator, joint, rows, trials)]
     covered = np.sum([(low <= truth) & (truth <= high) for low, high in limits], axis=0)
-    print(f"covered, of {trials}: {dict(zip(paired.METRICS, covered.tolist(), strict=True))}")
     fewest, most = bounds(trials, 0.93, 0.965)
     assert ((fewest <= covered) & (covered <= most)).all()
 
@@ -192,9 +191,6 @@ def test_5_of_100_pairs_of_equals_are_told_apart(monkeypatch: pytest.MonkeyPatch
     joint, trials = population(generator, 0.85, 0.85, alike=0.8), 400
     pairs = list(samples(generator, joint, 300, trials))
     apart = sum(excludes_zero(paired.intervals(y, a[None], b[None], CLASSES)) for y, a, b in pairs)
-    print(
-        f"told apart, of {trials}: {apart}; by McNemar's test {sum(paired.mcnemar(*pair).p < 0.05 for pair in pairs)}"
-    )
     fewest, most = bounds(trials, 0.04, 0.06)
     assert fewest <= apart <= most
     assert sum(paired.mcnemar(*pair).p < 0.05 for pair in pairs) <= bounds(trials, 0.0, 0.05)[1]
@@ -213,7 +209,6 @@ def test_seeds_that_scatter_are_told_apart_one_against_one_but_not_two_against_t
         seeds = np.where(right, labels, (labels + 1) % CLASSES)
         one_by_one += excludes_zero(paired.intervals(labels, seeds[:1], seeds[2:3], CLASSES))
         two_by_two += excludes_zero(paired.intervals(labels, seeds[:2], seeds[2:], CLASSES))
-    print(f"told apart, of {trials}: {one_by_one} one against one, {two_by_two} two against two")
     assert two_by_two <= bounds(trials, 0.0, 0.05)[1]
     assert one_by_one > bounds(trials, 0.0, 0.05)[1]
 

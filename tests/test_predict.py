@@ -1,18 +1,18 @@
 """predict labels lines of text as evaluate labels rows."""
 
+import functools
 import json
 import os
 import pty
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from clones import PIPELINE_PARAMS, run, set_params
-from conftest import Call
+from conftest import Call, Refused
 from dvc.utils.serialize import modify_yaml
 from edits import edit_json, flip
 from repros import PATIENCE
@@ -20,20 +20,11 @@ from repros import PATIENCE
 from stages import errors
 from tools import predict, verify
 
-Refused = Callable[[Path, str], str]
-
 
 @pytest.fixture
-def refused(call: Call) -> Refused:
-    """Run it on a file in a clone, to an error, and give that."""
-
-    def refuse(clone: Path, file: str) -> str:
-        code, out, error = call(predict.main, clone, file)
-        assert code == 1
-        assert out == ""
-        return error
-
-    return refuse
+def refused(refused: Refused) -> Refused:
+    """What it says, in a clone, of a file that it does not label."""
+    return functools.partial(refused, predict.main)
 
 
 def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(
@@ -94,69 +85,57 @@ def test_a_reader_that_has_enough_is_no_error(pipeline: Path, tmp_path: Path) ->
 def test_a_line_that_is_no_text_is_named(refused: Refused, pipeline: Path, tmp_path: Path) -> None:
     (tmp_path / "texts").write_bytes(b"fine\n\xff\n")
     said = refused(pipeline, str(tmp_path / "texts"))
-    assert said == f"error: {tmp_path}/texts, line 2: byte 0xff is not UTF-8: save the file as UTF-8\n"
+    assert said == f"{tmp_path}/texts, line 2: byte 0xff is not UTF-8: save the file as UTF-8"
 
 
 def test_a_file_that_is_not_there_is_named(refused: Refused, pipeline: Path) -> None:
     said = refused(pipeline, "nowhere")
-    assert said == "error: nowhere: No such file or directory: check its name, and run from the top of the clone\n"
+    assert said == "nowhere: No such file or directory: check its name, and run from the top of the clone"
 
 
-def test_more_tokens_than_the_classifier_has_positions_are_an_error(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    params = (copy / "params.yaml").read_text(encoding="utf-8")
-    (copy / "params.yaml").write_text(params.replace("max_length: 128", "max_length: 1000"), encoding="utf-8")
-    (copy / "dvc.lock").unlink()  # which knows of another length
-    monkeypatch.chdir(copy)
+def test_more_tokens_than_the_classifier_has_positions_are_an_error(inside: Path) -> None:
+    set_params(inside, **PIPELINE_PARAMS | {"tokenize__max_length": 1000})
+    (inside / "dvc.lock").unlink()  # which knows of another length
     label = predict.load_predictor()
     with pytest.raises(errors.InputError, match="max_length: texts of 302 tokens, but the model has 256 positions"):
         label(["a " * 300])
 
 
-def test_a_line_that_is_no_token_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    edit_json(copy / "models/classifier/tokenizer.json", post_processor=None)  # it puts special tokens around a text
-    edit_json(copy / "models/classifier/tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
-    (copy / "dvc.lock").unlink()  # which knows another tokenizer
-    monkeypatch.chdir(copy)
+def test_a_line_that_is_no_token_is_named(inside: Path) -> None:
+    edit_json(inside / "models/classifier/tokenizer.json", post_processor=None)  # it puts special tokens around a text
+    edit_json(inside / "models/classifier/tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    (inside / "dvc.lock").unlink()  # which knows another tokenizer
     label = predict.load_predictor()
     with pytest.raises(errors.InputError, match=r"^line 8: the tokenizer makes no tokens from '\\u200b': remove "):
         label(["a", "\u200b"], first=7)
 
 
 def test_texts_are_not_cut_elsewhere_than_where_the_classifier_was_trained(refused: Refused, copy: Path) -> None:
-    params = (copy / "params.yaml").read_text(encoding="utf-8")
-    (copy / "params.yaml").write_text(params.replace("max_length: 128", "max_length: 6"), encoding="utf-8")
+    set_params(copy, **PIPELINE_PARAMS | {"tokenize__max_length": 6})
     said = refused(copy, "README.md")
-    assert said == "error: params.yaml: tokenize.max_length is 6, but tokenize ran with 128: run `dvc repro`\n"
+    assert said == "params.yaml: tokenize.max_length is 6, but tokenize ran with 128: run `dvc repro`"
     run("dvc", "repro", "--single-item", "tokenize", cwd=copy)
     said = refused(copy, "README.md")
-    assert said.startswith("error: dvc.lock: train did not read the data/tokenized/train.parquet that tokenize wrote: ")
+    assert said.startswith("dvc.lock: train did not read the data/tokenized/train.parquet that tokenize wrote: ")
 
 
 def test_a_classifier_of_another_run_labels_nothing(refused: Refused, copy: Path) -> None:
     edit_json(copy / "models/classifier/provenance.json", params={"train.seed": 5})
     assert refused(copy, "README.md") == (
-        "error: models/classifier does not match dvc.lock: delete it and run `dvc checkout`, or run `dvc repro`\n"
+        "models/classifier does not match dvc.lock: delete it and run `dvc checkout`, or run `dvc repro`"
     )
 
 
 def test_weights_that_are_not_those_of_the_run_label_nothing(refused: Refused, copy: Path) -> None:
     flip(copy / "models/classifier/model.safetensors")
-    assert refused(copy, "README.md").startswith("error: models/classifier does not match dvc.lock: delete it ")
-
-
-def test_a_stage_that_has_not_run_is_named(refused: Refused, copy: Path) -> None:
-    with modify_yaml(copy / "dvc.lock") as lock:
-        del lock["stages"]["tokenize"]
-    assert refused(copy, "README.md") == "error: dvc.lock: tokenize is missing: run `dvc repro`\n"
+    assert refused(copy, "README.md").startswith("models/classifier does not match dvc.lock: delete it ")
 
 
 def test_a_pipeline_that_has_not_run_is_named(refused: Refused, pipeline: Path, tmp_path: Path) -> None:
     for name in ("dvc.yaml", "requirements.txt", "params.yaml"):
         (tmp_path / name).symlink_to(pipeline / name)
     said = refused(tmp_path, "params.yaml")
-    assert said == "error: models/classifier does not exist: run `dvc repro`, which makes it first\n"
+    assert said == "models/classifier does not exist: run `dvc repro`, which makes it first"
 
 
 def test_lines_are_counted_from_the_top_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,18 +149,12 @@ def test_lines_are_counted_from_the_top_of_the_file(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("stage", ["tokenize", "train"])
-def test_a_classifier_labels_nothing_where_a_stage_before_it_never_ran(
-    copy: Path, monkeypatch: pytest.MonkeyPatch, stage: str
-) -> None:
-    monkeypatch.chdir(copy)
-    with modify_yaml("dvc.lock") as lock:
+def test_a_classifier_labels_nothing_where_a_stage_before_it_never_ran(inside: Path, stage: str) -> None:
+    with modify_yaml(inside / "dvc.lock") as lock:
         del lock["stages"][stage]
     assert verify.unfit_classifier() == [f"dvc.lock: {stage} is missing: run `dvc repro`"]
 
 
-def test_a_classifier_labels_texts_whatever_the_params_of_the_next_training(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(copy)
-    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+def test_a_classifier_labels_texts_whatever_the_params_of_the_next_training(inside: Path) -> None:
+    set_params(inside, **PIPELINE_PARAMS | {"train__seed": 5})
     assert verify.unfit_classifier() == []

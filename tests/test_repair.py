@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from clones import PIPELINE_PARAMS, TREE, git, run, set_params
-from conftest import Call
+from conftest import Call, Refused
 from dvc.lock import Lock, make_lock
 from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import edit_json
@@ -41,12 +41,9 @@ def used_by(folder: Path, pid: int, *kinds: str) -> Path:
     return list_of_users
 
 
-def test_a_config_that_dvc_cannot_read_is_an_error_in_one_line(folder: Path, call: Call) -> None:
+def test_a_config_that_dvc_cannot_read_is_an_error_in_one_line(folder: Path, refused: Refused) -> None:
     (folder / ".dvc/config").write_text("<<<<<<< HEAD\n")
-    code, out, error = call(repair.main, folder)
-    assert (code, out) == (1, "")
-    assert error.startswith("error: DVC cannot go on (ConfigError: ")
-    assert error.count("\n") == 1
+    assert refused(repair.main, folder).startswith("DVC cannot go on (ConfigError: ")
 
 
 def test_what_is_whole_is_left_alone(folder: Path) -> None:
@@ -65,10 +62,10 @@ def test_the_command_says_what_it_has_repaired(folder: Path, call: Call) -> None
     assert call(repair.main, folder) == (0, "nothing to repair\n", "")
 
 
-def test_the_command_leaves_a_running_dvc_alone(folder: Path, call: Call) -> None:
+def test_the_command_leaves_a_running_dvc_alone(folder: Path, refused: Refused) -> None:
     used_by(folder, os.getpid())
     (folder / "dvc.lock").write_bytes(b"")
-    assert call(repair.main, folder) == (1, "", "error: DVC is running stages here: wait until it has finished\n")
+    assert refused(repair.main, folder) == "DVC is running stages here: wait until it has finished"
     assert (folder / "dvc.lock").read_bytes() == b""
 
 
@@ -171,17 +168,14 @@ def test_nothing_is_touched_while_dvc_is_at_work(folder: Path) -> None:
     assert (folder / "dvc.lock").read_bytes() == b""
 
 
-def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_lock(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(copy)
+def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_lock(inside: Path) -> None:
     assert repair.unstored() == []
     with modify_yaml("dvc.lock") as lock:
         del lock["stages"]["train"]
     assert repair.unstored() == ["train"]
     Path("dvc.lock").write_bytes(b"")  # as a full disk leaves it
     assert "train" in repair.unstored()
-    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    set_params(inside, **PIPELINE_PARAMS | {"train__seed": 5})
     assert "train" not in repair.unstored()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clones import git
-from conftest import Call
+from conftest import Call, Refused
 from edits import edit_json
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -69,19 +69,18 @@ def test_a_report_without_baselines_says_so(copy: Path, report: Report) -> None:
     assert "**within noise**" in said
 
 
-def test_records_that_are_damaged_are_said_to_be(copy: Path, report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    (copy / "report").mkdir()
-    monkeypatch.chdir(copy)
+def test_records_that_are_damaged_are_said_to_be(inside: Path, report: Report) -> None:
+    (inside / "report").mkdir()
     unknown = "**What ran is not known**: report/run.json cannot be read ("
     for content in ('{"seconds": 3', "null", '{"stages": [], "seconds": 3}', "{}"):
-        (copy / "report/run.json").write_text(content)
+        (inside / "report/run.json").write_text(content)
         assert tools.report.run_section().startswith(unknown)
-    (copy / "report/verified.txt").write_bytes(b"error: data/own/\xff is missing\n")
+    (inside / "report/verified.txt").write_bytes(b"error: data/own/\xff is missing\n")
     nowhere = f"**The machine is not known**: {paths.CLASSIFIER_PROVENANCE} cannot be read ("
     for content in ("[]", "{"):
-        (copy / paths.CLASSIFIER_PROVENANCE).write_text(content)
+        (inside / paths.CLASSIFIER_PROVENANCE).write_text(content)
         assert tools.report.machine_section().startswith(nowhere)
-    said = report(copy)
+    said = report(inside)
     assert f"\n\n{unknown}" in said
     assert f"\n\n{nowhere}" in said
     assert "error: data/own/\ufffd is missing" in said
@@ -121,12 +120,11 @@ def test_a_base_without_results_is_no_error(copy: Path, report: Report, call: Ca
     drawn(call, copy, sides=1)
 
 
-def test_a_base_that_git_does_not_know_is_named(pipeline: Path, call: Call) -> None:
-    said = (
-        "error: `git rev-parse --short --verify nowhere^{commit}`: fatal: Needed a single revision: "
-        "name a branch, tag or commit that git has, or run `git fetch`\n"
+def test_a_base_that_git_does_not_know_is_named(pipeline: Path, refused: Refused) -> None:
+    assert refused(tools.report.main, pipeline, "nowhere") == (
+        "`git rev-parse --short --verify nowhere^{commit}`: fatal: Needed a single revision: "
+        "name a branch, tag or commit that git has, or run `git fetch`"
     )
-    assert call(tools.report.main, pipeline, "nowhere") == (1, "", said)
 
 
 def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(
@@ -167,10 +165,8 @@ def drawn(call: Call, clone: Path, *, sides: int) -> None:
         assert width / height == pytest.approx(sides, rel=0.25)
 
 
-def test_revisions_that_git_does_not_know_are_named(pipeline: Path, call: Call) -> None:
-    code, _, said = call(pictures.main, pipeline, "nowhere")
-    assert code == 1
-    assert said.startswith("error: nowhere: ")
+def test_revisions_that_git_does_not_know_are_named(pipeline: Path, refused: Refused) -> None:
+    assert refused(pictures.main, pipeline, "nowhere").startswith("nowhere: ")
 
 
 def test_long_names_of_labels_move_nothing_out_of_the_picture(
@@ -256,11 +252,11 @@ def test_each_side_bears_the_name_of_its_revision_and_is_drawn_again(
 
 
 def test_two_revisions_without_results_are_an_error(
-    workspace: Callable[..., Path], call: Call, monkeypatch: pytest.MonkeyPatch
+    workspace: Callable[..., Path], refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pictures, "read", lambda *_: None)
-    said = "error: one, two: neither has results to draw: run `dvc repro`\n"
-    assert call(pictures.main, workspace(), "one", "two") == (1, "", said)
+    said = refused(pictures.main, workspace(), "one", "two")
+    assert said == "one, two: neither has results to draw: run `dvc repro`"
 
 
 def test_tables_that_cannot_be_fetched_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

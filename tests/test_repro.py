@@ -124,9 +124,8 @@ def test_data_that_is_absent_is_an_error_before_any_run_unless_it_is_to_be_pulle
     assert runs.options == [("--pull",)]
 
 
-def test_a_frozen_stage_is_called_frozen(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("dvc", "freeze", "train", cwd=copy)
-    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
-    monkeypatch.chdir(copy)
+def test_a_frozen_stage_is_called_frozen(inside: Path) -> None:
+    run("dvc", "freeze", "train", cwd=inside)
+    set_params(inside, **PIPELINE_PARAMS | {"train__seed": 5})
     code, stages = repro.reproduce()
     assert (code, stages["train"], stages["evaluate"]) == (0, "frozen", "unchanged")

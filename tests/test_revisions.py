@@ -1,37 +1,29 @@
 """What `tools.compare` refuses as a side: a revision whose results are not those of its params, code and data."""
 
+import functools
 import os
 import shutil
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 from clones import PIPELINE_PARAMS, git, run, set_params
-from conftest import Call
+from conftest import Refused
 from dvc.utils.serialize import modify_yaml
-from edits import append, restamp
+from edits import append, restamp, substitute
 
 from stages import hashing
 from stages.errors import InputError
 from tools import commands, compare, revisions, trees
 
 PREDICTIONS = "data/predictions/test.parquet"
-Refused = Callable[..., str]
 
 
 @pytest.fixture
-def refused(copy: Path, call: Call) -> Refused:
-    """Give the one line by which the command, in `copy`, refuses a revision."""
-
-    def line(revision: str) -> str:
-        code, out, err = call(compare.main, copy, revision)
-        assert (code, out) == (1, "")
-        assert err.count("\n") == 1
-        return err.removeprefix("error: ").rstrip()
-
-    return line
+def refused(copy: Path, refused: Refused) -> Refused:
+    """What the command, in `copy`, says of a revision that it refuses."""
+    return functools.partial(refused, compare.main, copy)
 
 
 def test_a_revision_without_a_run_is_told_to_run(copy: Path, refused: Refused) -> None:
@@ -91,9 +83,7 @@ def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path,
 def test_a_stage_that_was_defined_otherwise_since_its_run_is_named(
     copy: Path, refused: Refused, old: str, new: str, said: str
 ) -> None:
-    definition = (copy / "dvc.yaml").read_text(encoding="utf-8")
-    assert old in definition
-    (copy / "dvc.yaml").write_text(definition.replace(old, new), encoding="utf-8")
+    substitute(copy / "dvc.yaml", old, new)
     assert refused("HEAD").startswith(f"workspace: dvc.lock: {said}: ")
     git("commit", "--quiet", "--all", "--message", "definition", cwd=copy)
     assert refused("HEAD").startswith(f"HEAD: dvc.lock: {said}: ")
@@ -128,28 +118,24 @@ def test_data_behind_links_count_as_changed_only_where_git_sees_it(copy: Path, m
         revisions.read("HEAD")
 
 
-def test_a_revision_with_a_file_name_that_is_not_utf_8_is_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(copy)
+def test_a_revision_with_a_file_name_that_is_not_utf_8_is_read(inside: Path) -> None:
     Path(os.fsdecode(b"bad\xff.txt")).touch()
-    git("add", "--all", cwd=copy)
-    git("commit", "--quiet", "--message", "a name", cwd=copy)
+    git("add", "--all", cwd=inside)
+    git("commit", "--quiet", "--message", "a name", cwd=inside)
     assert revisions.read("HEAD").test_file
 
 
-def test_data_of_dvc_that_were_committed_without_a_run_are_named(
-    copy: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(copy)
-    shutil.copytree(copy / "data/small", copy / "data/kept")
-    run("dvc", "add", "data/kept", cwd=copy)
-    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/kept"})
-    run("dvc", "repro", cwd=copy)
-    git("add", "data/kept.dvc", "data/.gitignore", cwd=copy)
-    git("commit", "--quiet", "--all", "--message", "data that DVC keeps", cwd=copy)
+def test_data_of_dvc_that_were_committed_without_a_run_are_named(inside: Path, refused: Refused) -> None:
+    shutil.copytree(inside / "data/small", inside / "data/kept")
+    run("dvc", "add", "data/kept", cwd=inside)
+    set_params(inside, **PIPELINE_PARAMS | {"dataset__path": "data/kept"})
+    run("dvc", "repro", cwd=inside)
+    git("add", "data/kept.dvc", "data/.gitignore", cwd=inside)
+    git("commit", "--quiet", "--all", "--message", "data that DVC keeps", cwd=inside)
     assert revisions.read("HEAD").test_file
-    append(copy / "data/kept/train.csv", "one more,joy\n")
-    run("dvc", "add", "data/kept", cwd=copy)
-    git("commit", "--quiet", "--all", "--message", "more data", cwd=copy)
+    append(inside / "data/kept/train.csv", "one more,joy\n")
+    run("dvc", "add", "data/kept", cwd=inside)
+    git("commit", "--quiet", "--all", "--message", "more data", cwd=inside)
     assert refused("HEAD").startswith("HEAD: data/kept does not match dvc.lock (download): ")
 
 
@@ -260,23 +246,17 @@ def an_edit_without_a_run_is_named(copy: Path) -> None:
         revisions.read("HEAD")
 
 
-def test_a_folder_of_which_git_has_only_some_files_is_compared_by_what_git_has(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(copy)
-    append(copy / ".git/info/exclude", "notes.txt\n")
-    (copy / "data/small/notes.txt").touch()
-    run("dvc", "repro", "download", cwd=copy)
-    git("commit", "--quiet", "--all", "--message", "a run with a file that git ignores", cwd=copy)
+def test_a_folder_of_which_git_has_only_some_files_is_compared_by_what_git_has(inside: Path) -> None:
+    append(inside / ".git/info/exclude", "notes.txt\n")
+    (inside / "data/small/notes.txt").touch()
+    run("dvc", "repro", "download", cwd=inside)
+    git("commit", "--quiet", "--all", "--message", "a run with a file that git ignores", cwd=inside)
     assert revisions.read("HEAD").inputs["data/small"] == hashing.md5(Path("data/small"))
-    an_edit_without_a_run_is_named(copy)
+    an_edit_without_a_run_is_named(inside)
 
 
-def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(copy)
-    append(copy / "stages/baselines.py", "# more\n")  # nothing of which is in the predictions
+def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(inside: Path) -> None:
+    append(inside / "stages/baselines.py", "# more\n")  # nothing of which is in the predictions
     with modify_yaml("dvc.yaml") as definition:
         del definition["stages"]["baselines"]
     assert revisions.read("workspace").test_file
@@ -286,11 +266,8 @@ def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(
         revisions.read("workspace")
 
 
-def test_code_that_the_last_stage_alone_ran_with_is_named(
-    copy: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(copy)
+def test_code_that_the_last_stage_alone_ran_with_is_named(inside: Path, refused: Refused) -> None:
     append(Path("stages/tables.py"), "# more\n")  # which every stage reads
     restamp("evaluate")
-    run("dvc", "commit", "--force", "evaluate", cwd=copy)
+    run("dvc", "commit", "--force", "evaluate", cwd=inside)
     assert refused("HEAD") == "workspace: stages/tables.py does not match dvc.lock (train): run `dvc repro`"

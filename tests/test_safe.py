@@ -55,17 +55,14 @@ class Trap:
 
 
 @pytest.mark.usefixtures("put_back")
-def test_a_pickle_in_a_model_s_place_is_not_loaded(
-    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    sprung = copy / "sprung"
+def test_a_pickle_in_a_model_s_place_is_not_loaded(inside: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sprung = inside / "sprung"
     pickle.loads(pickle.dumps(Trap(sprung)))
     assert sprung.exists()
     sprung.unlink()
-    (copy / "models/classifier/model.safetensors").unlink()
+    (inside / "models/classifier/model.safetensors").unlink()
     for name in ("pytorch_model.bin", "training_args.bin"):
-        (copy / "models/classifier" / name).write_bytes(pickle.dumps(Trap(sprung)))
-    monkeypatch.chdir(copy)
+        (inside / "models/classifier" / name).write_bytes(pickle.dumps(Trap(sprung)))
     with pytest.raises(SystemExit):
         entry.run(evaluate.main)
     assert capsys.readouterr().err.startswith("error: models/classifier: damaged (")

@@ -1,5 +1,6 @@
 """`python -m tools.seeds` runs seeds through the cache and gives their mean and standard deviation."""
 
+import functools
 import json
 import os
 import re
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from clones import PIPELINE_PARAMS, TREE, git, run, set_params
-from conftest import Call
+from conftest import Refused
 from rich.console import Console
 
 from stages.errors import InputError
@@ -18,6 +19,12 @@ from tools import gate, repair, revisions, seeds
 
 FIGURE = re.compile(r"\d+(\.\d{4})?")
 STATES = ("Queued", "Running", "Success", "Failed")  # of an experiment in DVC's queue
+
+
+@pytest.fixture
+def refused(copy: Path, refused: Refused) -> Refused:
+    """What the command says, in `copy`, where it runs nothing."""
+    return functools.partial(refused, seeds.main, copy)
 
 
 @pytest.mark.long
@@ -71,17 +78,15 @@ def test_no_seed_at_all_is_refused(pipeline: Path) -> None:
     assert done.stderr.endswith("error: N: at least 1 seed is needed\n")
 
 
-def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp_path: Path, call: Call) -> None:
+def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp_path: Path, refused: Refused) -> None:
     rows = shutil.copytree(copy / "data/small", tmp_path / "own")
     set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(rows)})
     run("dvc", "repro", "download", cwd=copy)
     git("commit", "--quiet", "--all", "--message", "rows outside of the clone", cwd=copy)
     (rows / "more.txt").touch()
-    code, _, said = call(seeds.main, copy, "1")
-    assert code == 1
-    assert said == (
-        f"error: the data has changed since dvc.lock was written (download: changed deps: {rows}: modified): "
-        "run `dvc repro` and commit dvc.lock\n"
+    assert refused("1") == (
+        f"the data has changed since dvc.lock was written (download: changed deps: {rows}: modified): "
+        "run `dvc repro` and commit dvc.lock"
     )
 
 
@@ -130,20 +135,16 @@ def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.Monke
         seeds.run_experiments(1)
 
 
-def test_uncommitted_changes_are_refused(copy: Path, call: Call) -> None:
-    params = copy / "params.yaml"
-    params.write_text(params.read_text(encoding="utf-8").replace("epochs: 2", "epochs: 1"), encoding="utf-8")
-    code, _, said = call(seeds.main, copy, "2")
-    assert code == 1
-    assert said.startswith("error: there are uncommitted changes (params.yaml): commit them")
+def test_uncommitted_changes_are_refused(copy: Path, refused: Refused) -> None:
+    set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 1})
+    assert refused("2").startswith("there are uncommitted changes (params.yaml): commit them")
 
 
-def test_data_outside_the_clone_by_a_relative_path_are_refused(copy: Path, call: Call) -> None:
+def test_data_outside_the_clone_by_a_relative_path_are_refused(copy: Path, refused: Refused) -> None:
     shutil.copytree(copy / "data/small", copy.parent / "own")
     set_params(copy, dataset__path="../own")
     git("commit", "--quiet", "--all", "--message", "data elsewhere", cwd=copy)
-    _, _, said = call(seeds.main, copy, "2")
-    assert said.splitlines()[-1] == "error: params.yaml: ../own is outside the clone: make the path absolute"
+    assert refused("2") == "params.yaml: ../own is outside the clone: make the path absolute"
 
 
 def test_a_folder_whose_name_begins_with_two_dots_is_in_the_clone(
@@ -244,13 +245,11 @@ def test_what_waits_in_the_queue_and_what_runs_is_not_done_yet(monkeypatch: pyte
 
 
 def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(
-    copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    copy: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seeds, "run_experiments", lambda _: pytest.fail("queued"))
     set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 0})
-    code, _, error = call(seeds.main, copy, "2")
-    assert code == 1
-    assert "train.epochs: should be greater than or equal to 1" in error
+    assert "train.epochs: should be greater than or equal to 1" in refused("2")
 
 
 @pytest.mark.parametrize(

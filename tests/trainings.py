@@ -1,14 +1,17 @@
-"""Trainings in this process, with a checkpoint after each step: to the end, until they are killed, or to an error."""
+"""Trainings in this process, with a checkpoint after each step: to the end, until killed, or short of memory."""
 
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import transformers
 from digests import digests
 
-from stages import entry, train
+from stages import train
 from stages.sealing import Sealing
 
 ROWS, BATCH, EPOCHS = 72, 8, 3
@@ -66,11 +69,20 @@ def left_alone(folder: Path) -> dict[str, str]:
     return LEFT_ALONE[params]
 
 
-def failing(capsys: pytest.CaptureFixture[str], main: Callable[[], None] = train.main) -> str:
-    """Train, or run another stage, by way of the entry, to an error of one line."""
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as end:
-        entry.run(main)
-    assert end.value.code == 1
-    (error,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    return error
+def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
+    """Have the model run out of memory above ``rows`` rows, in training and evaluation; give the sizes in training."""
+    sizes: list[int] = []
+    model = transformers.BertForSequenceClassification
+    forward = model.forward
+
+    def limited(self: Any, input_ids: torch.Tensor, **others: Any) -> Any:
+        if self.training:
+            sizes.append(len(input_ids))
+        if len(input_ids) > (rows if self.training else max(1, rows)):
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
+        return forward(self, input_ids, **others)
+
+    # the Trainer reads the signature, to see whether the loss may be summed over micro-batches
+    limited.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
+    monkeypatch.setattr(model, "forward", limited)
+    return sizes
