@@ -19,7 +19,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
-install: $(INSTALLED)  ## make the virtual environment in $(VENV)
+install: $(INSTALLED)  ## make the virtual environment (.venv)
 
 $(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt constraints.txt $(PACKAGES)
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }

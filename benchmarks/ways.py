@@ -120,7 +120,7 @@ def eager(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: in
 def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
     """(e) The code path of stages/train.py."""
     with tempfile.TemporaryDirectory() as folder:
-        given = params.load("train", TrainParams).model_copy(update={"batch_size": BATCH})
+        given = params.load("train", TrainParams).model_copy(update={"batch_size": BATCH, "contrastive_weight": 0.0})
         arguments = fine_tuning.training_arguments(given, Path(folder), len(rows))
         arguments.eval_strategy = arguments.save_strategy = "no"
         arguments.load_best_model_at_end = False

@@ -33,8 +33,8 @@ class TrainParams(Section):
         description="the share of a label's probability that the loss, also on validation, spreads over all labels"
     )
     contrastive_weight: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="the weight, in training, of the supervised contrastive loss (Gunel et al. 2021), by which texts "
-        "of one label are drawn together; the rest is of cross-entropy"
+        description="the share, in the loss of training, of the supervised contrastive loss (Gunel et al. 2021), which "
+        "draws texts of one label together; the rest is cross-entropy"
     )
     best_metric: Literal["accuracy", "f1", "f1_macro", "loss"] = Field(
         description="the validation metric by which the epoch to keep is chosen; f1 is weighted by support, f1_macro "

@@ -71,7 +71,7 @@ def reproduce(*options: str) -> tuple[int, dict[str, str]]:
 
     log = StageLog()
     logging.getLogger("dvc").addHandler(log)
-    return dvc(["--wait-for-lock", "repro", *options]), log.stages  # else a lock held at a stage's end loses its work
+    return dvc(["--wait-for-lock", "repro", *options]), log.stages  # else a lock may keep a stage from being stored
 
 
 def summary(stages: dict[str, str], seconds: float) -> Table:
