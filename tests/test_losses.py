@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from token_rows import small_model
-from trainings import BATCH, Prepare, limit_memory
+from trainings import BATCH, STEPS, Prepare, limit_memory, train_until, trained
 from transformers import PreTrainedModel
 
 from stages import train
@@ -102,3 +102,12 @@ def test_the_weight_of_params_yaml_reaches_the_loss_also_where_gradients_are_acc
     train.main()
     assert weights == [0.25, 0.25]
     assert set(sizes[1:]) == {BATCH // 2}
+
+
+def test_a_stopped_training_with_the_contrastive_loss_ends_with_the_same_bytes(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prepared(train__contrastive_weight=0.5)
+    expected = trained(folder)
+    train_until(STEPS + 2, monkeypatch)
+    assert trained(folder) == expected
