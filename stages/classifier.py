@@ -49,7 +49,7 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
             f"{paths.PRETRAINED}: does not load for sequence classification ({reason(error)}): choose another model, "
             "or, where this one is damaged, delete it and run `dvc checkout`"
         ) from error
-    order = [own[number] for number in sorted(own)]
+    order = [str(own[number]) for number in sorted(own)]
     if order != names and sorted(order) == sorted(names):  # under other names its head would start from errors
         raise InputError(
             f"params.yaml: dataset.labels: {paths.PRETRAINED} has these labels in another order: set it to "

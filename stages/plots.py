@@ -147,7 +147,7 @@ def _hidden_states(
     for number in np.unique(labels):
         own = points[labels == number]
         clouds.append(axes.scatter(own[:, 0], own[:, 1], s=10, alpha=0.7, color=colors(number)))
-        shown.append(_as_shown(names)[number])
+        shown.append(names[number])
     shares = [
         f"component {number}, {share:.0%} of the variance"
         for number, share in enumerate(np.nan_to_num(components.explained_variance_ratio_), 1)

@@ -126,6 +126,12 @@ def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
                 tensors.keys()
         except SafetensorError as error:
             raise InputError(f"{source / file.name}: not whole safetensors ({error}): fetch it again") from None
+    names = {file.name for file in weights}
+    for index in model.glob(WEIGHTS[1]):  # Transformers would follow it to anywhere
+        content = _read_json(source, index)
+        parts = content.get("weight_map") if isinstance(content, dict) else None
+        if not isinstance(parts, dict) or not all(isinstance(part, str) and part in names for part in parts.values()):
+            raise InputError(f"{source / index.name}: names weights that are not beside it: fetch the checkpoint again")
     if sha256 is not None:
         digests = {file.name: hashing.sha256(file) for file in weights}
         if len(digests) > 1:

@@ -38,6 +38,8 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
                 f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it"
             )
         problem = "more columns than the first line has" if len(fields) > columns else ""
+        if not layout.header and len(fields) < columns:
+            problem = "fewer columns than the first line has"
         if fields == header:
             problem = "the header again"
         elif heading and given == heading:

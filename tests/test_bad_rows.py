@@ -77,6 +77,11 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": "x,a\ny,b\n"}, {"dataset__header": False, "dataset__text_column": 2, "dataset__label_column": 1},
         "own/train.csv, line 1: 2 columns, and none at position 2: set dataset.delimiter, dataset.text_column",
     ),
+    "csv without header, row with fewer columns than the first, which has one too many": (
+        {"train.csv": "well, good,a\nx,b\ny, z,a\n"},
+        {"dataset__header": False, "dataset__text_column": 0, "dataset__label_column": 1},
+        f"own/train.csv, line 2: fewer columns than the first line has: {SKIP}",
+    ),
     "csv row with more columns than the header": (
         {"train.csv": "text,label\nwell, i am mad,anger\nx,a\ny,b\n"}, {},
         f"own/train.csv, line 2: more columns than the first line has: {SKIP}",

@@ -46,6 +46,16 @@ def test_a_config_that_dvc_cannot_read_is_an_error_in_one_line(folder: Path, ref
     assert refused(repair.main, folder).startswith("DVC cannot go on (ConfigError: ")
 
 
+def test_a_lock_that_git_may_not_read_is_left_alone(
+    folder: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "dvc.lock").write_bytes(b"")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    said = f"git does not read a clone that another user owns: run `git config --global --add safe.directory {folder}`"
+    assert refused(repair.main, folder) == said
+    assert (folder / "dvc.lock").exists()
+
+
 def test_what_is_whole_is_left_alone(folder: Path) -> None:
     (folder / ".dvc/tmp/rwlock").write_text("{}", encoding="utf-8")
     before = (folder / "dvc.lock").read_bytes()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from clones import git
 from conftest import Call, Refused
 from edits import edit_json
@@ -257,6 +259,15 @@ def test_two_revisions_without_results_are_an_error(
     monkeypatch.setattr(pictures, "read", lambda *_: None)
     said = refused(pictures.main, workspace(), "one", "two")
     assert said == "one, two: neither has results to draw: run `dvc repro`"
+
+
+def test_a_revision_whose_plots_are_nowhere_is_left_out(inside: Path) -> None:
+    with (inside / "dvc.lock").open(encoding="utf-8") as file:
+        outs = yaml.safe_load(file)["stages"]["evaluate"]["outs"]
+    digest = next(out["md5"] for out in outs if out["path"] == "metrics/plots")
+    (inside / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).unlink()
+    shutil.rmtree(inside / ".dvc/tmp")
+    assert pictures.read("HEAD", "base") is None
 
 
 def test_tables_that_cannot_be_fetched_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

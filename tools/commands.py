@@ -1,5 +1,6 @@
 """What git and DVC answer on the command line; a command that fails is an error in one line."""
 
+import os
 import subprocess
 import textwrap
 from pathlib import Path
@@ -25,8 +26,18 @@ def check_committed(since: str) -> None:
 
 
 def committed(path: Path) -> bytes | None:
-    """The content of a file in HEAD; None where HEAD has none."""
-    done = subprocess.run(["git", "show", f"HEAD:./{path}"], capture_output=True, check=False)
+    """The content of a file in HEAD; None where HEAD has none.
+
+    Raises:
+        InputError: git does not trust the clone, so that nobody knows.
+    """
+    command = ("git", "show", f"HEAD:./{path}")
+    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"LC_ALL": "C"})
+    if b"dubious ownership" in done.stderr:
+        raise InputError(
+            "git does not read a clone that another user owns: run `git config --global --add safe.directory "
+            f"{Path.cwd()}`"
+        )
     return None if done.returncode else done.stdout
 
 

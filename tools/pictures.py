@@ -45,6 +45,8 @@ def read(revision: str, title: str) -> Side | None:
         except FileNotFoundError:
             return None
         except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
+            if isinstance(errors.chain(error)[-1], FileNotFoundError):  # in DVC's error about a folder
+                return None
             raise errors.InputError(f"{revision}: cannot be fetched ({errors.reason(error)}): run `dvc pull`") from None
     return Side(title, tables)
 
