@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import dvcfile, paths
-from tools import repair
+from tools import lockfile, repair
 
 
 def append(path: Path, text: str) -> None:
@@ -39,6 +39,12 @@ def flip(path: Path, *, silently: bool = False) -> None:
     path.chmod(before.st_mode)
     if silently:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def in_cache(clone: Path, path: str) -> Path:
+    """Where DVC's cache has an output of dvc.lock; of a folder, the list of its files."""
+    _, digest = lockfile.made(lockfile.parse((clone / "dvc.lock").read_bytes()))[path]
+    return clone / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
 
 
 def restamp(stage: str) -> None:

@@ -239,8 +239,17 @@ def test_a_head_whose_labels_are_of_several_types_is_replaced(
 ) -> None:
     edit_json(own_checkpoint(workspace, tiny_random_checkpoint) / "config.json", id2label={"0": "a", "1": None})
     download.main()
-    tokenize.main()
     assert load_pretrained(["a", "b"]).config.id2label == {0: "a", 1: "b"}
+
+
+def test_a_head_whose_labels_are_integers_in_another_order_is_refused(
+    workspace: Workspace, tiny_random_checkpoint: Path
+) -> None:
+    edit_json(own_checkpoint(workspace, tiny_random_checkpoint) / "config.json", id2label={"0": 1, "1": 0})
+    download.main()
+    said = r'^params\.yaml: dataset\.labels: models/pretrained/model has these labels in .*: set it to \["1", "0"\]'
+    with pytest.raises(errors.InputError, match=said):
+        load_pretrained(["0", "1"])
 
 
 def test_a_head_with_the_labels_in_another_order_is_refused(

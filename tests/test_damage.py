@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from clones import TREE, run
 from digests import OUTPUTS, digests
 from dvc.repo import Repo
-from edits import cut, flip
+from edits import cut, flip, in_cache
 
 from stages import classifier, errors, evaluate, tables
 from tools.verify import verify
@@ -34,12 +33,10 @@ STATUS, VERIFY, CACHE, STAGE = (
 
 def cached(clone: Path) -> Path:
     """Where DVC's cache has the pretrained weights."""
-    lock = yaml.safe_load((clone / "dvc.lock").read_text(encoding="utf-8"))["stages"]["download"]
-    digest = str(next(out["md5"] for out in lock["outs"] if out["path"] == MODEL))
-    files = clone / ".dvc/cache/files/md5"
-    listing = json.loads((files / digest[:2] / digest[2:]).read_text(encoding="utf-8"))
-    digest = str(next(file["md5"] for file in listing if file["relpath"] == "model.safetensors"))
-    return files / digest[:2] / digest[2:]
+    listing = in_cache(clone, MODEL)
+    files = json.loads(listing.read_text(encoding="utf-8"))
+    digest = str(next(file["md5"] for file in files if file["relpath"] == "model.safetensors"))
+    return listing.parents[1] / digest[:2] / digest[2:]
 
 
 def checked_out_from_a_damaged_cache(clone: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from clones import PIPELINE_PARAMS, git, run, set_params
 from conftest import Refused
 from dvc.utils.serialize import modify_yaml
-from edits import append, restamp, substitute
+from edits import append, in_cache, restamp, substitute
 
 from stages import hashing
 from stages.errors import InputError
@@ -213,8 +213,7 @@ def test_runs_that_differ_in_more_than_the_seed_or_not_at_all_make_no_side(
 def test_damaged_predictions_of_a_commit_are_to_be_looked_at_where_it_is_checked_out(
     copy: Path, refused: Refused
 ) -> None:
-    digest = hashing.md5(copy / PREDICTIONS)
-    cached = copy / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
+    cached = in_cache(copy, PREDICTIONS)
     cached.unlink()
     shutil.copy(copy / "data/predictions/validation.parquet", cached)
     assert refused("HEAD").startswith(f"HEAD: {PREDICTIONS} is not what dvc.lock says: check it out and run ")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from clones import PIPELINE_PARAMS, TREE, git, run, set_params
 from conftest import Verify
-from dvc.utils.serialize import load_yaml, modify_yaml
-from edits import append, edit_json, flip, substitute
+from dvc.utils.serialize import modify_yaml
+from edits import append, edit_json, flip, in_cache, substitute
 
 import tools.verify
 from stages import hashing, paths, provenance
@@ -128,9 +128,7 @@ def test_a_swapped_model_file_is_named_even_where_the_lock_agrees(copy: Path, ve
 
 
 def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path, verify: Verify) -> None:
-    outs = {out["path"]: out["md5"] for out in load_yaml(copy / "dvc.lock")["stages"]["tokenize"]["outs"]}
-    digest = outs["data/tokenized/train.parquet"]
-    flip(copy / f".dvc/cache/files/md5/{digest[:2]}/{digest[2:]}")
+    flip(in_cache(copy, "data/tokenized/train.parquet"))
     assert verify(copy) == ""
     assert verify(copy, "--cache").startswith("error: data/tokenized/train.parquet is damaged in the cache: delete ")
 
@@ -216,9 +214,7 @@ def test_ctrl_c_leaves_no_traceback(tmp_path: Path) -> None:
 
 
 def test_metrics_that_git_has_need_not_be_in_the_cache(copy: Path, verify: Verify) -> None:
-    outs = lockfile.files(lockfile.parse((copy / "dvc.lock").read_bytes())["evaluate"], "outs")
-    digest = outs["metrics/metrics.json"]
-    (copy / ".dvc/cache/files/md5" / digest[:2] / digest[2:]).unlink()
+    in_cache(copy, "metrics/metrics.json").unlink()
     assert verify(copy, "--cache") == ""
 
 
@@ -255,10 +251,7 @@ def test_data_at_another_path_are_to_be_run_without_force(copy: Path, verify: Ve
 
 
 def test_what_is_damaged_in_the_cache_is_named_beside_every_other_mismatch(copy: Path, verify: Verify) -> None:
-    (out,) = [
-        out for out in load_yaml(copy / "dvc.lock")["stages"]["audit"]["outs"] if out["path"] == "metrics/data.json"
-    ]
-    flip(copy / f".dvc/cache/files/md5/{out['md5'][:2]}/{out['md5'][2:]}")
+    flip(in_cache(copy, "metrics/data.json"))
     set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
     said = verify(copy, "--cache")
     assert [line.split(":")[1] for line in said.splitlines()] == [

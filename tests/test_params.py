@@ -1,0 +1,96 @@
+"""tools.params explains every key, and says what is wrong with params.yaml before a stage runs."""
+
+from pathlib import Path
+
+import pytest
+from conftest import Call
+from edits import substitute
+from own_data import Workspace
+
+from stages.errors import InputError
+from tools import params
+from tools.params import check
+
+
+def test_data_that_is_not_there_is_named_with_what_brings_it(workspace: Workspace) -> None:
+    workspace(dataset__path="own")
+    with pytest.raises(InputError, match=r"dataset\.path: own does not exist: put it there, or set the path"):
+        check()
+    Path("own.dvc").touch()  # as `dvc add` makes it
+    with pytest.raises(InputError, match=r"dataset\.path: own does not exist: run `dvc pull`"):
+        check()
+    check(paths=False)
+
+
+def test_the_keys_are_explained_before_the_data_is_there(workspace: Workspace, call: Call) -> None:
+    code, out, err = call(params.main, workspace(dataset__path="data/own"))
+    assert code == 1
+    assert "train.epochs" in out
+    assert err.startswith("error: params.yaml: dataset.path: data/own does not exist: ")
+
+
+@pytest.mark.parametrize("path", ["data", ".", "data/raw/train.parquet", "models/pretrained", "models/classifier/own"])
+def test_data_where_a_stage_writes_are_an_error(workspace: Workspace, path: str) -> None:
+    (workspace(dataset__path=path) / path).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(InputError, match=rf"dataset\.path: {path} overlaps .*, which a stage writes: put your files"):
+        check()
+
+
+def test_data_where_a_stage_writes_are_an_error_by_an_absolute_path_too(workspace: Workspace, tmp_path: Path) -> None:
+    (workspace(dataset__path=str(tmp_path / "data/raw")) / "data/raw").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"dataset\.path: .*/data/raw overlaps data/raw/train\.parquet, which a stage"):
+        check()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_checkpoint_where_a_stage_writes_or_nothing_lies_is_an_error(workspace: Workspace, *, there: bool) -> None:
+    path = "models/classifier" if there else "models/own"
+    (workspace(dataset__path="own", model__path=path) / "own").mkdir()
+    (Path(path) if there else Path("models")).mkdir(parents=True)
+    said = "overlaps models/classifier, which a stage writes" if there else "does not exist: put it there"
+    with pytest.raises(InputError, match=rf"^params\.yaml: model\.path: {path} {said}"):
+        check()
+
+
+def test_data_that_another_stage_writes_are_accepted(workspace: Workspace) -> None:
+    folder = workspace(dataset__path="data/own")
+    (folder / "data/own").mkdir(parents=True)
+    prepare = "stages:\n  prepare:\n    cmd: echo\n    outs:\n      - data/own\n"
+    substitute(folder / "dvc.yaml", "stages:\n", prepare)
+    check()
+    for content in ("stages:\n", "", "- a\n"):  # which DVC has a line about
+        (folder / "dvc.yaml").write_text(content, encoding="utf-8")
+        check()
+
+
+def test_the_problems_of_every_section_are_named_each_once(workspace: Workspace) -> None:
+    folder = workspace(train__epochs=0, tokenize__max_length=3)
+    with (folder / "params.yaml").open("a", encoding="utf-8") as file:
+        file.write("evaluate: {}\n")
+    with pytest.raises(InputError) as error:
+        check(paths=False)
+    assert [problem.split(": ")[1] for problem in error.value.problems] == [
+        "evaluate",
+        "tokenize.max_length",
+        "train.epochs",
+    ]
+
+
+def test_data_that_dvc_keeps_are_to_be_pulled_however_the_path_ends(workspace: Workspace) -> None:
+    (workspace(dataset__path="own/") / "own.dvc").touch()
+    with pytest.raises(InputError, match=r"dataset\.path: own/ does not exist: run `dvc pull`$"):
+        check()
+
+
+@pytest.mark.parametrize("width", ["60", "200"])
+def test_values_are_shown_whole_and_as_they_are(
+    workspace: Workspace, call: Call, monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    labels, digest = ["[b]", ":joy:", "\u00e9"], "0123456789abcdef" * 4
+    _, out, _ = call(params.main, workspace(dataset__labels=labels, model__weights_sha256=digest))
+    assert "\u2026" not in out  # nothing is cut
+    if width == "200":
+        assert f'"{digest}"' in out
+        for label in labels:
+            assert f'"{label}"' in out
