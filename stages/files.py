@@ -27,6 +27,7 @@ SPLIT_NAMES = {
 }
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": None}
 ENDINGS = (*DELIMITERS, ".jsonl", ".parquet")
+GZIP = b"\x1f\x8b"  # how such a file begins
 
 
 def split_files(path: Path) -> dict[str, Path]:
@@ -106,6 +107,8 @@ def decoded(name: str, lines: Iterable[bytes]) -> Iterator[str]:
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
+            if number == 1 and line.startswith(GZIP):
+                raise InputError(f"{name}: it is gzipped: add .gz to its name") from None
             byte = error.object[error.start]
             raise InputError(f"{name}, line {number}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8") from None
 

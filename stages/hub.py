@@ -22,16 +22,13 @@ if TYPE_CHECKING:
 @contextmanager
 def _explained(what: str, name: str, revision: str, key: str) -> Iterator[None]:
     """Turn the hub libraries' errors into one line that names the params key, and never a token."""
-    import httpx2
-    from datasets.exceptions import DatasetsError
-
     if name.count("/") != 1:  # load_dataset takes a bare "csv" for the csv files at hand
         raise InputError(f"params.yaml: {key}_name: should be owner/name, is {name!r}")
     for library in ("datasets", "huggingface_hub"):  # they log each retry; the error says what came of it
         logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         yield
-    except (httpx2.HTTPError, DatasetsError, OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # each library on the way to the hub and through its files has its own
         if no_room(error) or getattr(error, "errno", None) in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise  # the disk's, not the hub's: entry.run explains it
         raise InputError(f"{what} {name} at {revision[:12]}: {_cause(error, key)}") from error
@@ -65,7 +62,7 @@ def _cause(error: Exception, key: str) -> str:
             trouble = f"{host} cannot be reached: check the network and"
         return f"{trouble} run again, or set {key.split('.', maxsplit=1)[0]}.source to other than hub"
     said = error.__cause__ if isinstance(error.__cause__, Exception) else error
-    return f"{reason(said)}: check {key}_name and {key}_revision"
+    return f"{reason(said)}: check {key}_name, {key}_revision, and the network's proxy and certificates"
 
 
 def dataset_rows(

@@ -35,7 +35,8 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
         if _holds_rows(fields, delimiter, text, label, known):
             raise InputError(
                 f"{path}, the row that begins on line {line}: a quoted field that seems to hold other rows: set "
-                f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it"
+                f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it, or "
+                "convert the file to .jsonl or .parquet"
             )
         problem = "more columns than the first line has" if len(fields) > columns else ""
         if not layout.header and len(fields) < columns:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from clones import git
+
 from stages import dvcfile, paths
 from tools import lockfile, repair
 
@@ -39,6 +41,12 @@ def flip(path: Path, *, silently: bool = False) -> None:
     path.chmod(before.st_mode)
     if silently:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def forget_run(clone: Path) -> None:
+    """Commit the clone as one that has never run; dvc.lock stays in the workspace."""
+    git("rm", "--quiet", "--cached", "dvc.lock", cwd=clone)
+    git("commit", "--quiet", "--message", "no run yet", cwd=clone)
 
 
 def in_cache(clone: Path, path: str) -> Path:

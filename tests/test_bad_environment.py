@@ -1,9 +1,7 @@
 """Where a stage stands in the wrong place or lacks something, a line says what and what to do."""
 
-import os
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,13 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from clones import TREE, run
-from conftest import Call
 from edits import cut, instead, link_to_nowhere
 from own_data import Fail, Workspace, own_dataset
 
-from stages import audit, baselines, checkpoints, download, entry, errors, evaluate, tables, tokenize, train
-from tools import compare
+from stages import audit, baselines, checkpoints, download, errors, evaluate, tables, tokenize, train
 
 MEND = "delete it and run `dvc checkout` or `dvc repro`"
 DAMAGE = rf": damaged \([^\n]+\): {MEND}"
@@ -194,147 +189,6 @@ def test_an_impossible_path_is_named(workspace: Workspace, fail: Fail, key: str,
     own_dataset(workspace, {}, **{key: path})
     said = path.encode(errors="backslashreplace").decode()
     assert fail().startswith((f"{key.replace('__', '.')}: {said} ", f"{Path(said)}: "))
-
-
-def test_an_error_reaches_a_poorer_locale(workspace: Workspace) -> None:
-    folder = workspace(dataset__path="d\u00e9j\u00e0 vu")
-    poorer = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
-    done = run("python", "-m", "stages.download", cwd=folder, check=False, env=poorer)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: dataset.path: d\\xe9j\\xe0 vu does not exist: ")
-
-
-def test_an_empty_address_of_the_hub_is_none(copy: Path) -> None:
-    code = "import os; from stages import entry; entry.run(lambda: print(os.environ.get('HF_ENDPOINT')))"
-    assert run("python", "-c", code, cwd=copy, env={"HF_ENDPOINT": ""}).stdout == "None\n"
-
-
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is set, as torchrun or mpirun does: "),
-        ({"OMPI_COMM_WORLD_SIZE": "2"}, "OMPI_COMM_WORLD_SIZE is set, as torchrun or mpirun does: "),
-        ({"HF_ENDPOINT": "http://hub:port"}, "HF_ENDPOINT: Port could not be cast"),
-        ({"HF_ENDPOINT": "hub.example"}, "HF_ENDPOINT: it does not begin with https:// or http://"),
-        ({"HF_TOKEN": "hf_\N{LATIN SMALL LETTER E WITH ACUTE}"}, "HF_TOKEN: it holds characters that no token has"),
-    ],
-)
-def test_a_variable_that_no_stage_can_run_with_is_named(
-    fail: Fail, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
-) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert fail(train.main).startswith(said)
-
-
-def test_a_variable_that_the_hubs_library_cannot_be_imported_with_is_named(workspace: Workspace) -> None:
-    env = {"HF_HUB_DOWNLOAD_TIMEOUT": "long"}
-    done = run("python", "-m", "stages.train", cwd=workspace(), check=False, env=env)
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: HF_HUB_DOWNLOAD_TIMEOUT is 'long': set it to a whole number")
-
-
-def test_a_stage_says_what_it_is_and_takes_no_other_argument(workspace: Workspace) -> None:
-    folder = workspace()
-    assert "\nOut: metrics/data.json" in run("python", "-m", "stages.audit", "--help", cwd=folder).stdout
-    refused = run("python", "-m", "stages.audit", "--epochs", "3", cwd=folder, check=False)
-    assert "unrecognized arguments: --epochs 3" in refused.stderr
-
-
-def test_ctrl_c_ends_a_stage_with_the_code_of_a_signal(workspace: Workspace, call: Call) -> None:
-    def main() -> None:
-        raise KeyboardInterrupt
-
-    assert call(main, workspace()) == (130, "", "")
-
-
-def test_a_tools_help_says_all_that_its_docstring_does(call: Call) -> None:
-    code, said, _ = call(compare.main, TREE, "--help")
-    assert code == 0
-    assert "\nThe verdict follows from the 95% paired" in said
-
-
-@pytest.mark.parametrize("stage", ["download", "audit", "tokenize", "train"])
-def test_a_stage_run_by_its_path_says_how_to_run_it(stage: str) -> None:
-    done = run(sys.executable, f"stages/{stage}.py", cwd=TREE, check=False)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "error: run stages as modules, from the top of the clone: python -m stages.NAME\n"
-
-
-@pytest.mark.parametrize("tool", ["verify", "predict", "gate"])
-def test_a_tool_outside_the_virtual_environment_says_what_to_do(tool: str) -> None:
-    done = run(sys.executable, "-S", "-m", f"tools.{tool}", cwd=TREE, check=False)  # without site-packages
-    assert done.returncode == 1
-    assert re.fullmatch(r"error: \w+ is not installed: run `make install`, then `source \S+activate`\n", done.stderr)
-
-
-@pytest.mark.usefixtures("put_back")
-@pytest.mark.parametrize(
-    "name",
-    [
-        "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
-        "NVIDIA_TF32_OVERRIDE",
-        "ONEDNN_DEFAULT_FPMATH_MODE",
-        "DNNL_DEFAULT_FPMATH_MODE",
-        "MPLBACKEND",
-    ],
-)
-def test_nothing_in_the_environment_makes_float32_less_or_draws_elsewhere(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    workspace()
-    monkeypatch.setenv(name, "1")
-    entry.run(lambda: None)
-    assert name not in os.environ
-
-
-def test_a_closed_stderr_stops_no_stage(copy: Path) -> None:
-    run("bash", "-c", "exec python -m stages.tokenize 2>&-", cwd=copy)
-
-
-def test_a_closed_stdin_is_named(pipeline: Path) -> None:
-    done = run("bash", "-c", "exec python -m tools.predict <&-", cwd=pipeline, check=False)
-    assert done.returncode == 1
-    assert done.stderr == "error: standard input is closed: name a file\n"
-
-
-def test_the_traceback_is_shown_when_asked_for(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace(dataset__path="elsewhere")
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setenv("RETUNE_TRACEBACK", "1")
-    with pytest.raises(errors.InputError, match="elsewhere does not exist"):
-        entry.run(download.main)
-
-
-@pytest.mark.usefixtures("put_back")
-@pytest.mark.parametrize("offline", [True, False])
-def test_the_hub_is_reached_for_only_where_that_is_allowed(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, *, offline: bool
-) -> None:
-    workspace()
-    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    entry.run(lambda: None, offline=offline)
-    assert os.environ["HF_HUB_OFFLINE"] == ("1" if offline else "0")
-
-
-def test_a_token_with_a_line_end_after_it_is_a_token(put_back: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
-    monkeypatch.chdir(TREE)
-    monkeypatch.setenv("HF_TOKEN", "hf_token\n")
-    entry.run(lambda: None)
-
-
-def test_of_many_problems_the_first_are_told_and_how_many_there_are_more() -> None:
-    problems = [f"problem {number}" for number in range(10)]
-    told = str(errors.InputError(*problems)).split("\n       ")
-    assert told == [*problems[:8], "and 2 more"]
-
-
-def test_a_full_disk_is_heard_of_however_far_back_it_was_and_errors_in_a_circle_end() -> None:
-    outer, middle, inner = ValueError("outer"), ValueError("middle"), OSError("No space left on device")
-    outer.__context__, middle.__cause__, inner.__context__ = middle, inner, outer
-    assert errors.chain(outer) == [outer, middle, inner]
-    assert errors.no_room(outer) == "No space left on device"
-    assert errors.no_room(ValueError("outer")) == ""
 
 
 def test_a_table_whose_texts_are_no_text_is_damaged(tmp_path: Path) -> None:

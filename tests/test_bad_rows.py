@@ -251,6 +251,9 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": b"\xff\xfe" + GOOD.encode("utf-16-le")}, {},
         "own/train.csv, line 1: byte 0xff is not UTF-8: save the file as UTF-8",
     ),
+    "gzipped without saying so": (
+        {"train.csv": gzip.compress(GOOD.encode())}, {}, "own/train.csv: it is gzipped: add .gz to its name"
+    ),
     "not gzipped": (
         {"train.csv.gz": GOOD}, {}, "own/train.csv.gz: broken gzip file (Not a gzipped file (b'te')): fetch it again"
     ),

@@ -94,6 +94,18 @@ def test_an_answer_that_is_not_githubs_is_an_error_in_one_line(refused: Refused)
     assert "GitHub cannot be reached (JSONDecodeError: " in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [("ALL_PROXY", "socks5://127.0.0.1:1", "ImportError: "), ("SSL_CERT_FILE", "/nowhere", "FileNotFoundError: ")],
+)
+def test_settings_of_the_network_that_lead_nowhere_are_an_error_in_one_line(
+    refused: Refused, name: str, value: str, said: str
+) -> None:
+    assert f"GitHub cannot be reached ({said}" in refused(
+        "report", **{"GITHUB_API_URL": "https://127.0.0.1:1", name: value}
+    )
+
+
 def test_a_persons_comment_with_the_marker_is_left_alone(github: GitHubServer, comment: Comment) -> None:
     github.write(f"{MARKER}\nmine", "User")
     comment("report")

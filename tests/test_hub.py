@@ -92,6 +92,7 @@ def hub(tiny_random_checkpoint: Path) -> Iterator[HubServer]:
     repositories: dict[tuple[Kind, str], Files] = {
         ("datasets", "emotions"): whole,
         ("datasets", "broken"): whole | {"split/train-00000-of-00001.parquet": b"not parquet"},
+        ("datasets", "carded"): whole | {"README.md": b"---\nconfigs: [\n---\n"},
         ("datasets", "unlabelled"): dataset_files(last=-1),
         ("models", "checkpoint"): checkpoint,
         ("models", "pickled"): decoys,
@@ -317,6 +318,19 @@ def test_a_broken_file_of_a_data_set_is_reported(hub: HubServer, tmp_path: Path)
     error = error_of(tmp_path, hub, "dataset", "hub_name", "tiny/broken")
     assert error.startswith(f"error: dataset tiny/broken at {COMMIT[:12]}: ArrowInvalid:")
     assert "dataset.hub_name" in error
+
+
+def test_a_card_that_cannot_be_read_is_reported(hub: HubServer, tmp_path: Path) -> None:
+    error = error_of(tmp_path, hub, "dataset", "hub_name", "tiny/carded")
+    assert error.startswith(f"error: dataset tiny/carded at {COMMIT[:12]}: ")
+    assert "dataset.hub_name" in error
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_proxy_that_nothing_here_speaks_to_is_reported(hub: HubServer, tmp_path: Path, source: str) -> None:
+    error = error_of(tmp_path, hub, source, ALL_PROXY="socks5://127.0.0.1:1")
+    assert error.startswith(f"error: {WHAT[source]} tiny/{REPOSITORY[source]} at {COMMIT[:12]}: ImportError: ")
+    assert "the network's proxy" in error
 
 
 def test_a_row_that_the_hub_has_no_label_for_is_named(hub: HubServer, tmp_path: Path) -> None:

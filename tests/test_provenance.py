@@ -16,7 +16,6 @@ from own_data import Fail, Workspace, own_checkpoint, own_dataset
 from stages import download, hashing, paths, provenance, tokenize
 from stages.errors import InputError
 from stages.outputs import staged
-from tools import lockfile
 
 CHANGED = PIPELINE_PARAMS | {"audit__max_leaked_rows": 9999}  # which runs audit alone, to the same result
 
@@ -211,13 +210,6 @@ def test_a_stage_of_ones_own_may_list_its_modules_by_their_folder(copy: Path) ->
     assert (copy / "data/mine.txt").exists()
 
 
-def test_what_a_stage_said_before_it_hashed_its_outputs_is_no_mismatch() -> None:
-    locked = {"deps": [{"path": "a", "md5": "0" * 32}], "outs": [{"path": "b", "md5": "1" * 32}]}
-    digest = provenance.fingerprint({"stage": "audit", "deps": {"a": "0" * 32}, "params": {}})
-    locked["outs"].append({"path": "data/provenance/audit.json", "md5": digest})
-    assert lockfile.mixed({"audit": locked}) == []
-
-
 @pytest.mark.parametrize("dep", ["${more}", "${more.file}", "data/${more.file.name}"])
 def test_a_dep_that_dvc_yaml_takes_from_elsewhere_than_params_yaml_is_an_error(workspace: Workspace, dep: str) -> None:
     with modify_yaml(workspace() / "dvc.yaml") as definition:
@@ -237,19 +229,6 @@ def outcomes(said: str) -> list[tuple[str, str]]:
     """What became of each stage, in the last lines of `make repro`."""
     lines = (line for line in said.splitlines() if line.startswith(("ran ", "from cache ", "unchanged ")))
     return [(stage.strip(","), line.split("  ")[0]) for line in lines for stage in line.split()[1:]]
-
-
-def test_an_absolute_path_in_the_lock_stays_one_in_another_clone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stamp = {"stage": "download", "deps": {f"{tmp_path}/own": "0" * 32}, "params": {}, "outs": {}}
-    digest = provenance.fingerprint(stamp)
-    locked = {
-        "deps": [{"path": f"{tmp_path}/own", "md5": "0" * 32}],
-        "outs": [{"path": "data/provenance/download.json", "md5": digest}],
-    }
-    monkeypatch.chdir(tmp_path)  # where the path leads into the clone
-    assert lockfile.mixed({"download": locked}) == []
 
 
 def test_an_input_that_comes_up_while_a_stage_runs_is_an_error(workspace: Workspace) -> None:

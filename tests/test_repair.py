@@ -15,7 +15,7 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import edit_json
 
 from stages.errors import InputError
-from tools import lockfile, repair, repro
+from tools import repair, repro
 
 
 @pytest.fixture
@@ -111,11 +111,6 @@ def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:
     (line,) = repair.repair()
     assert "removed, since none is committed" in line
     assert not (folder / "dvc.lock").exists()
-
-
-@pytest.mark.parametrize("content", [b"", b"cmd: [", b"cmd: x\nouts: 3\n", b"\xff"])
-def test_an_entry_of_the_run_cache_that_is_not_whole_is_passed_over(content: bytes) -> None:
-    assert lockfile.of_run(content) == {}
 
 
 def test_a_lock_with_a_dataset_of_dvc_is_whole(folder: Path) -> None:
@@ -237,14 +232,6 @@ def test_another_command_of_dvc_is_waited_for(copy: Path, monkeypatch: pytest.Mo
     assert next(tries) > 10
 
 
-@pytest.mark.parametrize("file", ["path: a", "path: a\n      size: 3"])
-@pytest.mark.parametrize("kind", ["deps", "outs"])
-def test_a_lock_with_a_file_without_a_hash_is_no_lock(file: str, kind: str) -> None:
-    text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    {kind}:\n    - {file}\n"
-    with pytest.raises(InputError, match="a file has no hash"):
-        lockfile.parse(text.encode())
-
-
 def test_a_lock_file_cut_short_becomes_the_committed_one_and_not_one_that_is_staged(folder: Path) -> None:
     committed = (folder / "dvc.lock").read_bytes()
     (folder / "dvc.lock").write_bytes(b"schema: '2.0'\n")
@@ -252,15 +239,3 @@ def test_a_lock_file_cut_short_becomes_the_committed_one_and_not_one_that_is_sta
     (folder / "dvc.lock").write_bytes(b"")
     assert len(repair.repair()) == 1
     assert (folder / "dvc.lock").read_bytes() == committed
-
-
-@pytest.mark.parametrize("side", ["HEAD", "Updated upstream", "1a2b3c4 (a run)"])  # of a merge, a stash, a rebase
-def test_conflicts_are_known_whatever_git_calls_the_sides(side: str) -> None:
-    with pytest.raises(InputError, match=r"^dvc.lock has merge conflicts"):
-        lockfile.check_merged(f"schema: '2.0'\n<<<<<<< {side}\n=======\n>>>>>>> other\n".encode())
-
-
-@pytest.mark.parametrize("name", ["md5", "etag", "checksum"])
-def test_a_lock_with_the_hash_that_a_remote_has_for_a_file_is_whole(name: str) -> None:
-    text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    deps:\n    - path: a\n      {name}: 1a2b\n"
-    assert list(lockfile.parse(text.encode())) == ["one"]

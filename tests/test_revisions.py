@@ -164,7 +164,7 @@ def test_a_pipeline_in_a_folder_of_its_repository_is_read(
 
 def test_predictions_that_are_nowhere_are_named_with_what_to_do(copy: Path, refused: Refused) -> None:
     shutil.rmtree(copy / ".dvc/cache")
-    nowhere = f"{PREDICTIONS} is neither in DVC's cache nor on its remote"
+    nowhere = f"{PREDICTIONS} is not in DVC's cache, and its remote does not give it"
     assert refused("HEAD").startswith(f"HEAD: {nowhere}: run `dvc push` where it was made, or ")
     (copy / PREDICTIONS).unlink()
     assert refused("workspace") == f"workspace: {nowhere}: run `dvc pull` or `dvc repro`"

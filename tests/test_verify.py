@@ -38,15 +38,6 @@ def test_a_run_is_verified(pipeline: Path, verify: Verify) -> None:
     assert verify(pipeline, "--cache") == ""
 
 
-def test_a_folder_listed_file_by_file_has_the_same_hash(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(pipeline)
-    recorded = lockfile.files(lockfile.parse(lockfile.PATH.read_bytes())["train"], "outs")["models/classifier"]
-    files = [{"relpath": path.name, "md5": hashing.md5(path)} for path in Path("models/classifier").iterdir()]
-    assert lockfile.files({"outs": [{"path": "models/classifier", "files": files}]}, "outs") == {
-        "models/classifier": recorded
-    }
-
-
 def test_a_stage_that_is_frozen_is_named_where_something_does_not_match(copy: Path, verify: Verify) -> None:
     run("dvc", "freeze", "train", cwd=copy)
     assert verify(copy) == ""
@@ -188,11 +179,6 @@ def test_a_lock_cut_short_anywhere_is_named(copy: Path, monkeypatch: pytest.Monk
         except InputError as error:
             problems = [str(error)]
         assert problems, length
-
-
-def test_a_lock_that_is_nested_too_deeply_is_named() -> None:
-    with pytest.raises(InputError, match=r"dvc\.lock: cannot be read \(RecursionError"):
-        lockfile.parse(b"[" * 10_000)
 
 
 @pytest.mark.parametrize("path", ["{clone}/data/small", "./data//small/"])

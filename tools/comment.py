@@ -64,7 +64,8 @@ def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
         raise errors.InputError(
             f"{method} {path}: {errors.reason(error)}: set GITHUB_API_URL to an address such as https://api.github.com"
         ) from None
-    except (httpx2.HTTPError, ValueError) as error:  # no answer, half of one, or one that is not JSON
+    # no way to it (a proxy, certificates), no answer, half of one, or one that is not JSON
+    except (httpx2.HTTPError, ImportError, OSError, ValueError) as error:
         raise errors.InputError(
             f"{method} {path}: GitHub cannot be reached ({errors.reason(error)}): run the job again"
         ) from None

@@ -59,7 +59,7 @@ def _explained(repository: str) -> Iterator[None]:
         yield
     except HFValidationError as error:
         raise errors.InputError(f"{repository}: {errors.reason(error)}: name it otherwise") from None
-    except (httpx2.HTTPError, HfHubHTTPError, OSError, RuntimeError) as error:
+    except (httpx2.HTTPError, HfHubHTTPError, ImportError, OSError, RuntimeError) as error:
         if isinstance(error, OSError) and error.filename:
             raise  # the disk's, not the hub's: entry.run explains it
         host = httpx2.URL(constants.ENDPOINT).host
@@ -73,7 +73,7 @@ def _explained(repository: str) -> Iterator[None]:
         elif isinstance(error, httpx2.HTTPError | ConnectionError):
             said = f"{host} cannot be reached: check the network and run again"
         else:
-            said = f"{errors.reason(error)}: run again"  # Xet's
+            said = f"{errors.reason(error)}: check the network's proxy and certificates and run again"
         raise errors.InputError(f"{repository}: {said}") from None
 
 

@@ -112,7 +112,7 @@ def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
         content = files.read_bytes(PREDICTIONS)
     except FileNotFoundError:
         raise errors.InputError(
-            f"{revision}: {PREDICTIONS} is neither in DVC's cache nor on its remote: {advice}"
+            f"{revision}: {PREDICTIONS} is not in DVC's cache, and its remote does not give it: {advice}"
         ) from None
     except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
         raise errors.InputError(

@@ -1,0 +1,68 @@
+"""dvc.lock: what can be one, whether it agrees with itself, and which files it names."""
+
+from pathlib import Path
+
+import pytest
+
+from stages import hashing, provenance
+from stages.errors import InputError
+from tools import lockfile
+
+
+def test_a_folder_listed_file_by_file_has_the_same_hash(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pipeline)
+    recorded = lockfile.files(lockfile.parse(lockfile.PATH.read_bytes())["train"], "outs")["models/classifier"]
+    files = [{"relpath": path.name, "md5": hashing.md5(path)} for path in Path("models/classifier").iterdir()]
+    assert lockfile.files({"outs": [{"path": "models/classifier", "files": files}]}, "outs") == {
+        "models/classifier": recorded
+    }
+
+
+def test_a_lock_that_is_nested_too_deeply_is_named() -> None:
+    with pytest.raises(InputError, match=r"dvc\.lock: cannot be read \(RecursionError"):
+        lockfile.parse(b"[" * 10_000)
+
+
+@pytest.mark.parametrize("content", [b"", b"cmd: [", b"cmd: x\nouts: 3\n", b"\xff"])
+def test_an_entry_of_the_run_cache_that_is_not_whole_is_passed_over(content: bytes) -> None:
+    assert lockfile.of_run(content) == {}
+
+
+@pytest.mark.parametrize("file", ["path: a", "path: a\n      size: 3"])
+@pytest.mark.parametrize("kind", ["deps", "outs"])
+def test_a_lock_with_a_file_without_a_hash_is_no_lock(file: str, kind: str) -> None:
+    text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    {kind}:\n    - {file}\n"
+    with pytest.raises(InputError, match="a file has no hash"):
+        lockfile.parse(text.encode())
+
+
+@pytest.mark.parametrize("side", ["HEAD", "Updated upstream", "1a2b3c4 (a run)"])  # of a merge, a stash, a rebase
+def test_conflicts_are_known_whatever_git_calls_the_sides(side: str) -> None:
+    with pytest.raises(InputError, match=r"^dvc.lock has merge conflicts"):
+        lockfile.check_merged(f"schema: '2.0'\n<<<<<<< {side}\n=======\n>>>>>>> other\n".encode())
+
+
+@pytest.mark.parametrize("name", ["md5", "etag", "checksum"])
+def test_a_lock_with_the_hash_that_a_remote_has_for_a_file_is_whole(name: str) -> None:
+    text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    deps:\n    - path: a\n      {name}: 1a2b\n"
+    assert list(lockfile.parse(text.encode())) == ["one"]
+
+
+def test_what_a_stage_said_before_it_hashed_its_outputs_is_no_mismatch() -> None:
+    locked = {"deps": [{"path": "a", "md5": "0" * 32}], "outs": [{"path": "b", "md5": "1" * 32}]}
+    digest = provenance.fingerprint({"stage": "audit", "deps": {"a": "0" * 32}, "params": {}})
+    locked["outs"].append({"path": "data/provenance/audit.json", "md5": digest})
+    assert lockfile.mixed({"audit": locked}) == []
+
+
+def test_an_absolute_path_in_the_lock_stays_one_in_another_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamp = {"stage": "download", "deps": {f"{tmp_path}/own": "0" * 32}, "params": {}, "outs": {}}
+    digest = provenance.fingerprint(stamp)
+    locked = {
+        "deps": [{"path": f"{tmp_path}/own", "md5": "0" * 32}],
+        "outs": [{"path": "data/provenance/download.json", "md5": digest}],
+    }
+    monkeypatch.chdir(tmp_path)  # where the path leads into the clone
+    assert lockfile.mixed({"download": locked}) == []
