@@ -8,12 +8,15 @@ from stages.errors import InputError
 from stages.words import normalize
 
 
-def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, Split]:
+def carve(
+    train: Split, fraction: float, seed: int, name: str, others: frozenset[str] = frozenset()
+) -> tuple[Split, Split]:
     """Part ``train`` into what stays and a new split ``name`` of about ``fraction`` of its rows, both in train's order.
 
     Rows are drawn by a hash of seed and text: where texts differ, a row added to train moves at most one other row of
     each label between the splits, by rounding. Rows whose texts are equal but for case, punctuation and spacing, as the
-    audit counts them, stay together; of several labels among them the first row's counts. Every label stays in train.
+    audit counts them, stay together; of several labels among them the first row's counts. Every label stays in train,
+    and so do texts that ``others``, the normalized ones of the splits at hand, has too: the audit calls them leaks.
 
     Raises:
         InputError: train is too small for the new split to hold two classes.
@@ -21,20 +24,20 @@ def carve(train: Split, fraction: float, seed: int, name: str) -> tuple[Split, S
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(train.texts):
         groups[normalize(text)].append(row)
-    strata: defaultdict[int, list[tuple[bytes, list[int]]]] = defaultdict(list)
+    strata: defaultdict[int, list[tuple[bytes, list[int], bool]]] = defaultdict(list)
     for text, rows in groups.items():
         digest = hashlib.blake2b(f"{name} {seed} {text}".encode(), digest_size=16).digest()
-        strata[train.labels[rows[0]]].append((digest, rows))
+        strata[train.labels[rows[0]]].append((digest, rows, text in others))
 
     left = Counter(label for rows in groups.values() for label in {train.labels[row] for row in rows})  # texts in train
     taken: set[int] = set()
     owed = 0.0
     for _, stratum in sorted(strata.items()):
-        owed += fraction * sum(len(rows) for _, rows in stratum)
-        for _, rows in sorted(stratum):
+        owed += fraction * sum(len(rows) for _, rows, _ in stratum)
+        for _, rows, stay in sorted(stratum):
             held = {train.labels[row] for row in rows}
             # with them the new split is nearer to its size than without, and no label leaves train
-            if len(rows) <= 2 * owed and all(left[label] > 1 for label in held):
+            if not stay and len(rows) <= 2 * owed and all(left[label] > 1 for label in held):
                 taken.update(rows)
                 left.subtract(held)
                 owed -= len(rows)

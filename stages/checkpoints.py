@@ -58,7 +58,8 @@ def keep_newest(folder: Path) -> Sealed | None:
 def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -> Path | None:
     """Have the checkpoints of ``trainer`` sealed, what they are ``made_with`` included; give the one to resume from.
 
-    That is ``newest`` where it accumulated as often; else None, and what lies in the folder is removed.
+    That is ``newest`` where it accumulated as often; else None, and what lies in the folder is removed. The machines
+    that trained it, if others, are added to ``made_with``.
     """
     path, seal = newest or (None, None)
     if seal is None or seal["gradient_accumulation_steps"] != made_with["gradient_accumulation_steps"]:
@@ -68,20 +69,24 @@ def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -
     if seal:
         print(f"resuming from {path}", flush=True)
         before = seal["machine"]
+        earlier = seal.get("earlier_machines", [])
         if changed := [
             f"{key} {before[key]}, now {now}" for key, now in made_with["machine"].items() if before[key] != now
         ]:
             print(f"warning: another machine than before, so the model's bytes may differ: {'; '.join(changed)}")
+            earlier = [*earlier, before]
+        if earlier:
+            made_with["earlier_machines"] = earlier
         if seal["stopped"]:  # by early stopping, which the Trainer forgets: no epoch is left
             trainer.args.num_train_epochs = seal["epochs"]
     return path
 
 
 def _root() -> Path:
-    if named := os.environ.get("RETUNE_CHECKPOINTS"):
-        return Path(named).absolute()
-    cache = os.environ.get("XDG_CACHE_HOME")
+    named, cache = os.environ.get("RETUNE_CHECKPOINTS"), os.environ.get("XDG_CACHE_HOME")
     try:
+        if named:
+            return Path(named).expanduser().absolute()  # not every file of variables expands it
         return (Path(cache) if cache else Path.home() / ".cache").absolute() / "retune" / "checkpoints"
     except RuntimeError as error:
         raise InputError(f"{error}: set RETUNE_CHECKPOINTS to a folder for checkpoints") from None
@@ -97,10 +102,10 @@ def _prune(root: Path) -> None:
     for folder in [root / name for name in names if re.fullmatch("[0-9a-f]{32}", name)]:
         try:
             touched = [path.stat().st_mtime for path in (folder, _lock(folder), *folder.glob("*")) if path.exists()]
-        except FileNotFoundError:  # in use: its training has just removed one
+        except OSError:  # in use: its training has just removed one; or another user's
             continue
         if time.time() - max(touched, default=0) < ABANDONED_DAYS * 86400:
             continue
-        with suppress(filelock.Timeout), filelock.FileLock(_lock(folder), timeout=0):
+        with suppress(filelock.Timeout, OSError), filelock.FileLock(_lock(folder), timeout=0):
             shutil.rmtree(folder, ignore_errors=True)
             _lock(folder).unlink(missing_ok=True)

@@ -17,6 +17,8 @@ from stages import machine, paths
 from stages.batching import PadToLongest, TokenizedRows
 from stages.errors import InputError, reading, reason, require
 
+PADDING_TOLERANCE = 1e-3  # of the largest logit; rounding makes a hundredth of it
+
 
 def load_pretrained(names: list[str]) -> PreTrainedModel:
     """Load the checkpoint in float32 with a classification head for ``names``: its own where it has one of that size.
@@ -106,7 +108,8 @@ def check_fit(
 
     Raises:
         InputError: there is no padding token, a token id outside the vocabulary, a text longer than the positions, or
-            the model does not compute what it is given, or, with ``pooled``, gives no hidden state for each token.
+            the model does not compute what it is given, or, with ``pooled``, gives no hidden state for each token, or
+            gives a text other logits where it is padded.
     """
     if tokenizer.pad_token_id is None:
         raise InputError(f"{paths.TOKENIZER}: no padding token: choose a checkpoint that has one")
@@ -134,9 +137,11 @@ def check_fit(
         raise InputError(
             f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions"
         )
-    shortest = splits[0][int(splits[0].lengths.argmin())]
-    batch = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)([shortest])
-    _check_computes(model, batch, bf16=bf16, pooled=pooled)
+    short, long = (splits[0][int(row)] for row in (splits[0].lengths.argmin(), splits[0].lengths.argmax()))
+    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
+    _check_computes(model, collate([short]), bf16=bf16, pooled=pooled)
+    if pooled:
+        _check_padding(model, collate([short]), collate([short, long]), tokenizer.padding_side)
 
 
 def _check_computes(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bool, pooled: bool) -> None:
@@ -158,4 +163,24 @@ def _check_computes(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, b
         raise InputError(
             f"{paths.PRETRAINED}: {type(model).__name__} does not give a hidden state for each token: choose another "
             "model"
+        )
+
+
+def _check_padding(
+    model: PreTrainedModel, alone: dict[str, torch.Tensor], padded: dict[str, torch.Tensor], side: str
+) -> None:
+    """Compare the first text's logits, in float32, where it is ``alone`` and where it is ``padded``."""
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        one, other = (
+            model(**{name: batch[name].to(model.device) for name in ("input_ids", "attention_mask")}).logits[0]
+            for batch in (alone, padded)
+        )
+    model.train(training)
+    if (one - other).abs().max() > PADDING_TOLERANCE * one.abs().max():
+        raise InputError(
+            f"{paths.PRETRAINED}: {type(model).__name__} gives a text other logits where it is padded on the {side}, "
+            f"as {paths.TOKENIZER} wants: set padding_side in tokenizer_config.json to the other side, or choose "
+            "another model"
         )

@@ -106,6 +106,7 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     from stages.dataset import build_splits
     from stages.files import read_rows, split_files
     from stages.rows import Layout
+    from stages.words import normalize
 
     names = params.labels
     if params.source == "hub":
@@ -121,7 +122,8 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     delivered = {split: split for split in splits}
     for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
         if split not in splits:
-            splits["train"], splits[split] = carve(splits["train"], fraction, params.seed, split)
+            others = frozenset(normalize(text) for name in splits if name != "train" for text in splits[name].texts)
+            splits["train"], splits[split] = carve(splits["train"], fraction, params.seed, split, others)
             delivered[split] = "train"
     for split, output in zip(paths.SPLITS, outputs, strict=True):
         rows = splits[split]

@@ -17,9 +17,14 @@ def read(stage: str) -> dict[str, Any]:
     """The definition of a stage.
 
     Raises:
-        InputError: dvc.yaml cannot be read.
+        InputError: dvc.yaml cannot be read, or has no such stage with deps.
     """
-    return dict(documents.read(Path("dvc.yaml"))["stages"][stage])
+    definition = documents.read(Path("dvc.yaml"))
+    for key in ("stages", stage):
+        definition = definition.get(key) if isinstance(definition, dict) else None
+    if not isinstance(definition, dict) or not isinstance(definition.get("deps"), list):
+        raise InputError(f"dvc.yaml: it has no stage {stage} with a list of deps: undo its last edit")
+    return definition
 
 
 def declared(definition: dict[str, Any], *kinds: str) -> list[str]:

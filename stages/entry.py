@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from stages import requirements
@@ -98,6 +99,8 @@ def _check_environment() -> None:
 def _prepare(*, offline: bool) -> None:
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    if sys.prefix != sys.base_prefix:  # DVC starts `python`, and has to find that of this virtual environment
+        os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     if not os.environ.get("HF_ENDPOINT"):
         os.environ.pop("HF_ENDPOINT", None)  # set to nothing, the hub's library would take it for an address

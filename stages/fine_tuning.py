@@ -60,27 +60,28 @@ def fine_tune(
         )
     newest = checkpoints.keep_newest(folder)
 
-    def attempt(steps: int) -> Trainer:
+    def attempt(steps: int) -> tuple[Trainer, dict[str, Any]]:
         set_seed(params.seed)
         model = load_pretrained(tables.label_names(train.schema))
         check_fit(model, tokenizer, rows, held_out, bf16=machine.bf16_supported(), pooled=True)
         speed_up(model, tokenizer.pad_token_id, rows, held_out)
         arguments = training_arguments(params, folder, len(rows), steps)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
-        checkpoint = checkpoints.attach(trainer, made_with(arguments), newest)
+        made = made_with(arguments)
+        checkpoint = checkpoints.attach(trainer, made, newest)
         trainer.add_callback(interruption)
         trainer.add_callback(FiniteLoss(trainer))
         trainer.train(resume_from_checkpoint=checkpoint)
-        return trainer
+        return trainer, made
 
-    trainer = memory.accumulate_as_needed(
+    trainer, made = memory.accumulate_as_needed(
         attempt, params.batch_size, newest[1]["gradient_accumulation_steps"] if newest else 1
     )
     trainer.model.save_pretrained(classifier)
     tokenizer.save_pretrained(classifier)
     for weights in classifier.glob("*.safetensors"):  # which safetensors lets nobody else read
         shutil.copymode(classifier / "config.json", weights)
-    (classifier / "provenance.json").write_text(provenance.text(stamp | made_with(trainer.args)), encoding="utf-8")
+    (classifier / "provenance.json").write_text(provenance.text(stamp | made), encoding="utf-8")
     return list(trainer.state.log_history)
 
 

@@ -1,5 +1,6 @@
 """Outputs are written under a temporary name and renamed when whole, so that nothing half-written looks done."""
 
+import errno
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -71,7 +72,7 @@ def alone(lock: Path, does: str) -> Iterator[None]:
     """Hold a lock, which the system releases if the process dies; its file is removed at the end.
 
     Raises:
-        InputError: another process holds it, and still does after `PATIENCE` seconds.
+        InputError: another process holds it, and still does after `PATIENCE` seconds, or the file system has no locks.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = filelock.FileLock(lock)
@@ -84,6 +85,10 @@ def alone(lock: Path, does: str) -> Iterator[None]:
             held.acquire(timeout=PATIENCE)
         except filelock.Timeout:
             raise InputError(f"{other}: run again when it has ended") from None
+    except OSError as error:
+        if error.errno not in {errno.ENOLCK, errno.ENOTSUP}:
+            raise
+        raise InputError(f"{lock}: {error.strerror}: its file system has no locks: use another one") from None
     try:
         yield
     finally:

@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif owner == "gated" and not api:
             known = "Authorization" in self.headers
             self._error(HTTPStatus.FORBIDDEN if known else HTTPStatus.UNAUTHORIZED, "GatedRepo", "Access is restricted")
-        elif revision != COMMIT:
+        elif revision not in {COMMIT, "main"}:
             self._error(HTTPStatus.NOT_FOUND, "RevisionNotFound", f"Invalid rev id: {revision}")
         elif action == "revision":
             self._answer_json({"id": f"{owner}/{name}", "sha": COMMIT, "siblings": []})
@@ -112,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
                     repository[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
                 elif line["key"] == "lfsFile":
                     repository[line["value"]["path"]] = self.server.stored[line["value"]["oid"]]
+                elif line["key"] == "deletedFile":
+                    del repository[line["value"]["path"]]
             url = f"{self.server.url}/{owner}/{name}/commit/{COMMIT}"
             self._answer_json({"success": True, "commitOid": COMMIT, "commitUrl": url})
         else:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from edits import cut, edit_json, instead, link_to_nowhere
+from edits import append, cut, edit_json, instead, link_to_nowhere
 from own_data import GOOD, Fail, Workspace, own_checkpoint, own_dataset
 from safetensors.numpy import save_file
 from stand_ins import make_tiny_random_checkpoint
+from token_rows import ROWS, TOKENIZER, small_model
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from transformers import (
@@ -23,7 +24,7 @@ from transformers import (
     RobertaForSequenceClassification,
 )
 
-from stages import baselines, download, errors, pretrained, tokenize, train
+from stages import baselines, download, errors, paths, pretrained, tokenize, train
 from stages.batching import TokenizedRows
 from stages.classifier import check_fit, load_pretrained
 
@@ -232,6 +233,26 @@ def test_positions_that_roberta_s_kind_counts_from_another_padding_token_are_ref
         "models/pretrained/tokenizer: pads with token 0, but RobertaForSequenceClassification counts positions from "
         "its own padding token, 1: they do not belong together"
     )
+
+
+def test_a_model_that_reads_its_padding_is_refused(
+    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path
+) -> None:
+    checkpoint = own_checkpoint(workspace, tiny_random_checkpoint)
+    edit_json(checkpoint / "tokenizer_config.json", padding_side="left")
+    append(checkpoint.parent / "own/train.csv", "a much longer text than the others,a\n")
+    download.main()
+    tokenize.main()
+    assert fail(train.main) == (
+        f"{paths.PRETRAINED}: BertForSequenceClassification gives a text other logits where it is padded on the left, "
+        f"as {paths.TOKENIZER} wants: set padding_side in tokenizer_config.json to the other side, or choose another "
+        "model"
+    )
+
+
+def test_an_architecture_that_mixes_padding_into_the_text_is_refused() -> None:
+    with pytest.raises(errors.InputError, match="gives a text other logits where it is padded on the right"):
+        check_fit(small_model("fnet"), TOKENIZER, ROWS, pooled=True)
 
 
 def test_a_head_whose_labels_are_of_several_types_is_replaced(

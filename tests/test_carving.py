@@ -240,9 +240,23 @@ def test_the_carved_test_split_is_the_same_whether_validation_is_delivered_or_no
     write(folder / "own/train.csv", rows)
     download.main()
     alone = split_texts()["test"]
-    write(folder / "own/validation.csv", rows[:20])
+    write(folder / "own/validation.csv", [(f"another {text}", label) for text, label in rows[:20]])
     download.main()
     assert split_texts()["test"] == alone
+
+
+@pytest.mark.parametrize("delivered", ["validation", "test"])
+def test_texts_of_a_delivered_split_stay_in_train_where_the_audit_finds_them(
+    workspace: Workspace, delivered: str
+) -> None:
+    folder = workspace(dataset__path="own", dataset__labels=None)
+    rows = balanced(4, 100)
+    write(folder / "own/train.csv", rows)
+    write(folder / f"own/{delivered}.csv", [(f"{text.upper()}!", label) for text, label in rows[:100]])
+    download.main()
+    texts = split_texts()
+    assert {text for text, _ in rows[:100]} <= set(texts["train"])
+    assert len(texts["validation" if delivered == "test" else "test"]) == 40
 
 
 def test_another_dataset_seed_carves_other_rows_in_the_pipeline(workspace: Workspace) -> None:

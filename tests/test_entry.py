@@ -2,7 +2,9 @@
 
 import os
 import re
+import site
 import sys
+import venv
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,14 @@ def test_a_tool_outside_the_virtual_environment_says_what_to_do(tool: str) -> No
     done = run(sys.executable, "-S", "-m", f"tools.{tool}", cwd=TREE, check=False)  # without site-packages
     assert done.returncode == 1
     assert re.fullmatch(r"error: \w+ is not installed: run `make install`, then `source \S+activate`\n", done.stderr)
+
+
+def test_a_virtual_environment_need_not_be_activated_for_its_tools(tmp_path: Path) -> None:
+    venv.create(tmp_path, with_pip=False)
+    python = tmp_path / "bin/python"
+    code = "import shutil; from stages import entry; entry.run(lambda: print(shutil.which('python')), computes=False)"
+    packages = os.pathsep.join(site.getsitepackages())
+    assert run(str(python), "-c", code, cwd=TREE, env={"PYTHONPATH": packages}).stdout == f"{python}\n"
 
 
 @pytest.mark.usefixtures("put_back")

@@ -1,6 +1,8 @@
 """What a stage was made from is what it read: an edit while it runs, or a merge of two runs, is found out."""
 
 import json
+import os
+import py_compile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -217,6 +219,28 @@ def test_a_dep_that_dvc_yaml_takes_from_elsewhere_than_params_yaml_is_an_error(w
     said = r"^dvc\.yaml: evaluate: deps: \$\{more\.\.\.\} is not of params\.yaml: write the path out$"
     with pytest.raises(InputError, match=said):
         provenance.inputs("evaluate")
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [None, {"stages": None}, {"stages": {"test": {}}}, {"stages": {"evaluate": {"foreach": ["test"], "do": {}}}}],
+    ids=["empty", "without stages", "renamed", "foreach"],
+)
+def test_a_stage_that_dvc_yaml_does_not_have_is_an_error(workspace: Workspace, definition: Any) -> None:
+    (workspace() / "dvc.yaml").write_text(yaml.safe_dump(definition), encoding="utf-8")
+    said = r"^dvc\.yaml: it has no stage evaluate with a list of deps: undo its last edit$"
+    with pytest.raises(InputError, match=said):
+        provenance.inputs("evaluate")
+
+
+def test_bytecode_of_a_module_from_before_its_edit_is_not_run(copy: Path) -> None:
+    module = copy / "stages/paths.py"
+    py_compile.compile(str(module))
+    before = module.stat()
+    substitute(module, 'PRETRAINED = "models/pretrained/model"', 'PRETRAINED = "models/pretrained/MODEL"')
+    os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))  # as some tools leave it
+    said = run("python", "-c", "from stages import paths; print(paths.PRETRAINED)", cwd=copy).stdout
+    assert said == "models/pretrained/MODEL\n"
 
 
 def audited_with(clone: Path) -> Any:

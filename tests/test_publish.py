@@ -16,7 +16,7 @@ from edits import append, edit_json
 from hub_server import COMMIT, HubServer, serve
 
 from stages import paths
-from tools import card, publish
+from tools import card, publish, repair
 
 TOKEN = SECRETS["HF_TOKEN"]
 NAME = "tiny/emotions"
@@ -70,13 +70,31 @@ def test_a_repository_that_exists_gets_another_commit_and_keeps_its_other_files(
     pipeline: Path, reached: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pipeline)
-    reached.repositories["models", "emotions"] = {"NOTES.md": b"by hand", "README.md": b"old"}
+    kept = {"NOTES.md": b"by hand", "requirements.txt": b"torch", "onnx/config.json": b"{}"}
+    reached.repositories["models", "emotions"] = kept | {"README.md": b"old"}
     publish.publish(NAME, "new", "Trained at c0ffee")
     published = reached.repositories["models", "emotions"]
     assert reached.created == []
-    assert published["NOTES.md"] == b"by hand"
-    assert published["README.md"] == b"new"
+    assert published.items() >= (kept | {"README.md": b"new"}).items()
     assert "model.safetensors" in published
+
+
+def test_what_transformers_would_read_of_an_older_model_is_deleted(
+    pipeline: Path, reached: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pipeline)
+    older = {"special_tokens_map.json": b"{}", "model-00001-of-00002.safetensors": b""}
+    reached.repositories["models", "emotions"] = older.copy()
+    publish.publish(NAME, "new", "Trained at c0ffee")
+    assert older.keys().isdisjoint(reached.repositories["models", "emotions"])
+
+
+def test_nothing_is_published_while_dvc_runs_stages(
+    reached: HubServer, refused: Refused, pipeline: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repair, "running", lambda: True)
+    assert refused(pipeline, NAME) == "DVC is running stages here: wait until it has finished"
+    assert reached.repositories == {}
 
 
 def test_without_a_name_the_card_is_printed(pipeline: Path, call: Call) -> None:

@@ -1,5 +1,7 @@
 """Training that resumes from a checkpoint ends with the bytes of one that was never stopped."""
 
+import errno
+import fcntl
 import itertools
 import json
 import os
@@ -16,6 +18,8 @@ from stand_ins import make_tiny_random_checkpoint
 from trainings import STEPS, Prepare, kept, left_alone, train_until, trained
 
 from stages import checkpoints, paths, train
+from stages.errors import InputError
+from stages.outputs import alone
 from stages.sealing import SEAL, Sealing, seal_of
 
 
@@ -162,6 +166,36 @@ def test_another_machine_is_named(
     assert said == [
         f"warning: another machine than before, so the model's bytes may differ: threads {threads}, now {threads + 3}"
     ]
+    recorded = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))
+    machines = (*recorded["earlier_machines"], recorded["machine"])
+    assert [machine["threads"] for machine in machines] == [threads, threads + 3]
+
+
+def test_anothers_abandoned_checkpoints_stop_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path))
+    lock = tmp_path / ("a" * 32 + ".lock")
+    lock.mkdir()  # which cannot be opened
+    os.utime(lock, (0, 0))
+    with checkpoints.locked_folder("f" * 32):
+        pass
+    assert lock.exists()
+
+
+def test_a_home_folder_written_as_a_tilde_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", "~/mine")
+    with checkpoints.locked_folder("f" * 32) as folder:
+        assert folder == tmp_path / "mine" / ("f" * 32)
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    said = f"^{tmp_path}/lock: {os.strerror(errno.ENOLCK)}: its file system has no locks: use another one$"
+    with pytest.raises(InputError, match=said), alone(tmp_path / "lock", "runs"):
+        pass
 
 
 def test_abandoned_checkpoints_are_removed_and_those_in_use_or_under_other_names_are_not(

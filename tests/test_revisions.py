@@ -170,6 +170,14 @@ def test_predictions_that_are_nowhere_are_named_with_what_to_do(copy: Path, refu
     assert refused("workspace") == f"workspace: {nowhere}: run `dvc pull` or `dvc repro`"
 
 
+def test_a_file_with_a_tab_in_its_name_stops_nothing(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (copy / "docs/a\tb").touch()
+    git("add", "docs", cwd=copy)
+    git("commit", "--quiet", "--message", "an odd name", cwd=copy)
+    monkeypatch.chdir(copy)
+    assert revisions.read("HEAD").params == revisions.read("workspace").params
+
+
 def test_a_remote_out_of_reach_is_said(copy: Path, refused: Refused) -> None:
     shutil.rmtree(copy / ".dvc/cache")
     run("dvc", "remote", "add", "--default", "remote", "ssh://127.0.0.1:1/nowhere", cwd=copy)

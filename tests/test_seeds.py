@@ -167,7 +167,8 @@ def test_seeds_are_not_run_beside_a_dvc_that_runs_stages(tmp_path: Path, monkeyp
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A clean folder whose experiments are stand-ins, and what is done there: seed 1 is known, seed 2 is queued."""
     done: list[str] = []
-    status = "Task    Name       Created    Status\n1       1ab-seed2  10:00 AM   Running\n"
+    status = "Task    Name       Created    Status\n1       1ab-seed2  10:00 AM   Running\n\n"
+    status += "Worker status: 1 active, 0 idle\n"
 
     def output(*command: str) -> str:
         words = " ".join(command)
@@ -192,6 +193,25 @@ def test_only_seeds_that_are_neither_known_nor_queued_are_queued(queue: list[str
     assert [words for words in queue if "exp run" in words] == [
         "dvc --wait-for-lock exp run --queue --name 1ab-seed3 --set-param train.seed=3"
     ]
+
+
+def test_an_experiment_whose_worker_was_killed_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f"{number:07}  1ab-seed{number}  10:00 AM  {status}" for number, status in enumerate(STATES)]
+    lines = ["Task     Name       Created   Status", *rows, "", "Worker status: 0 active, 0 idle", ""]
+    asked: list[str] = []
+
+    def output(*command: str) -> str:
+        asked.append(" ".join(command))
+        return "\n".join(lines)
+
+    monkeypatch.setattr(seeds, "output", output)
+    seeds._fail_dead()  # noqa: SLF001
+    assert asked == ["dvc --wait-for-lock queue status", "dvc --wait-for-lock queue kill 0000001"]
+
+
+def test_an_experiment_that_runs_is_left_to_run(queue: list[str]) -> None:
+    seeds.run_experiments(3)
+    assert not any("queue kill" in words for words in queue)
 
 
 def test_runs_that_dvc_commit_made_up_are_forgotten_before_the_queue_runs(queue: list[str]) -> None:

@@ -3,7 +3,8 @@
 Run: python -m tools.publish [OWNER/NAME]    (without a name, it prints the card)
 
 The repository is created, private, if there is none. HF_TOKEN holds a token that may write to it. All files go in one
-commit. Nothing is published unless tools.verify finds all results to belong together and git has them committed.
+commit, which deletes the repository's other .json and .safetensors files at its top: Transformers would read them, too.
+Nothing is published unless tools.verify finds all results to belong together and git has them committed.
 """
 
 from collections.abc import Iterator
@@ -14,16 +15,18 @@ from stages import entry, errors, hashing, paths
 from tools.commands import check_committed, output
 
 NAME = "OWNER/NAME"
+LOADED = {".json", ".safetensors"}  # what Transformers may read at the top of a repository
 
 
 def verified_commit() -> str:
     """The commit that has the results at hand.
 
     Raises:
-        InputError: they do not belong together, or are not committed.
+        InputError: they do not belong together, are not committed, or are about to be replaced.
     """
-    from tools import verify
+    from tools import repair, verify
 
+    repair.check_idle()
     if problems := verify.verify(cache=False):
         raise errors.InputError(*problems)
     check_committed("the model card names the commit")
@@ -36,16 +39,19 @@ def publish(repository: str, content: str, message: str) -> str:
     Raises:
         InputError: the hub does not take it, or cannot be reached.
     """
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     folder = Path(paths.CLASSIFIER)
     files = sorted(hashing.files_in(folder))  # those that tools.verify has hashed
     added = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
     added.append(CommitOperationAdd("README.md", content.encode()))
+    names = {file.path_in_repo for file in added}
     with _explained(repository):
         api = HfApi()
         api.create_repo(repository, private=True, exist_ok=True)
-        return str(api.create_commit(repository, added, commit_message=message).commit_url)
+        others = {name for name in api.list_repo_files(repository) if "/" not in name} - names
+        deleted = [CommitOperationDelete(name) for name in sorted(others) if Path(name).suffix in LOADED]
+        return str(api.create_commit(repository, [*added, *deleted], commit_message=message).commit_url)
 
 
 @contextmanager

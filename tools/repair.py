@@ -10,7 +10,6 @@ and DVC had not stored, would be made again.
 
 import json
 import re
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from dvc.utils.serialize import modify_yaml
 
 from stages import documents, dvcfile, entry, hashing, paths, provenance
 from stages.errors import InputError
+from stages.outputs import remove
 from tools import lockfile
 from tools.commands import committed, output
 
@@ -100,19 +100,26 @@ def _repair_lock() -> list[str]:
 
 
 def mixed_runs() -> list[Path]:
-    """The folders of the run cache with outputs that no run on their inputs gave, as by `dvc commit` after an edit."""
+    """The runs in the run cache with outputs that no run on their inputs gave, as by `dvc commit` after an edit.
+
+    Of those with the same inputs it is their folder, where none is genuine: DVC cannot read an empty one.
+    """
     from dvc.repo import Repo
 
     with Repo() as repo:
         runs = Path(repo.stage_cache.cache_dir)
-    entries = [entry for entry in runs.glob("*/*/*") if entry.is_file()]
-    return sorted({entry.parent for entry in entries if lockfile.mixed(lockfile.of_run(entry.read_bytes()))})
+    found = []
+    for folder in sorted(runs.glob("*/*/")):
+        entries = sorted(folder.iterdir())
+        mixed = [entry for entry in entries if lockfile.mixed(lockfile.of_run(entry.read_bytes()))]
+        found += [folder] if mixed and mixed == entries else mixed
+    return found
 
 
 def forget_mixed_runs() -> None:
     """Remove them, since DVC would take the same outputs from there."""
     for run in mixed_runs():
-        shutil.rmtree(run)
+        remove(run)
 
 
 def unstored() -> list[str]:

@@ -105,12 +105,12 @@ def main() -> None:
     base = parser.parse_args().base
     sections = (
         title(base),
+        verification_section(),
         comparison_section(base),
         ladder_section(),
         metrics_section(base),
         run_section(),
         machine_section(),
-        verification_section(),
     )
     print("\n\n".join(filter(None, sections)))
 

@@ -49,7 +49,9 @@ def run_experiments(seeds: int) -> list[str]:
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
-    known = _known(commit) + _queued()
+    known = _known(commit)
+    _fail_dead()
+    known += _queued()
     for seed, name in enumerate(names, 1):
         if name not in known:
             output(*DVC, "exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
@@ -94,7 +96,9 @@ def read_metrics(names: list[str]) -> dict[str, dict[str, float]]:
 def table(metrics: dict[str, dict[str, float]]) -> Table:
     """The metrics of each experiment but those about leaked rows, and below them their mean and standard deviation."""
     rows = [{name: value for name, value in row.items() if "leaked" not in name} for row in metrics.values()]
-    result = Table("", *(name.replace("_", "\n") for name in rows[0]), box=None, pad_edge=False)
+    result = Table(box=None, pad_edge=False)
+    for column in ("", *(name.replace("_", "\n") for name in rows[0])):
+        result.add_column(column, overflow="fold")
     for name, row in zip(metrics, rows, strict=True):
         result.add_row(name, *map(number, row.values()))
     columns = list(zip(*(row.values() for row in rows), strict=True))
@@ -137,6 +141,15 @@ def _queued() -> list[str]:
     """The words of what `dvc queue status` says of experiments that wait or run, their names among them."""
     lines = output(*DVC, "queue", "status").splitlines()
     return [word for line in lines if re.search("Queued|Running", line) for word in line.split()]
+
+
+def _fail_dead() -> None:
+    """Have DVC count as failed what it would wait for since its list has it running, where its worker was killed."""
+    status = output(*DVC, "queue", "status")
+    if "Worker status: 0 active, 0 idle" in status:
+        for line in status.splitlines():
+            if line.rstrip().endswith("Running"):
+                output(*DVC, "queue", "kill", line.split()[0])
 
 
 def main() -> None:

@@ -61,7 +61,7 @@ def git_digests(files: Any, lock: lockfile.Stages) -> Digest:
     """
     commit = files.repo.get_rev()
     sizes = {dep["path"]: dep.get("nfiles") for stage in lock.values() for dep in stage.get("deps", [])}
-    tree = [entry.split("\t") for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
+    tree = [entry.split("\t", 1) for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
     linked = [Path(name) for mode, name in tree if not mode.startswith("100")]  # links and submodules
 
     def digest(path: str) -> str | None:

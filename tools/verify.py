@@ -131,8 +131,8 @@ def _lock_against_cache(lock: Stages) -> Iterator[str]:
                 yield from _cached(cache, path, digest)
     for run in repair.mixed_runs():
         yield (
-            f"{run}: DVC's run cache has outputs that no run on these inputs gave: delete this folder, and the one of "
-            "its name on a remote"
+            f"{run}: DVC's run cache has outputs that no run on these inputs gave: delete this, and what has its name "
+            "on a remote"
         )
 
 
