@@ -77,6 +77,26 @@ def test_pairs_below_the_threshold_that_share_boilerplate_are_hardly_checked(mon
     assert len(checked) < 100
 
 
+def test_texts_that_nearly_all_are_nearly_similar_to_are_compared_with_some_of_them_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks: list[float] = []
+    jaccard = duplicates._jaccard  # noqa: SLF001
+
+    def check(one: set[str], other: set[str]) -> float:
+        checks.append(jaccard(one, other))
+        return checks[-1]
+
+    monkeypatch.setattr(duplicates, "_jaccard", check)
+    monkeypatch.setattr(duplicates, "CHECKS", 3)
+    footer = "you receive this letter since you have written to us and this is what all of our letters end with"
+    texts = [f"{number * 7919 % 99991:05d} {number * 1299709 % 9999991:07d} x {footer}" for number in range(20, 80)]
+    assert near_duplicates(texts[:20], texts[20:]) == {}
+    assert all(similarity < SIMILARITY for similarity in checks)
+    assert len(checks) <= 20 * 3
+    assert "near-duplicates of 20 texts: not looked for beyond 3 texts" in capsys.readouterr().out
+
+
 def test_of_several_texts_that_are_similar_the_first_is_given() -> None:
     text = TEXTS[0]
     assert near_duplicates([text.upper()], [f"so {text}", text, f"{text}!"])[0] == (1, 1.0)

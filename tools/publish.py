@@ -15,6 +15,7 @@ from stages import entry, errors, hashing, paths
 from tools.commands import check_committed, output
 
 NAME = "OWNER/NAME"
+LARGE = {".safetensors"}
 LOADED = {".json", ".safetensors"}  # what Transformers may read at the top of a repository
 
 
@@ -43,7 +44,11 @@ def publish(repository: str, content: str, message: str) -> str:
 
     folder = Path(paths.CLASSIFIER)
     files = sorted(hashing.files_in(folder))  # those that tools.verify has hashed
-    added = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
+    added = [
+        # small ones at once: the hub's library would read them only when the weights have gone
+        CommitOperationAdd(path.relative_to(folder).as_posix(), path if path.suffix in LARGE else path.read_bytes())
+        for path in files
+    ]
     added.append(CommitOperationAdd("README.md", content.encode()))
     names = {file.path_in_repo for file in added}
     with _explained(repository):
