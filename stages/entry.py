@@ -48,8 +48,13 @@ def run(main: Callable[[], None], *, offline: bool = True, computes: bool = True
         if computes:
             requirements.check_installed()
         main()
+        if sys.stdout is not None:
+            sys.stdout.flush()  # while an error of it can still be told
     except Exception as error:
         message = _message(error)
+        if isinstance(error, OSError) and error.filename is None and no_room(error):
+            with suppress(OSError):  # at exit Python would flush again, and complain
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if message is None or os.environ.get("RETUNE_TRACEBACK"):
             raise
         print(f"error: {message}", file=sys.stderr)

@@ -195,8 +195,10 @@ def test_a_library_that_is_not_installed_is_a_change_and_no_error(bare: Path) ->
     assert "run=true" in run("python", "-m", "tools.gate", "origin/HEAD", cwd=bare).stdout
 
 
-def test_no_room_for_the_answers_is_an_error_in_one_line(bare: Path) -> None:
-    done = run("sh", "-c", "python -m tools.gate origin/HEAD > /dev/full", cwd=bare, check=False)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_no_room_for_the_answers_is_an_error_in_one_line(bare: Path, unbuffered: str) -> None:
+    command = ("sh", "-c", "python -m tools.gate origin/HEAD > /dev/full")
+    done = run(*command, cwd=bare, check=False, env={"PYTHONUNBUFFERED": unbuffered})
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert ": No space left on device: make room" in done.stderr
 
