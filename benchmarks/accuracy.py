@@ -1,6 +1,6 @@
 """Validation accuracy, and the steps and seconds of training to one, over seeds: params.yaml's or the book's settings.
 
-Run: python -m benchmarks.accuracy [ours] [book] [--set KEY=VALUE ...] [--seeds N ...]
+Run: python -m benchmarks.accuracy {ours,book} [...] [--set KEY=VALUE ...] [--seeds N ...]
 
 In a folder whose tokenize stage has run; scored at each epoch's end. Both train by stages/fine_tuning.py, since padding
 changes what a step costs and not what it teaches; the book's time is its steps at the rate of (b) in

@@ -1,31 +1,23 @@
 """Training speed: the same checkpoint, rows and steps, each way in fresh processes, the ways by turns.
 
 Run: python -m benchmarks.training [--rounds N] [--steps N] [--size checkpoint|distilbert] [--ways NAME ...]
-In a folder whose tokenize stage has run (`make bench` makes one); the models' own pinned versions are not asked for.
+In a folder whose tokenize stage has run (`make bench` makes one). Other versions than requirements.txt's will do.
 """
 
+import inspect
 import json
 import subprocess
 import sys
 from collections.abc import Sequence
 from statistics import median
-from typing import Any
 
 import torch
 import transformers
 
+from benchmarks.measuring import Report
 from benchmarks.ways import WAYS
 from stages import entry, machine
 
-TITLES = {
-    "example": "(a) Transformers' text-classification example: padded to 128, float32",
-    "book": "(b) the book's recipe: padded to the longest text of the split, float32",
-    "settings": "(c) Trainer tuned by its settings alone: length-grouped, bfloat16 where the device has it",
-    "eager": "(c') as (c), with eager attention, which is not a Trainer setting",
-    "bare": "(d) plain PyTorch loop with all of (e)'s optimizations",
-    "ours": "(e) this pipeline: stages/train.py with its callbacks",
-    "packed": "(f) plain PyTorch loop, packed sequences",
-}
 EPOCH = 250  # steps: in fewer, what oneDNN prepares once for each shape of a batch weighs more than in training
 FIXED = {"example": 5, "book": 5}  # steps at most on a CPU: all their batches have one shape, and a few tell the rate
 HALF = {"settings", "eager", "bare", "ours", "packed"}  # compute in bfloat16 where the device does
@@ -38,7 +30,6 @@ COLUMNS = (
     "% of peak matmul (range)",
     "peak memory, GB",
 )
-Report = dict[str, Any]
 
 
 def measure(name: str, steps: int, size: str) -> Report:
@@ -63,7 +54,7 @@ def table(rounds: Sequence[dict[str, Report]]) -> str:
             continue
         dtype = "bfloat16" if name in HALF and machine.bf16_supported() else "float32"
         cells = (
-            TITLES[name],
+            str(inspect.getdoc(WAYS[name])).removesuffix("."),
             f"{median(one[name]['samples/s'] for one in rounds):.1f}",
             spread([one["ours"]["samples/s"] / one[name]["samples/s"] for one in rounds], ".2f"),
             f"{rounds[0][name]['useful']:.0%}",

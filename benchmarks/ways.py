@@ -78,12 +78,12 @@ def columns(rows: TokenizedRows, length: int, pad: int) -> Dataset:
 
 
 def example(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
-    """(a) The library's text-classification example as it comes: padded to 128, float32."""
+    """(a) Transformers' text-classification example: padded to 128, float32."""
     return padded(model, tokenizer, rows, steps, max(EXAMPLE_LENGTH, int(rows.lengths.max())))
 
 
 def book(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
-    """(b) The book's recipe: padded to the longest text of the split, float32."""
+    """(b) the book's recipe: padded to the longest text of the split, float32."""
     return padded(model, tokenizer, rows, steps, int(rows.lengths.max()))
 
 
@@ -96,7 +96,7 @@ def padded(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: i
 
 
 def settings(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
-    """(c) The Trainer tuned by its settings alone: length-grouped, bfloat16, fused AdamW."""
+    """(c) Trainer tuned by its settings alone: length-grouped, bfloat16 where the device has it."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = plain_arguments(
             folder,
@@ -112,13 +112,13 @@ def settings(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps:
 
 
 def eager(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
-    """(c') The same, and attention set to "eager", which no setting of the Trainer's does."""
+    """(c') as (c), with eager attention, which is not a Trainer setting."""
     model.set_attn_implementation("eager")
     return settings(model, tokenizer, rows, steps)
 
 
 def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
-    """(e) The code path of stages/train.py."""
+    """(e) this pipeline: stages/train.py with its callbacks."""
     with tempfile.TemporaryDirectory() as folder:
         given = params.load("train", TrainParams).model_copy(update={"batch_size": BATCH, "contrastive_weight": 0.0})
         arguments = fine_tuning.training_arguments(given, Path(folder), len(rows))
@@ -134,14 +134,14 @@ def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int
 
 
 def bare(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
-    """(d) A bare loop with every improvement that ours has."""
+    """(d) plain PyTorch loop with all of (e)'s optimizations."""
     counted = Counted(PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side), steps)
     fine_tuning.speed_up(model, tokenizer.pad_token_id, rows)
     return loop(model, counted, batches(rows, LengthGroupedSampler(BATCH, lengths=rows.lengths.tolist())), steps)
 
 
 def packed(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
-    """(f) The bare loop, several texts in a row, with block-diagonal attention (BERT only)."""
+    """(f) plain PyTorch loop, packed sequences."""
     if model.config.model_type != "bert":
         raise SystemExit("packing is for BERT only")
     counted = Counted(packing.Pack(tokenizer.pad_token_id), steps)

@@ -1,11 +1,24 @@
 """The stages of the pipeline, each a script of its own, and the modules that they share.
 
-Their bytecode is not kept: Python would run it in place of an edited module of the same size and time.
+Their bytecode is not kept: Python would run it in place of an edited module of the same size and time. Ctrl-C and a
+package that is missing end their imports without a traceback.
 """
 
 import shutil
 import sys
 from pathlib import Path
+from types import TracebackType
 
-sys.dont_write_bytecode = True
+sys.dont_write_bytecode = True  # nor is any other that this process imports
 shutil.rmtree(Path(__file__).parent / "__pycache__", ignore_errors=True)
+
+
+def _end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, ModuleNotFoundError):
+        said = f"error: {error.name} is not installed: run `make install`, then `source .venv/bin/activate`"
+        print(said, file=sys.stderr)
+    elif not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _end

@@ -103,10 +103,12 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
     from sklearn.preprocessing import StandardScaler
 
     from stages import classifier, inference, machine
+    from stages.compatibility import check_checkpoint, check_fit
 
     tokenizer = classifier.load_tokenizer(paths.TOKENIZER)
     model = classifier.load_pretrained(names)
-    classifier.check_fit(model, tokenizer, *rows.values(), pooled=True)
+    check_fit(model, tokenizer, *rows.values())
+    check_checkpoint(model, tokenizer, rows["train"])
     body = model.base_model.to(machine.device())
 
     def read(output: Any, mask: torch.Tensor) -> torch.Tensor:

@@ -28,7 +28,7 @@ def locked_folder(fingerprint: str) -> Iterator[Path]:
     """The folder for the checkpoints of one set of inputs, outside the pipeline's outputs and held by a lock.
 
     Its root is ``$RETUNE_CHECKPOINTS``, or retune/checkpoints in the user's cache folder. The folder is gone after
-    success, and stays after all else. Folders that nobody came back to are removed.
+    success and after a loss that is not finite, and stays after all else. Folders that nobody came back to are removed.
 
     Raises:
         InputError: another process trains on the same inputs, or there is no home folder and no root is named.

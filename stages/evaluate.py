@@ -44,7 +44,7 @@ def predict_split(
 
     from stages import inference, tables
     from stages.batching import TokenizedRows
-    from stages.classifier import check_fit
+    from stages.compatibility import check_fit
 
     rows = TokenizedRows(tables.read(paths.tokenized(split)))
     check_fit(model, tokenizer, rows)

@@ -21,7 +21,8 @@ from transformers import (
 
 from stages import checkpoints, cpu, machine, memory, metrics, paths, provenance, tables
 from stages.batching import PadToLongest, TokenizedRows
-from stages.classifier import check_fit, load_pretrained, load_tokenizer
+from stages.classifier import load_pretrained, load_tokenizer
+from stages.compatibility import check_checkpoint, check_fit
 from stages.embeddings import trim
 from stages.errors import InputError
 from stages.first_token import narrow
@@ -63,7 +64,8 @@ def fine_tune(
     def attempt(steps: int) -> tuple[Trainer, dict[str, Any]]:
         set_seed(params.seed)
         model = load_pretrained(tables.label_names(train.schema))
-        check_fit(model, tokenizer, rows, held_out, bf16=machine.bf16_supported(), pooled=True)
+        check_fit(model, tokenizer, rows, held_out, bf16=machine.bf16_supported())
+        check_checkpoint(model, tokenizer, rows)
         speed_up(model, tokenizer.pad_token_id, rows, held_out)
         arguments = training_arguments(params, folder, len(rows), steps)
         trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
@@ -81,12 +83,15 @@ def fine_tune(
     tokenizer.save_pretrained(classifier)
     for weights in classifier.glob("*.safetensors"):  # which safetensors lets nobody else read
         shutil.copymode(classifier / "config.json", weights)
-    (classifier / "provenance.json").write_text(provenance.text(stamp | made), encoding="utf-8")
+    (classifier / Path(paths.CLASSIFIER_PROVENANCE).name).write_text(provenance.text(stamp | made), encoding="utf-8")
     return list(trainer.state.log_history)
 
 
 def speed_up(model: PreTrainedModel, pad_token_id: int, *splits: TokenizedRows) -> None:
-    """Have ``model``'s training on these splits computed as fast as the device can, and to the same result."""
+    """Have ``model``'s training on these splits computed as fast as the device can.
+
+    The result is the same but for rounding, and on a CPU for which numbers dropout draws.
+    """
     narrow(model)
     trim(model, pad_token_id, *splits)
     if machine.device().type == "cpu":
@@ -161,7 +166,6 @@ def build_trainer(
         args=arguments,
         train_dataset=train,
         eval_dataset=validation,
-        processing_class=tokenizer,
         data_collator=PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side),
         compute_metrics=compute_metrics,
         compute_loss_func=BatchLoss(model, params.label_smoothing, params.contrastive_weight) if own else None,

@@ -117,10 +117,14 @@ def snapshot(name: str, revision: str, patterns: tuple[str, ...]) -> Path:
     Raises:
         InputError: the hub does not have it, does not give it, or cannot be reached.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import errors, get_cached_repo_tree, snapshot_download
 
     with _explained("checkpoint", name, revision, "model.hub"):
         folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+        try:
+            get_cached_repo_tree(name, revision=revision)
+        except errors.CachedRepoTreeNotFoundError:  # the hub was out of reach, and what its cache has may be a part
+            raise errors.LocalEntryNotFoundError(f"{folder} may not be whole") from None
     if not folder.is_dir():
         raise InputError(f"checkpoint {name}: it has none of a checkpoint's files: fix model.hub_name")
     return folder

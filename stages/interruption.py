@@ -55,6 +55,11 @@ class Interruption(TrainerCallback):
         if not self.training:
             raise Stopped(self.signal, self.outside)
 
+    def finish(self) -> None:
+        """Ignore signals until the end of the context: the outputs are about to take their places, in an instant."""
+        for number in self.before:
+            signal.signal(number, signal.SIG_IGN)
+
     def on_train_begin(self, *_: object, **__: object) -> None:
         """Wait for the end of a step from now on.
 

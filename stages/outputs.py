@@ -31,8 +31,8 @@ def scratch(*places: Path) -> Iterator[None]:
 def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
     """Give a hidden name beside each output (a file or a folder) to write to; rename them all on success.
 
-    With them goes ``stamp``, the stage's inputs when it began, and the MD5 of each output. On any error the partial
-    outputs are removed and the outputs themselves stay as they were.
+    With them goes ``stamp``, the stage's inputs when it began, and the MD5 of each output. On any error before the
+    first is renamed, the outputs themselves stay as they were; the partial ones are removed.
 
     Raises:
         InputError: another process writes the same outputs, there is no room for one, an input has changed, or dvc.yaml
@@ -47,7 +47,7 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
             yield partials[:-1]
             outs = {
                 str(target): hashing.md5(partial, _files)
-                for partial, target in zip(partials[:-1], targets, strict=False)
+                for partial, target in zip(partials[:-1], targets[:-1], strict=True)
             }
             partials[-1].write_text(provenance.text(stamp | {"outs": outs}), encoding="utf-8")
             dvcfile.check_imports(stamp["stage"], stamp["deps"])  # again, with those imported late

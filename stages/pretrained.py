@@ -59,8 +59,8 @@ def package_files(package: str) -> Path:
         )
     folder = folders.pop()
     for file in files:
-        if file.parent == folder and file.hash is not None and any(file.match(pattern) for pattern in FILES):
-            recorded = base64.urlsafe_b64decode(f"{file.hash.value}=").hex()
+        if file.parent == folder and any(file.match(pattern) for pattern in FILES):
+            recorded = base64.urlsafe_b64decode(f"{file.hash.value}=").hex() if file.hash else None
             path = Path(str(file.locate()))
             if not path.exists() or hashing.sha256(path) != recorded:
                 raise InputError(f"model.package: {file} is not as {package} records it: install the package again")

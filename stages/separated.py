@@ -71,7 +71,11 @@ def _records(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -
 
 
 def _holds_rows(fields: list[str], delimiter: str, text: int, label: int, known: set[str | None]) -> bool:
-    """Whether a field has tabs and line ends, which few have, or the text would be rows with known labels unquoted."""
+    """Whether a quoted field has swallowed other rows.
+
+    In a tsv it is a field with tabs and line ends, which few have; else a text of which each line, but for the one at
+    the closing or opening quote, is itself a row with a label seen before.
+    """
     if delimiter == "\t":
         return any("\n" in field and "\t" in field for field in fields)
     rows = [line.split(delimiter) for line in (_field(fields, text) or "").splitlines()]
@@ -79,7 +83,7 @@ def _holds_rows(fields: list[str], delimiter: str, text: int, label: int, known:
         return False
     rows[0] = [""] * text + rows[0]  # what stands before the quote
     whole = rows[:-1] if text < label else rows[1:]  # the label of the last, or of the first, is outside the quotes
-    return all(label < len(row) and row[label] and row[label] in known for row in whole)
+    return all(max(text, label) < len(row) and row[label] and row[label] in known for row in whole)
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:

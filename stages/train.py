@@ -64,6 +64,7 @@ def main() -> None:
     ):
         history = fine_tuning.fine_tune(params, stamp, folder, classifier, interruption)
         curves.write(history, training, validation)
+        interruption.finish()
 
 
 if __name__ == "__main__":

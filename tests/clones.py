@@ -46,6 +46,11 @@ def git(*arguments: str, cwd: Path) -> str:
     return run("git", *identity, *arguments, cwd=cwd).stdout
 
 
+def commit(folder: Path, message: str) -> None:
+    """Commit all that git tracks, as it stands."""
+    git("commit", "--quiet", "--all", "--message", message, cwd=folder)
+
+
 def make_clone(folder: Path) -> Path:
     """A clone of this tree as it stands, edits and new files included, all committed to main, whatever its branch."""
     git("clone", "--quiet", "--no-local", str(TREE), str(folder), cwd=TREE)  # packed: few files to copy in each test
@@ -70,6 +75,11 @@ def set_params(folder: Path, **changes: Any) -> None:
         section, key = name.split("__")
         document[section][key] = value
     (folder / "params.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+
+def change_params(folder: Path, **changes: Any) -> None:
+    """Write the params.yaml of a copy of the pipeline's clone: that of its run with ``changes``."""
+    set_params(folder, **PIPELINE_PARAMS | changes)
 
 
 def stages_run(folder: Path, *targets: str) -> list[str]:

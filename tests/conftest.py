@@ -33,6 +33,11 @@ os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
     del os.environ[name]
 
+# of git and DVC, no words in another language, no signatures, and nothing that is set for all of a machine's clones
+os.environ |= {"LC_ALL": "C.UTF-8", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "commit.gpgsign"}
+os.environ["GIT_CONFIG_VALUE_0"] = "false"
+os.environ["DVC_GLOBAL_CONFIG_DIR"] = os.environ["DVC_SYSTEM_CONFIG_DIR"] = f"{CHECKPOINTS.name}-none"
+
 # two workers share the cores: a thread for each of them, and one that waits is not to keep a core busy
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -7,13 +7,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from edits import cut, instead, link_to_nowhere
 from own_data import Fail, Workspace, own_dataset
 
-from stages import audit, baselines, checkpoints, download, errors, evaluate, tables, tokenize, train
+from stages import audit, baselines, checkpoints, download, errors, evaluate, tokenize, train
 
 MEND = "delete it and run `dvc checkout` or `dvc repro`"
 DAMAGE = rf": damaged \([^\n]+\): {MEND}"
@@ -189,11 +187,3 @@ def test_an_impossible_path_is_named(workspace: Workspace, fail: Fail, key: str,
     own_dataset(workspace, {}, **{key: path})
     said = path.encode(errors="backslashreplace").decode()
     assert fail().startswith((f"{key.replace('__', '.')}: {said} ", f"{Path(said)}: "))
-
-
-def test_a_table_whose_texts_are_no_text_is_damaged(tmp_path: Path) -> None:
-    ends = pa.array([0, 1], pa.int32()).buffers()[1]
-    text = pa.Array.from_buffers(pa.string(), 1, [None, ends, pa.py_buffer(b"\xff")])
-    pq.write_table(pa.table({"text": text}), tmp_path / "train.parquet")
-    with pytest.raises(errors.InputError, match=r"train\.parquet: damaged \(ArrowInvalid: "):
-        tables.read(str(tmp_path / "train.parquet"))

@@ -34,12 +34,13 @@ def test_the_majority_class_is_that_of_train() -> None:
     assert {split: report[split]["accuracy"] for split in paths.EVALUATED} == {"validation": 0.25, "test": 0.5}
 
 
-def test_tfidf_knows_the_words_of_train_only(workspace: Workspace) -> None:
-    own_dataset(workspace, {"test.csv": "text,label\nunheard,a\nof,b\n"})
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_tfidf_knows_the_words_of_train_only(workspace: Workspace, split: str) -> None:
+    own_dataset(workspace, {f"{split}.csv": "text,label\nunheard,a\nof,b\n"})
     download.main()
     features = baselines.tfidf()
     assert features["train"].nnz
-    assert not features["test"].nnz
+    assert not features[split].nnz
 
 
 def test_tfidf_counts_pairs_of_words_and_a_word_that_repeats_less_each_time(workspace: Workspace) -> None:
@@ -141,12 +142,6 @@ def test_hidden_states_that_are_no_numbers_are_an_error(pipeline: Path, monkeypa
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
     with pytest.raises(InputError, match=r"^models/pretrained/model: its hidden states hold NaN or inf: "):
         baselines.hidden_states(rows, ["a", "b"])
-
-
-def test_tfidf_has_no_feature_of_a_word_that_only_validation_has(workspace: Workspace) -> None:
-    own_dataset(workspace, {"validation.csv": "text,label\nunheard,a\nof,b\n"})
-    download.main()
-    assert not baselines.tfidf()["validation"].nnz
 
 
 def test_the_regularization_is_chosen_by_f1_and_of_equals_the_first_is_taken(

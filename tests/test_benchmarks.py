@@ -51,7 +51,7 @@ def test_every_way_trains_and_counts(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert sum(line.startswith("| (") for line in lines) == len(ways.WAYS)
 
 
-def report(rate: float, gflops: float) -> training.Report:
+def report(rate: float, gflops: float) -> measuring.Report:
     return {"samples/s": rate, "useful": 0.5, "gflops": gflops, "memory": 2e9}
 
 

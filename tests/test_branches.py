@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clones import PIPELINE_PARAMS, git, run, set_params, stages_run
+from clones import change_params, commit, git, run, stages_run
 from conftest import Call, Verify
 
 from tools import compare
@@ -30,9 +30,9 @@ def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path, comp
     before = (copy / "metrics/metrics.json").read_bytes()
 
     git("checkout", "--quiet", "-b", "slower", cwd=copy)
-    set_params(copy, **PIPELINE_PARAMS | {"train__learning_rate": 1e-4})
+    change_params(copy, train__learning_rate=1e-4)
     assert stages_run(copy) == ["train", "evaluate"]
-    git("commit", "--quiet", "--all", "--message", "a lower learning rate", cwd=copy)
+    commit(copy, "a lower learning rate")
     after = (copy / "metrics/metrics.json").read_bytes()
     assert before != after
 

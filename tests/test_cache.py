@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from clones import PIPELINE_PARAMS, STAGES, git, run, set_params, stages_run
+from clones import PIPELINE_PARAMS, STAGES, commit, git, run, set_params, stages_run
 
 OTHER = PIPELINE_PARAMS | {"train__seed": 3}
 
@@ -22,7 +22,7 @@ def with_another_seed(clone: Path) -> Path:
     git("checkout", "--quiet", "-b", "other", cwd=clone)
     set_params(clone, **OTHER)
     assert stages_run(clone) == ["train", "evaluate"]
-    git("commit", "--quiet", "--all", "--message", "another seed", cwd=clone)
+    commit(clone, "another seed")
     git("checkout", "--quiet", "-", cwd=clone)
     return clone
 

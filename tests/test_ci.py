@@ -17,7 +17,7 @@ from typing import Any
 import github_server
 import pytest
 import remotes
-from clones import DEFAULTS, PIPELINE_PARAMS, TREE, git, make_clone, run, set_params
+from clones import DEFAULTS, PIPELINE_PARAMS, TREE, commit, git, make_clone, run, set_params
 from github_server import NUMBER, REPOSITORY, TOKEN, GitHubServer
 from runners import Result, Runners, read_workflow
 
@@ -44,7 +44,7 @@ class Project:
         """Push a branch with a change."""
         git("checkout", "--quiet", "-B", branch, "main", cwd=self.clone)
         doing(self.clone)
-        git("commit", "--quiet", "--all", "--message", branch, cwd=self.clone)
+        commit(self.clone, branch)
         git("push", "--quiet", "origin", branch, cwd=self.clone)
 
     def runners(self, branch: str, **variables: str) -> Runners:
@@ -94,7 +94,7 @@ def pushed(first_run: Path, folder: Path, address: str, environment: dict[str, s
     clone = shutil.copytree(first_run, folder / "clone", symlinks=True)
     run("dvc", "remote", "add", "--default", "store", address, cwd=clone)
     run("dvc", "remote", "modify", "store", "verify", "true", cwd=clone)
-    git("commit", "--quiet", "--all", "--message", "a remote", cwd=clone)
+    commit(clone, "a remote")
     run("dvc", "push", "--run-cache", cwd=clone, env=environment)
     git("clone", "--quiet", "--bare", str(clone), str(folder / "origin.git"), cwd=folder)
     git("config", "uploadpack.allowAnySHA1InWant", "true", cwd=folder / "origin.git")  # as GitHub has it

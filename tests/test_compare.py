@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from clones import DEFAULTS, PIPELINE_PARAMS, STAGES, git, run, set_params
+from clones import DEFAULTS, STAGES, change_params, commit, git, run
 from conftest import Call, Refused
 from edits import restamp
 from stand_ins import read_csv
@@ -44,11 +44,11 @@ def record(folder: Path) -> None:
     run("dvc", "commit", "--force", cwd=folder)
 
 
-def commit(folder: Path, branch: str) -> None:
+def put_on(branch: str, folder: Path) -> None:
     """Commit what lies there, data and all, on a new branch, and go back to main."""
     git("checkout", "--quiet", "-b", branch, cwd=folder)
     record(folder)
-    git("commit", "--quiet", "--all", "--message", branch, cwd=folder)
+    commit(folder, branch)
     git("checkout", "--quiet", "main", cwd=folder)
     run("dvc", "checkout", cwd=folder)
 
@@ -58,13 +58,13 @@ def repository(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A clone with branches and an experiment to compare; no test changes it."""
     folder = shutil.copytree(pipeline, tmp_path_factory.mktemp("compare") / "clone", symlinks=True)
     rewrite_predictions(folder, lambda labels: labels)
-    commit(folder, "right")
-    set_params(folder, **PIPELINE_PARAMS | {"train__seed": 43})
+    put_on("right", folder)
+    change_params(folder, train__seed=43)
     rewrite_predictions(folder, lambda labels: np.maximum(labels, 1))
-    commit(folder, "nearly-right")
-    set_params(folder, **PIPELINE_PARAMS | {"train__epochs": 3})
-    commit(folder, "epochs")
-    set_params(folder, **PIPELINE_PARAMS | {"train__seed": 43})
+    put_on("nearly-right", folder)
+    change_params(folder, train__epochs=3)
+    put_on("epochs", folder)
+    change_params(folder, train__seed=43)
     rewrite_predictions(folder, np.zeros_like)
     record(folder)
     run("dvc", "exp", "save", "--force", "--name", "another-seed", cwd=folder)
@@ -189,6 +189,7 @@ def test_a_margin_is_what_the_whole_interval_has_to_lie_beyond(repository: Path,
     high = document(compared(repository, "right", "main", "--json"))["metrics"]["accuracy"]["interval"][1]
     assert high < 0
     fail = ("right", "main", "--fail-if", "worse", "--margin")
+    assert compared(repository, *fail, "0")[0] == 1
     assert compared(repository, *fail, str(-high - 1e-6))[0] == 1
     assert compared(repository, *fail, str(-high))[0] == 0
 
@@ -200,10 +201,20 @@ def test_an_invalid_margin_is_refused(repository: Path, compared: Call, margin: 
     assert "argument --margin: " in said
 
 
-def test_a_margin_without_fail_if_is_refused(repository: Path, compared: Call) -> None:
-    code, _, said = compared(repository, "main", "--margin", "0.01")
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        (("--margin", "0.01"), "--margin only works with --fail-if worse"),
+        (("--margin", "0"), "--margin only works with --fail-if worse"),
+        (("--json", "--md"), "not allowed with argument"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(
+    repository: Path, compared: Call, options: tuple[str, str], refusal: str
+) -> None:
+    code, _, said = compared(repository, "main", *options)
     assert code == 2
-    assert "--margin only works with --fail-if worse" in said
+    assert refusal in said
 
 
 @pytest.mark.long
@@ -224,7 +235,7 @@ def test_another_test_file_is_not_comparable(copy: Path, compared: Call) -> None
 
 def test_another_label_set_is_not_comparable(copy: Path, compared: Call) -> None:
     labels = [*DEFAULTS["dataset"]["labels"][:5], "awe | `wonder`"]
-    set_params(copy, **PIPELINE_PARAMS | {"dataset__labels": labels})
+    change_params(copy, dataset__labels=labels)
     rewrite_predictions(copy, lambda labels: labels, labels)
     record(copy)
     _, printed, _ = compared(copy, "HEAD", "--md")
@@ -236,7 +247,7 @@ def test_another_label_set_is_not_comparable(copy: Path, compared: Call) -> None
 
 @pytest.mark.long
 def test_another_max_length_is_comparable(copy: Path, compared: Call) -> None:
-    set_params(copy, **PIPELINE_PARAMS | {"tokenize__max_length": 24})
+    change_params(copy, tokenize__max_length=24)
     run("dvc", "repro", cwd=copy)
     assert document(compared(copy, "HEAD", "--json"))["verdict"] != "not comparable"
 

@@ -58,8 +58,8 @@ def test_marks_and_symbols_tell_texts_apart(one: str, other: str) -> None:
     assert near_duplicates([one], [f"  {one.upper()}!"]) == {0: (0, 1.0)}
 
 
-def test_an_emoji_that_is_newer_than_python_is_a_symbol_too() -> None:
-    newer = "\U0001fae8"  # of Unicode 15, which Python 3.11 does not know and 3.12 does
+@pytest.mark.parametrize("newer", ["\U0001fae8", "\U0001fffe"])  # of Unicode 15, after Python 3.11; and of none ever
+def test_a_character_that_is_newer_than_python_is_a_symbol_too(newer: str) -> None:
     assert normalize(f"So {newer}!") == f"so {newer}"
 
 

@@ -1,7 +1,8 @@
 """The Trainer is told what the params say, and of its epochs the best is kept."""
 
 import json
-import platform
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ import numpy as np
 import pytest
 import torch
 from clones import TREE
+from edits import edit_json
 from own_data import Fail
 from safetensors.numpy import load_file
 from stand_ins import read_csv
 from trainings import ROWS, Prepare
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from stages import audit, curves, evaluate, fine_tuning, machine, metrics, paths, tables, train
+from stages import audit, curves, evaluate, fine_tuning, metrics, paths, tables, train
 from stages.batching import TokenizedRows
 from stages.params import load
+
+DEFAULT = load("train", train.TrainParams, TREE / "recipes/default.yaml")
 
 
 def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
@@ -44,10 +48,35 @@ def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
     assert told.per_device_eval_batch_size == 4
     assert told.n_gpu == 1
     assert (told.lr_scheduler_type, told.train_sampling_strategy) == ("linear", "group_by_length")
-    metrics_of_choice = ("accuracy", "f1", "f1_macro", "loss")
-    choices = [train.TrainParams(**params.model_dump() | {"best_metric": metric}) for metric in metrics_of_choice]
-    greater = [fine_tuning.training_arguments(choice, tmp_path, rows=100).greater_is_better for choice in choices]
-    assert greater == [True, True, True, False]
+    assert told.optim == "adamw_torch_fused"
+
+
+@pytest.mark.parametrize(("metric", "greater"), [("accuracy", True), ("f1", True), ("f1_macro", True), ("loss", False)])
+def test_the_best_of_a_metric_is_its_greatest_and_of_a_loss_its_least(
+    tmp_path: Path, metric: str, *, greater: bool
+) -> None:
+    params = DEFAULT.model_copy(update={"best_metric": metric})
+    assert fine_tuning.training_arguments(params, tmp_path, rows=100).greater_is_better == greater
+
+
+@pytest.mark.parametrize(("kind", "pinned"), [("cpu", False), ("cuda", True)])
+def test_loading_is_pinned_where_there_is_a_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, *, pinned: bool
+) -> None:
+    monkeypatch.setattr("stages.machine.device", lambda: torch.device(kind))
+    monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
+    told = fine_tuning.training_arguments(DEFAULT, tmp_path, rows=100)
+    assert (told.dataloader_pin_memory, told.accelerator_config.non_blocking) == (pinned, pinned)
+
+
+def test_a_tokenizer_that_names_its_inputs_in_another_order_is_trained_with(
+    prepared: Prepare, tiny_random_checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_random_checkpoint, tmp_path / "another-order")
+    edit_json(folder / "tokenizer_config.json", model_input_names=["attention_mask", "input_ids"])
+    prepared(model__path=str(folder), train__epochs=1)
+    train.main()
+    assert Path(paths.CLASSIFIER).exists()
 
 
 def test_a_training_that_would_change_nothing_is_refused(prepared: Prepare, fail: Fail) -> None:
@@ -112,6 +141,16 @@ def test_embeddings_of_tokens_in_no_text_stay_as_they_were(prepared: Prepare) ->
     assert len(used) < len(before)
 
 
+def test_the_classifier_can_be_read_by_all_where_new_files_can(prepared: Prepare) -> None:
+    prepared(train__epochs=1)
+    before = os.umask(0o022)
+    try:
+        train.main()
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in Path(paths.CLASSIFIER).iterdir()} == {"0o644"}
+
+
 def test_the_seed_decides_the_first_weights_of_the_new_head(prepared: Prepare) -> None:
     heads = []
     for seed in (1, 2):
@@ -158,42 +197,8 @@ def test_the_curves_have_the_digits_that_a_learning_rate_needs_and_scores_under_
     )
 
 
-@pytest.mark.parametrize(
-    ("capabilities", "supported"),
-    [({"avx512_f": True}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True}, True)],
-)
-def test_a_cpu_trains_in_bfloat16_where_it_multiplies_that_in_hardware(
-    monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], *, supported: bool
-) -> None:
-    monkeypatch.setattr(machine, "device", lambda: torch.device("cpu"))
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert machine.bf16_supported() == supported
-
-
-def test_a_cpu_is_named_by_all_that_decides_how_it_multiplies(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "device", lambda: torch.device("cpu"))
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
-    names = []
-    for tiles in (False, True):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda tiles=tiles: {"avx512_bf16": True, "amx_bf16": tiles})
-        names.append(machine.device_name())
-    assert names == [f"{platform.machine()} AVX512", f"{platform.machine()} AVX512 AMX"]
-
-
-@pytest.mark.parametrize("supported", [True, False])
-def test_a_gpu_that_only_emulates_bfloat16_trains_in_float32(
-    monkeypatch: pytest.MonkeyPatch, *, supported: bool
-) -> None:
-    monkeypatch.setattr(machine, "device", lambda: torch.device("cuda"))
-    monkeypatch.setattr(
-        torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation or supported
-    )
-    assert machine.bf16_supported() == supported
-
-
 def test_nothing_is_reported_to_a_service_that_happens_to_be_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("transformers.integrations.get_available_reporting_integrations", lambda: ["wandb"])
-    params = load("train", train.TrainParams, TREE / "recipes/default.yaml")
-    assert fine_tuning.training_arguments(params, tmp_path, rows=100).report_to == []
+    assert fine_tuning.training_arguments(DEFAULT, tmp_path, rows=100).report_to == []

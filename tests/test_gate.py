@@ -7,8 +7,9 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from clones import PIPELINE_PARAMS, TREE, git, run, set_params
+from clones import TREE, change_params, commit, git, run
 from conftest import Call, Refused
+from dvc.lock import make_lock
 from dvc.utils.serialize import modify_yaml
 from edits import append, substitute
 
@@ -46,7 +47,7 @@ def answers(gate: Gate) -> Answers:
 def test_it_stays_shut_where_no_stage_is_touched(bare: Path, answers: Answers) -> None:
     append(bare / "README.md", "More.\n")
     append(bare / "params.yaml", "# a comment\n")
-    git("commit", "--quiet", "--all", "--message", "words", cwd=bare)
+    commit(bare, "words")
     head = git("rev-parse", "HEAD", cwd=bare).strip()
     base = git("rev-parse", "--short=12", "origin/HEAD", cwd=bare).strip()
     assert answers(bare) == {"run": "false", "report": "false", "base": base, "head": head}
@@ -55,7 +56,7 @@ def test_it_stays_shut_where_no_stage_is_touched(bare: Path, answers: Answers) -
 @pytest.mark.parametrize("doing", ["param", "module", "source", "source gone", "metrics gone", "no lock", "command"])
 def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, doing: str, answers: Answers) -> None:
     if doing == "param":
-        set_params(bare, **PIPELINE_PARAMS | {"train__seed": 3})
+        change_params(bare, train__seed=3)
     elif doing == "module":
         append(bare / "stages/plots.py", "# more\n")
     elif doing == "source":
@@ -70,6 +71,25 @@ def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, doing: str, a
         substitute(bare / "dvc.yaml", "exec python -m stages.train", "python -m stages.train")
     found = answers(bare)
     assert (found["run"], found["report"]) == ("true", "true")
+
+
+def test_it_opens_where_a_stage_is_to_read_another_file_that_a_stage_makes(bare: Path, answers: Answers) -> None:
+    with modify_yaml(bare / "dvc.yaml") as definition:
+        definition["stages"]["evaluate"]["deps"].append("data/raw/validation.parquet")
+    assert answers(bare)["run"] == "true"
+
+
+def test_what_the_lock_keeps_of_a_stage_that_is_no_more_opens_nothing(bare: Path, answers: Answers) -> None:
+    with modify_yaml(bare / "dvc.lock") as lock:
+        gone = {"path": "models/classifier", "hash": "md5", "md5": "0" * 32}
+        lock["stages"]["own"] = {"cmd": "touch own.txt", "deps": [gone]}
+    assert answers(bare)["run"] == "false"
+
+
+def test_a_dvc_command_that_runs_here_is_no_reason_to_undo_an_edit(bare: Path, refused: Refused) -> None:
+    (bare / ".dvc/tmp").mkdir(exist_ok=True)
+    with make_lock(str(bare / ".dvc/tmp/lock")):
+        assert refused(bare) == "another DVC command is running here: wait until it has finished"
 
 
 def test_it_opens_where_a_merge_has_mixed_two_runs_in_the_lock(bare: Path, gate: Gate) -> None:
@@ -87,13 +107,13 @@ def test_it_opens_where_a_merge_has_mixed_two_runs_in_the_lock(bare: Path, gate:
 def test_results_committed_by_hand_are_reported_without_a_run(bare: Path, answers: Answers) -> None:
     git("checkout", "--quiet", "--detach", cwd=bare)
     substitute(bare / "dvc.lock", "schema: '2.0'", "schema:  '2.0'")
-    git("commit", "--quiet", "--all", "--message", "a run", cwd=bare)
+    commit(bare, "a run")
     found = answers(bare)
     assert (found["run"], found["report"]) == ("false", "true")
 
 
 def test_a_wrong_param_fails_on_the_cheap_machine(bare: Path, refused: Refused) -> None:
-    set_params(bare, **PIPELINE_PARAMS | {"train__epochs": 0})
+    change_params(bare, train__epochs=0)
     said = refused(bare)
     assert said.startswith("params.yaml, line ")
     assert "train.epochs: should be greater than or equal to 1" in said
@@ -113,7 +133,7 @@ def test_news_of_what_was_imported_are_nothing_to_run(bare: Path, tmp_path: Path
     git("add", "rows.csv.dvc", ".gitignore", cwd=bare)
     git("commit", "--quiet", "--message", "imported", cwd=bare)
     append(tmp_path / "upstream/rows.csv", "one more,joy\n")
-    git("commit", "--quiet", "--all", "--message", "news", cwd=tmp_path / "upstream")
+    commit(tmp_path / "upstream", "news")
     assert "update available" in run("dvc", "status", cwd=bare, check=False).stdout
     assert answers(bare)["run"] == "false"
 
@@ -123,10 +143,10 @@ def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
 ) -> None:
     shutil.copytree(copy / "data/small", copy / "data/kept")
     run("dvc", "add", "data/kept", cwd=copy)
-    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/kept"})
+    change_params(copy, dataset__path="data/kept")
     run("dvc", "repro", "download", cwd=copy)
     git("add", "data/kept.dvc", "data/.gitignore", cwd=copy)
-    git("commit", "--quiet", "--all", "--message", "data of dvc", cwd=copy)
+    commit(copy, "data of dvc")
     git("clone", "--quiet", str(copy), "clone", cwd=tmp_path)
     assert answers(tmp_path / "clone")["run"] == "false"
     tracked = tmp_path / "clone/data/kept.dvc"
@@ -135,13 +155,13 @@ def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
 
 
 def test_data_that_neither_git_nor_dvc_has_fails_on_the_cheap_machine(bare: Path, refused: Refused) -> None:
-    set_params(bare, **PIPELINE_PARAMS | {"dataset__path": "data/own"})
+    change_params(bare, dataset__path="data/own")
     said = refused(bare)
     assert said.startswith("data/own is neither in git nor in DVC: commit it, or run `dvc add data/own` and ")
 
 
 def test_a_path_of_the_runners_own_is_no_error_on_the_cheap_machine(bare: Path, answers: Answers) -> None:
-    set_params(bare, **PIPELINE_PARAMS | {"dataset__path": "/nowhere/here"})
+    change_params(bare, dataset__path="/nowhere/here")
     assert answers(bare)["run"] == "true"
 
 
@@ -156,7 +176,7 @@ def test_a_frozen_stage_with_other_inputs_fails_on_the_cheap_machine(
 ) -> None:
     run("dvc", "freeze", "train", cwd=bare)
     assert answers(bare)["run"] == "false"
-    set_params(bare, **PIPELINE_PARAMS | {"train__seed": 3})
+    change_params(bare, train__seed=3)
     assert refused(bare) == "dvc.yaml: train is frozen, and its inputs have changed: run `dvc unfreeze train`"
 
 
@@ -207,7 +227,7 @@ def test_the_base_is_where_the_branch_left_however_far_the_other_has_gone(bare: 
     left = git("rev-parse", "--short=12", "HEAD", cwd=bare).strip()
     git("checkout", "--quiet", "-b", "other", cwd=bare)
     append(bare / "dvc.lock", "\n")
-    git("commit", "--quiet", "--all", "--message", "a run of others", cwd=bare)
+    commit(bare, "a run of others")
     git("checkout", "--quiet", "-", cwd=bare)
     _, out, _ = gate(bare, "other")
     assert f"\nbase={left}\n" in out

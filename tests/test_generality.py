@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from own_data import Workspace, own_dataset
+from own_data import Workspace
 from sklearn.metrics import accuracy_score, f1_score
 
 from stages import audit, baselines, download, evaluate, paths, tables, tokenize, train
 from stages.classifier import load_pretrained
-from stages.errors import InputError
 
 Rows = list[tuple[str, str]]
 Run = Callable[..., dict[str, Any]]
@@ -207,12 +206,6 @@ def test_leaked_rows_are_marked_and_left_out_of_a_second_pair_of_figures(run: Ru
     assert metrics["f1_without_leaked"] == round(f1_score(labels, found, average="weighted", zero_division=0), 4)
 
 
-def test_a_text_of_just_the_most_tokens_is_not_truncated(tiny_random_checkpoint: Path) -> None:
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_random_checkpoint)
-    assert tokenize.tokenize_texts(tokenizer, ["a b"], 4)[1:] == (0, 0)
-    assert tokenize.tokenize_texts(tokenizer, ["a b c"], 4)[1:] == (1, 1)
-
-
 def test_leaked_rows_of_validation_are_marked_as_its_own(run: Run) -> None:
     splits = in_three(unlike(20), 2)
     splits["validation"] = [splits["train"][0], *splits["validation"]]
@@ -220,39 +213,3 @@ def test_leaked_rows_of_validation_are_marked_as_its_own(run: Run) -> None:
     leaked = {split: tables.read(paths.predictions(split))["leaked"].to_pylist() for split in paths.EVALUATED}
     assert leaked == {"validation": [True] + [False] * 4, "test": [False] * 4}
     assert "leaked_rows" not in metrics
-
-
-def test_the_share_of_tokens_that_the_checkpoint_does_not_know_is_said(
-    workspace: Workspace, capsys: pytest.CaptureFixture[str]
-) -> None:
-    own_dataset(workspace, {"train.csv": "text,label\n🎉,a\n🎉 🎉,b\n"})
-    download.main()
-    tokenize.main()
-    # [CLS] and [SEP] are of each text's tokens
-    assert "train: 2 rows, 3.5 tokens on average, 42.9% of them unknown; truncated to" in capsys.readouterr().out
-
-
-def test_how_many_rows_are_tokenized_at_a_time_changes_nothing(
-    prepared: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    prepared(tokenize__max_length=8)
-    capsys.readouterr()
-    found = []
-    for rows in (1000, 5):
-        monkeypatch.setattr(tables, "ROWS", rows)
-        tokenize.main()
-        tokenized = [tables.read(paths.tokenized(split)).to_pydict() for split in paths.SPLITS]
-        found.append((tokenized, capsys.readouterr().out))
-    assert found[0] == found[1]
-    assert "truncated to 8: 72 rows" in found[0][1]
-
-
-def test_as_many_tokens_as_the_checkpoint_takes_may_be_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_checkpoint: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(tiny_random_checkpoint, paths.TOKENIZER)
-    assert tokenize.load_tokenizer(256).model_max_length == 256
-    said = r"^params\.yaml: tokenize\.max_length: 257 is more than the 256 tokens that the checkpoint takes$"
-    with pytest.raises(InputError, match=said):
-        tokenize.load_tokenizer(257)

@@ -1,6 +1,5 @@
 """The download stage against a stand-in for the hub: what it fetches, and how it fails."""
 
-import errno
 import io
 import os
 import re
@@ -11,9 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import datasets
-import httpx2
-import huggingface_hub
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -21,10 +17,7 @@ from clones import TREE, run, set_params
 from hub_server import COMMIT, TOKEN, Files, HubServer, Kind, serve
 from own_data import Fail, Workspace
 
-from stages import hub as hub_stage
 from stages import tables
-from stages.dataset import Split, build_splits
-from stages.errors import InputError
 
 LABELS = ["sadness", "joy", "anger"]  # not in alphabetical order: the order is the card's
 SPLITS = ("train", "validation", "test")
@@ -110,7 +103,7 @@ def download(folder: Path, hub: HubServer, params: dict[str, Any], **env: str) -
     for name in ("dvc.yaml", "requirements.txt"):
         (folder / name).write_bytes((TREE / name).read_bytes())
     (folder / "stages").symlink_to(TREE / "stages")
-    (folder / "home").mkdir()
+    (folder / "home").mkdir(exist_ok=True)
     changes = {
         "dataset__path": str(TREE / "data/sample"),
         "dataset__labels": None,
@@ -286,6 +279,16 @@ def test_make_repro_with_a_recipe_of_the_hub_reaches_for_it(copy: Path, hub: Hub
     assert f"{host} cannot be reached: check the network" in done.stdout + done.stderr
 
 
+def test_a_part_of_a_checkpoint_in_the_cache_is_not_taken_for_the_whole_where_the_hub_is_out_of_reach(
+    hub: HubServer, tmp_path: Path
+) -> None:
+    env = {"HF_ENDPOINT": hub.url, "HOME": str(tmp_path / "home")}
+    for name in ("config.json", "model.safetensors", "vocab.txt"):
+        run("hf", "download", "tiny/checkpoint", name, "--revision", COMMIT, cwd=tmp_path, env=env)
+    error = error_of(tmp_path, hub, "model", HF_HUB_OFFLINE="1")
+    assert error.startswith(f"error: checkpoint tiny/checkpoint at {COMMIT[:12]}: HF_HUB_OFFLINE is set: unset it")
+
+
 def test_offline_mode_is_named_as_the_cause(hub: HubServer, tmp_path: Path) -> None:
     assert "HF_HUB_OFFLINE is set: unset it" in error_of(tmp_path, hub, "dataset", HF_HUB_OFFLINE="1")
 
@@ -342,69 +345,3 @@ def test_a_repository_without_safe_weights_is_refused(hub: HubServer, tmp_path: 
     error = error_of(tmp_path, hub, "model", "hub_name", "tiny/pickled")
     assert error.startswith("error: checkpoint tiny/pickled: ")
     assert "model.hub_name" in error
-
-
-def delivered(monkeypatch: pytest.MonkeyPatch, *splits: str) -> None:
-    """Have the hub deliver these splits, in this process; the names of the labels have space around them."""
-    label = datasets.ClassLabel(names=[" no", "yes ", "yes"])
-    features = datasets.Features({"text": datasets.Value("string"), "label": label})
-    columns = {"text": ["a", "b", "c"], "label": [1, 0, 2]}
-    found = {split: datasets.Dataset.from_dict(columns, features=features) for split in splits}
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.DatasetDict(found))
-
-
-def test_space_around_the_hubs_label_names_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    delivered(monkeypatch, "train")
-    found, names = hub_stage.dataset_rows("tiny/spaced", None, COMMIT, "text", "label")
-    assert build_splits(found, names, skip=False) == ({"train": Split(["a", "b", "c"], [1, 0, 1])}, ["no", "yes"])
-
-
-def test_splits_that_are_not_named_for_one_are_said_to_be_unread(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    delivered(monkeypatch, "Train", "validation_matched", "test_1")
-    found, _ = hub_stage.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
-    assert list(found) == ["train"]
-    said = "dataset tiny/emotions: not read, since not named for a split: validation_matched, test_1\n"
-    assert capsys.readouterr().out == said
-
-
-def test_a_data_set_without_a_train_split_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    delivered(monkeypatch, "test", "unsupervised")
-    with pytest.raises(InputError, match="no train split, there are: test, unsupervised: choose another"):
-        hub_stage.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
-
-
-def test_two_splits_for_one_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    delivered(monkeypatch, "train", "validation", "dev")
-    said = "^dataset tiny/emotions: a second validation split, dev: save one as a file"
-    with pytest.raises(InputError, match=said):
-        hub_stage.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
-
-
-def test_a_cache_of_the_hub_that_may_not_be_written_is_not_called_the_hubs_fault(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied", "/home/me/.cache/huggingface/hub")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
-    with pytest.raises(PermissionError):
-        hub_stage.snapshot("tiny/checkpoint", COMMIT, ("*.json",))
-
-
-def test_a_hub_that_is_out_of_order_is_named_with_its_status(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        response = httpx2.Response(503, request=httpx2.Request("GET", "https://huggingface.co"))
-        raise huggingface_hub.errors.HfHubHTTPError("Service Unavailable", response=response)
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "https://huggingface.co")
-    said = "tiny/checkpoint at 0123456789ab: huggingface.co answered with status 503: run again, or set model.source"
-    with pytest.raises(InputError, match=said):
-        hub_stage.snapshot("tiny/checkpoint", COMMIT, ("*.json",))

@@ -1,6 +1,7 @@
 """Signals that come while no step is under way: in an evaluation, and when training has ended."""
 
 import os
+import shutil
 import signal
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ import transformers
 from trainings import EPOCHS, STEPS, Prepare, kept, left_alone, trained
 from transformers import TrainerControl
 
-from stages import curves, fine_tuning, interruption, train
+from stages import curves, fine_tuning, interruption, paths, train
 from stages.errors import InputError, Stopped
 from stages.interruption import SIGNALS, FiniteLoss, Interruption
 
@@ -69,6 +70,23 @@ def test_after_training_it_goes_on_from_the_last_checkpoint(
             train.main()
     assert trained(folder) == expected
     assert f"/checkpoint-{EPOCHS * STEPS}\n" in capsys.readouterr().out
+
+
+def test_once_the_outputs_take_their_places_the_stage_goes_on_to_its_end(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prepared()
+    expected = left_alone(folder)
+    remove = shutil.rmtree
+
+    def interrupted(*arguments: Any, **others: Any) -> None:
+        if Path(paths.CLASSIFIER).exists():
+            os.kill(os.getpid(), signal.SIGTERM)
+        remove(*arguments, **others)
+
+    shutil.rmtree(paths.CLASSIFIER, ignore_errors=True)
+    monkeypatch.setattr("stages.checkpoints.shutil", SimpleNamespace(rmtree=interrupted))
+    assert trained(folder) == expected
 
 
 def test_under_nohup_a_terminal_that_closes_stops_nothing() -> None:

@@ -1,5 +1,6 @@
 """What a label in a file stands for: a name, or the position of one."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -74,10 +75,14 @@ def test_no_integer_is_a_position_among_names_that_are_those_of_train() -> None:
         build_splits(found, None, skip=False)
 
 
-def test_where_one_label_name_is_an_integer_none_is_a_position() -> None:
-    rows = [Row("here", "a text", label) for label in ("a", "1", "2")]
-    splits, _ = build_splits({"train": rows}, ["1", "a", "b"], skip=True)
-    assert splits["train"].labels == [1, 0]
+@pytest.mark.parametrize(
+    ("names", "labels", "numbers"), [(["1", "a", "b"], "a12", [1, 0]), (["-1", "b"], ["-1", "b", "0"], [0, 1])]
+)
+def test_where_one_label_name_is_an_integer_none_is_a_position(
+    names: list[str], labels: Sequence[str], numbers: list[int]
+) -> None:
+    splits, _ = build_splits({"train": [Row("here", "a text", label) for label in labels]}, names, skip=True)
+    assert splits["train"].labels == numbers
     assert splits["train"].skipped == {"an unknown label": 1}
 
 
@@ -123,13 +128,6 @@ def test_a_label_that_is_nan_in_a_file_that_names_its_labels_is_none(tmp_path: P
     layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
     rows = list(read_rows(tmp_path / "train.parquet", layout))
     assert build_splits({"train": rows}, ["low", "high"], skip=True)[0]["train"].skipped == {"no label": 1}
-
-
-def test_where_one_label_name_is_a_negative_integer_none_is_a_position() -> None:
-    rows = [Row("here", "a text", label) for label in ("-1", "b", "0")]
-    splits, _ = build_splits({"train": rows}, ["-1", "b"], skip=True)
-    assert splits["train"].labels == [0, 1]
-    assert splits["train"].skipped == {"an unknown label": 1}
 
 
 def test_integers_from_0_of_which_one_is_too_large_are_not_said_to_be_counted_from_1() -> None:

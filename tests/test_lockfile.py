@@ -48,13 +48,6 @@ def test_a_lock_with_the_hash_that_a_remote_has_for_a_file_is_whole(name: str) -
     assert list(lockfile.parse(text.encode())) == ["one"]
 
 
-def test_what_a_stage_said_before_it_hashed_its_outputs_is_no_mismatch() -> None:
-    locked = {"deps": [{"path": "a", "md5": "0" * 32}], "outs": [{"path": "b", "md5": "1" * 32}]}
-    digest = provenance.fingerprint({"stage": "audit", "deps": {"a": "0" * 32}, "params": {}})
-    locked["outs"].append({"path": "data/provenance/audit.json", "md5": digest})
-    assert lockfile.mixed({"audit": locked}) == []
-
-
 def test_an_absolute_path_in_the_lock_stays_one_in_another_clone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,8 +71,9 @@ def test_one_text_that_fills_the_memory_is_an_error(
     prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared()
-    limit_memory(monkeypatch, 0)
+    sizes = limit_memory(monkeypatch, 0)
     assert "a batch of one text fills the memory" in fail(train.main)
+    assert sizes == [BATCH, BATCH // 2, BATCH // 4, 1]
 
 
 def test_a_gpu_that_fails_in_evaluate_is_named_and_not_the_model(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
-from clones import DEFAULTS, PIPELINE_PARAMS, STAGES, TREE, git, set_params, stages_run
+from clones import DEFAULTS, STAGES, TREE, change_params, git, stages_run
 from dvc.repo import Repo
 from edits import append, edit_json
 from networkx import ancestors
@@ -32,7 +32,7 @@ class Mutation(NamedTuple):
 
 
 def param(name: str, value: Any) -> Callable[[Path], None]:
-    return lambda clone: set_params(clone, **PIPELINE_PARAMS | {name: value})
+    return lambda clone: change_params(clone, **{name: value})
 
 
 def comment(name: str) -> Callable[[Path], None]:
@@ -44,7 +44,7 @@ def copied(name: str, to: str, param_name: str) -> Callable[[Path], None]:
 
     def change(clone: Path) -> None:
         shutil.copytree(clone / name, clone / to, dirs_exist_ok=True)
-        set_params(clone, **PIPELINE_PARAMS | {param_name: to})
+        change_params(clone, **{param_name: to})
 
     return change
 
@@ -57,7 +57,7 @@ def rewritten(line: Callable[[list[str]], str], *, header: bool, **changes: Any)
             with file.open(encoding="utf-8", newline="") as opened:
                 rows = list(csv.reader(opened))
             file.write_text("".join(map(line, rows[0 if header else 1 :])), encoding="utf-8")
-        set_params(clone, **PIPELINE_PARAMS | changes)
+        change_params(clone, **changes)
 
     return change
 
@@ -69,7 +69,7 @@ def quoted(row: list[str]) -> str:
 def checked(clone: Path) -> None:
     """The hash of the weights, named."""
     digest = hashlib.sha256((clone / "models/tiny/model.safetensors").read_bytes()).hexdigest()
-    set_params(clone, **PIPELINE_PARAMS | {"model__weights_sha256": digest})
+    change_params(clone, model__weights_sha256=digest)
 
 
 def edited_json(name: str, **values: Any) -> Callable[[Path], None]:
@@ -158,9 +158,7 @@ BY_MORE = {  # params that go along with other params, or with files of another 
         (D,),
     ),
     "model.source": Mutation(
-        lambda c: set_params(
-            c, **PIPELINE_PARAMS | {f"model__{key}": DEFAULTS["model"][key] for key in ("source", "weights_sha256")}
-        ),
+        lambda c: change_params(c, **{f"model__{key}": DEFAULTS["model"][key] for key in ("source", "weights_sha256")}),
         (D,),
         (D, T, R, E, B),
     ),
@@ -272,7 +270,7 @@ def test_the_stages_that_run_see_the_mutation_or_stand_behind_one_that_does(
 
 
 def test_dvc_sees_another_source_of_the_data(mutated: Path) -> None:
-    set_params(mutated, **PIPELINE_PARAMS, dataset__source="hub")
+    change_params(mutated, dataset__source="hub")
     assert seeing(mutated) == {D}
 
 

@@ -58,6 +58,14 @@ def test_a_file_of_a_package_that_is_gone_is_refused(install: Install, fail: Fai
     assert fail() == REFUSED.format("tokenizer.json")
 
 
+def test_a_file_of_a_package_that_records_no_hash_of_it_is_refused(install: Install, fail: Fail) -> None:
+    record = install().parent / "tiny_weights-1.0.dist-info/RECORD"
+    lines = record.read_text(encoding="utf-8").splitlines()
+    without = [line if "tokenizer.json" not in line else f"{line.split(',')[0]},," for line in lines]
+    record.write_text("\n".join(without), encoding="utf-8")
+    assert fail() == REFUSED.format("tokenizer.json")
+
+
 def test_of_a_package_s_folders_with_a_config_the_one_with_weights_is_the_checkpoint(install: Install) -> None:
     install(settings=b"")
     download.main()

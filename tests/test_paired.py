@@ -142,18 +142,21 @@ def test_differences_of_several_seeds_are_spread_as_those_of_rows_and_seeds_draw
     assert given.std() == pytest.approx(np.std(drawn), rel=5 / (2 * resamples) ** 0.5)
 
 
-def test_differences_are_the_same_twice_and_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    labels, base, head = judged(np.random.default_rng(0), 300, 0.7, 0.8)
-    whole = paired.differences(labels, base[None], head[None], CLASSES)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_differences_are_the_same_twice_and_in_parts(monkeypatch: pytest.MonkeyPatch, seeds: int) -> None:
+    labels, *several = judged(np.random.default_rng(0), 300, *(0.6, 0.7, 0.8, 0.9)[: 2 * seeds])
+    base, head = np.stack(several[:seeds]), np.stack(several[seeds:])
+    whole = paired.differences(labels, base, head, CLASSES)
     monkeypatch.setattr(paired, "NUMBERS", 5_000)
-    assert np.array_equal(whole, paired.differences(labels, base[None], head[None], CLASSES))
+    assert np.array_equal(whole, paired.differences(labels, base, head, CLASSES))
 
 
-def test_a_classifier_does_not_differ_from_itself() -> None:
-    labels, base = judged(np.random.default_rng(0), 300, 0.7)
-    assert not paired.intervals(labels, base[None], base[None], CLASSES).any()
-    several = np.stack([base] * 3)
-    assert not paired.intervals(labels, several, several[:2], CLASSES).any()
+@pytest.mark.parametrize(("base", "head"), [(1, 1), (3, 2), (1, 3)])
+def test_a_classifier_does_not_differ_from_itself_or_from_several_just_like_it(base: int, head: int) -> None:
+    labels, one = judged(np.random.default_rng(0), 300, 0.7)  # a sum of thirds is not always the whole, in floats
+    bases, heads = np.stack([one] * base), np.stack([one] * head)
+    assert not paired.differences(labels, bases, heads, CLASSES).any()
+    assert not paired.intervals(labels, bases, heads, CLASSES).any()
 
 
 def test_mcnemar_is_a_sign_test_on_the_rows_that_differ() -> None:
@@ -223,16 +226,3 @@ def test_an_interval_leaves_out_a_fortieth_of_the_resamples_on_either_side() -> 
         assert (share <= 0.025).all()
     for share in ((drawn <= low).mean(axis=0), (drawn >= high).mean(axis=0)):
         assert (share >= 0.025).all()
-
-
-def test_differences_of_several_seeds_are_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    labels, *seeds = judged(np.random.default_rng(0), 300, 0.6, 0.7, 0.8, 0.9)
-    base, head = np.stack(seeds[:2]), np.stack(seeds[2:])
-    whole = paired.differences(labels, base, head, CLASSES)
-    monkeypatch.setattr(paired, "NUMBERS", 5_000)
-    assert np.array_equal(whole, paired.differences(labels, base, head, CLASSES))
-
-
-def test_a_classifier_does_not_differ_from_the_mean_of_several_that_are_just_like_it() -> None:
-    labels, base = judged(np.random.default_rng(0), 300, 0.7)  # a sum of thirds is not always the whole, in floats
-    assert not paired.differences(labels, base[None], np.stack([base] * 3), CLASSES).any()

@@ -8,13 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clones import git
 from conftest import Call, Refused
 from edits import forget_run, in_cache
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-import tools.report
 from stages import paths
 from stages.errors import InputError
 from tools import pictures
@@ -92,14 +90,6 @@ def test_curves_are_of_the_columns_they_are_named_for() -> None:
         "accuracy": [[1, 0.6]],
         "weighted F1": [[1, 0.7]],
     }
-
-
-def test_the_base_is_the_revision_that_is_named_and_the_head_is_the_workspace(copy: Path, call: Call) -> None:
-    git("commit", "--quiet", "--allow-empty", "--message", "more", cwd=copy)
-    head, base = (git("rev-parse", "--short", name, cwd=copy).strip() for name in ("HEAD", "HEAD~1"))
-    _, said, _ = call(tools.report.main, copy, "HEAD~1")
-    assert said.startswith(f"### Results at `{head}`, against `{base}`\n")
-    assert "\nbase: `HEAD~1`<br>head: `workspace`\n" in said
 
 
 def test_each_side_bears_the_name_of_its_revision_and_is_drawn_again(

@@ -102,7 +102,8 @@ def test_a_stopped_training_leaves_a_checkpoint_and_no_process_and_is_gone_on_fr
 ) -> None:
     repro = Repro(disturbed, *TRAIN)
     assert repro.wait_for("step 12 of ")
-    repro.kill(whom, number)
+    with suspended(repro.stage()):  # so that training does not end before the signal comes, however fast it is
+        repro.kill(whom, number)
     said = repro.end()
     assert repro.process.returncode
     checkpoint = left_by(said, number.name if number in {signal.SIGINT, signal.SIGHUP} else "SIGTERM")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from clones import PIPELINE_PARAMS, STAGES, git, run, set_params
+from clones import PIPELINE_PARAMS, STAGES, commit, git, run, set_params
 from conftest import Verify
 from dvc.utils.serialize import modify_yaml
 from edits import append, edit_json, substitute
@@ -123,12 +123,12 @@ def test_two_runs_conflict_in_a_merge_and_forced_together_run_again(copy: Path, 
     git("branch", "other", cwd=copy)
     append(copy / "stages/audit.py", "# the same result\n")
     run("dvc", "repro", "audit", cwd=copy)
-    git("commit", "--quiet", "--all", "--message", "code", cwd=copy)
+    commit(copy, "code")
     git("checkout", "--quiet", "other", cwd=copy)
     run("dvc", "checkout", "--quiet", cwd=copy)
     set_params(copy, **CHANGED)
     run("dvc", "repro", "audit", cwd=copy)
-    git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
+    commit(copy, "param")
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
     merged = run("git", *identity, "merge", "--no-edit", "-", cwd=copy, check=False)
     assert "Merge conflict in dvc.lock" in merged.stdout

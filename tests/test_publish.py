@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import huggingface_hub
 import pytest
-from clones import SECRETS, git, run
+from clones import SECRETS, commit, git, run
 from conftest import Call, Refused
 from edits import append, edit_json
 from hub_server import COMMIT, HubServer, serve
@@ -128,7 +128,7 @@ def test_a_file_that_tools_verify_does_not_hash_is_not_published(inside: Path, r
 
 def test_results_that_do_not_belong_together_are_not_published(copy: Path, refused: Refused) -> None:
     edit_json(copy / paths.METRICS, accuracy=1.0)
-    git("commit", "--quiet", "--all", "--message", "better", cwd=copy)
+    commit(copy, "better")
     assert refused(copy, NAME).startswith("metrics/metrics.json does not match dvc.lock")
 
 

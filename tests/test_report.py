@@ -37,6 +37,14 @@ def test_a_report_says_what_ran_how_long_and_on_what(copy: Path, report: Report)
     assert "\n\nverified: all belongs together\n\n" in said
 
 
+def test_the_base_is_the_revision_that_is_named_and_the_head_is_the_workspace(copy: Path, call: Call) -> None:
+    git("commit", "--quiet", "--allow-empty", "--message", "more", cwd=copy)
+    head, base = (git("rev-parse", "--short", name, cwd=copy).strip() for name in ("HEAD", "HEAD~1"))
+    _, said, _ = call(tools.report.main, copy, "HEAD~1")
+    assert said.startswith(f"### Results at `{head}`, against `{base}`\n")
+    assert "\nbase: `HEAD~1`<br>head: `workspace`\n" in said
+
+
 def test_a_report_compares_with_the_base_and_shows_every_metric_that_changed(copy: Path, report: Report) -> None:
     edit_json(copy / "metrics/metrics.json", loss=0.5)
     said = report(copy)

@@ -1,6 +1,7 @@
 """`tools.repro`, behind `make repro`, in this process: what it runs, sums up and records, and what it refuses to do."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Sequence
@@ -8,37 +9,83 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clones import PIPELINE_PARAMS, TREE, git, run, set_params
-from conftest import Call
-from edits import append
+from clones import TREE, change_params, git, run
+from conftest import Call, Refused
+from edits import append, substitute
 
-from stages.errors import InputError
 from tools import ladder, repair, repro
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the recipes and a committed params.yaml."""
+    """A folder with what is read before a run, all committed, where nothing is run."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(repro, "reproduce", lambda *_: pytest.fail("a run"))
     shutil.copytree(TREE / "recipes", tmp_path / "recipes")
-    (tmp_path / "params.yaml").write_bytes((TREE / "params.yaml").read_bytes())
+    for name in ("params.yaml", "dvc.yaml", "requirements.txt"):
+        shutil.copy(TREE / name, tmp_path)
+    for name in ("data/sample", "models/own"):
+        (tmp_path / name).mkdir(parents=True)
     git("init", "--quiet", cwd=tmp_path)
     git("add", "--all", cwd=tmp_path)
     git("commit", "--quiet", "--message", "params", cwd=tmp_path)
     return tmp_path
 
 
-def test_a_recipe_never_overwrites_edits_that_are_only_staged(folder: Path) -> None:
+def test_an_unknown_recipe_is_refused_with_the_known_ones(folder: Path, refused: Refused) -> None:
+    said = refused(repro.main, folder, "nope")
+    assert said.startswith("RECIPE=nope: no such recipe: take one of default, emotion-distilbert, ")
+
+
+@pytest.mark.parametrize("edit", ["unseen by git", "staged", "neither"])
+def test_a_recipe_never_overwrites_uncommitted_edits(folder: Path, refused: Refused, edit: str) -> None:
+    if edit == "unseen by git":
+        git("update-index", "--skip-worktree", "params.yaml", cwd=folder)
     append(folder / "params.yaml", "# mine\n")
-    git("add", "params.yaml", cwd=folder)
-    with pytest.raises(InputError, match=r"^params\.yaml has uncommitted edits: commit them, or undo them with"):
-        repro.use_recipe("emotion-files")
+    edited = (folder / "params.yaml").read_bytes()
+    if edit == "staged":
+        git("add", "params.yaml", cwd=folder)
+    said = refused(repro.main, folder, "emotion-files")
+    assert said.startswith("params.yaml has uncommitted edits: commit them, or undo them with")
+    assert (folder / "params.yaml").read_bytes() == edited
 
 
-def test_a_recipe_takes_the_place_of_params_that_are_gone(folder: Path) -> None:
-    (folder / "params.yaml").unlink()
-    repro.use_recipe("emotion-files")
-    assert (folder / "params.yaml").read_bytes() == (folder / "recipes/emotion-files.yaml").read_bytes()
+def test_a_recipe_waits_for_the_end_of_a_run(folder: Path, refused: Refused) -> None:
+    before, users = (folder / "params.yaml").read_bytes(), folder / ".dvc/tmp/rwlock"
+    users.parent.mkdir(parents=True)
+    users.write_text(json.dumps({"write": {"models": {"pid": os.getpid(), "cmd": "dvc repro"}}}), encoding="utf-8")
+    said = refused(repro.main, folder, "emotion-files")
+    assert said.startswith("DVC is running stages here: wait until it has finished")
+    assert (folder / "params.yaml").read_bytes() == before
+
+
+@pytest.mark.parametrize("before", ["the committed params", "another recipe", "none"])
+def test_a_recipe_takes_the_place_of_params_that_can_be_had_again(folder: Path, before: str) -> None:
+    params = folder / "params.yaml"
+    if before == "another recipe":
+        shutil.copy(folder / "recipes/emotion-distilbert.yaml", params)
+    elif before == "none":
+        params.unlink()
+    repro.use_recipe("emotion-files", paths=False)
+    assert params.read_bytes() == (folder / "recipes/emotion-files.yaml").read_bytes()
+
+
+def test_a_recipe_is_copied_once_nothing_is_wrong_with_it(folder: Path, refused: Refused) -> None:
+    params, recipe = folder / "params.yaml", folder / "recipes/emotion-files.yaml"
+    before = params.read_bytes()
+    said = refused(repro.main, folder, "emotion-files")
+    assert said.startswith("recipes/emotion-files.yaml: dataset.path: ../shared/data/emotion does not exist: ")
+    assert params.read_bytes() == before
+    (folder / "mine").mkdir()
+    substitute(recipe, "../shared/data/emotion", "mine")
+    repro.use_recipe("emotion-files", paths=True)
+    assert params.read_bytes() == recipe.read_bytes()
+
+
+def test_a_misspelt_key_is_refused_before_any_stage_runs(folder: Path, refused: Refused) -> None:
+    substitute(folder / "params.yaml", "  epochs:", "  epoch: 3\n  epochs:")
+    said = refused(repro.main, folder)
+    assert re.fullmatch(r"params\.yaml, line \d+: train\.epoch: unknown key, did you mean train\.epochs\?", said)
 
 
 class Runs:
@@ -126,6 +173,6 @@ def test_data_that_is_absent_is_an_error_before_any_run_unless_it_is_to_be_pulle
 
 def test_a_frozen_stage_is_called_frozen(inside: Path) -> None:
     run("dvc", "freeze", "train", cwd=inside)
-    set_params(inside, **PIPELINE_PARAMS | {"train__seed": 5})
+    change_params(inside, train__seed=5)
     code, stages = repro.reproduce()
     assert (code, stages["train"], stages["evaluate"]) == (0, "frozen", "unchanged")

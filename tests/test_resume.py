@@ -17,7 +17,7 @@ import torch
 from stand_ins import make_tiny_random_checkpoint
 from trainings import STEPS, Prepare, kept, left_alone, train_until, trained
 
-from stages import checkpoints, paths, train
+from stages import checkpoints, hashing, paths, train
 from stages.errors import InputError
 from stages.outputs import alone
 from stages.sealing import SEAL, Sealing, seal_of
@@ -135,13 +135,15 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(
     assert f"resuming from {newest.with_name(f'checkpoint-{STEPS + 2}')}\n" in capsys.readouterr().out
 
 
-def test_a_stray_file_beside_the_checkpoints_is_removed(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = prepared()
-    expected = left_alone(folder)
-    train_until(STEPS, monkeypatch)
-    (root,) = Path(os.environ["RETUNE_CHECKPOINTS"]).glob("*/")
-    (root / ".nfs01").touch()
-    assert trained(folder) == expected
+def test_all_is_removed_but_the_newest_whole_checkpoint_and_the_best_by_then(tmp_path: Path) -> None:
+    text = json.dumps({"files": {}, "best_step": 9})
+    for step in (8, 9, 10, 11):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        (tmp_path / f"checkpoint-{step}" / SEAL).write_text(f"{hashing.md5_of(text.encode())}\n{text}")
+    (tmp_path / "checkpoint-11" / SEAL).unlink()
+    (tmp_path / ".nfs01").touch()
+    assert checkpoints.keep_newest(tmp_path) == (tmp_path / "checkpoint-10", json.loads(text))
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-9", "checkpoint-10"}
 
 
 def test_without_its_best_one_a_checkpoint_is_passed_over(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,6 +171,18 @@ def test_another_machine_is_named(
     recorded = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))
     machines = (*recorded["earlier_machines"], recorded["machine"])
     assert [machine["threads"] for machine in machines] == [threads, threads + 3]
+
+
+def test_the_machines_of_every_part_of_a_training_are_recorded(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared()
+    for threads in (3, 4, 5):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        train_until(threads, monkeypatch)
+    train.main()
+    made = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))
+    assert [machine["threads"] for machine in made["earlier_machines"]] == [3, 4]
 
 
 def test_anothers_abandoned_checkpoints_stop_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,14 +216,15 @@ def test_abandoned_checkpoints_are_removed_and_those_in_use_or_under_other_names
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path))
-    old = time.time() - (checkpoints.ABANDONED_DAYS + 1) * 86400
+    newer, old = (time.time() - days * 86400 for days in (13, 15))
     abandoned, held, written_to, other = "a" * 32, "b" * 32, "c" * 32, "d" * 32 + "-mine"
     for name in (abandoned, held, written_to, other):
         (tmp_path / name / "checkpoint-1").mkdir(parents=True)
         (tmp_path / f"{name}.lock").touch()
     (tmp_path / ("e" * 32 + ".lock")).touch()
-    for path in {*tmp_path.glob("*/*"), *tmp_path.iterdir()} - {tmp_path / written_to / "checkpoint-1"}:
+    for path in (*tmp_path.glob("*/*"), *tmp_path.iterdir()):
         os.utime(path, (old, old))
+    os.utime(tmp_path / written_to / "checkpoint-1", (newer, newer))
     with filelock.FileLock(tmp_path / f"{held}.lock"):
         os.utime(tmp_path / f"{held}.lock", (old, old))
         with checkpoints.locked_folder("f" * 32):
@@ -247,6 +262,12 @@ def test_what_a_checkpoint_replaces_is_removed_only_when_it_is_sealed(
     monkeypatch.setattr("stages.sealing.rotate_checkpoints", rotate)
     train_until(2, monkeypatch)
     assert sealed == [True, True]
+
+
+def test_a_checkpoint_is_due_every_300_seconds_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RETUNE_CHECKPOINT_SECONDS", raising=False)
+    nothing: Any = None
+    assert Sealing(nothing, {}, None).seconds == 300
 
 
 def test_time_is_counted_from_the_last_checkpoint(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clones import PIPELINE_PARAMS, git, run, set_params
+from clones import change_params, commit, git, run
 from conftest import Refused
 from dvc.utils.serialize import modify_yaml
 from edits import append, in_cache, restamp, substitute
 
 from stages import hashing
 from stages.errors import InputError
-from tools import commands, compare, revisions, trees
+from tools import compare, revisions, trees
 
 PREDICTIONS = "data/predictions/test.parquet"
 
@@ -53,7 +53,7 @@ def test_a_revision_that_is_not_utf_8_is_no_commit(refused: Refused) -> None:
 
 
 def test_params_that_did_not_run_are_named(copy: Path, refused: Refused) -> None:
-    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
+    change_params(copy, train__seed=5)
     assert refused("HEAD") == "workspace: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`"
 
 
@@ -66,10 +66,10 @@ def test_code_and_data_that_did_not_run_are_named(copy: Path, refused: Refused, 
 
 def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path, refused: Refused) -> None:
     append(copy / "stages/train.py", "# more\n")
-    git("commit", "--quiet", "--all", "--message", "code", cwd=copy)
+    commit(copy, "code")
     assert refused("HEAD").startswith("HEAD: stages/train.py does not match dvc.lock (train): ")
-    set_params(copy, **PIPELINE_PARAMS | {"train__seed": 5})
-    git("commit", "--quiet", "--all", "--message", "param", cwd=copy)
+    change_params(copy, train__seed=5)
+    commit(copy, "param")
     assert refused("HEAD").startswith("HEAD: params.yaml: train.seed is 5, but train ran with 42: ")
 
 
@@ -85,20 +85,20 @@ def test_a_stage_that_was_defined_otherwise_since_its_run_is_named(
 ) -> None:
     substitute(copy / "dvc.yaml", old, new)
     assert refused("HEAD").startswith(f"workspace: dvc.lock: {said}: ")
-    git("commit", "--quiet", "--all", "--message", "definition", cwd=copy)
+    commit(copy, "definition")
     assert refused("HEAD").startswith(f"HEAD: dvc.lock: {said}: ")
 
 
 def test_data_that_were_committed_without_a_run_are_named(copy: Path, refused: Refused) -> None:
     append(copy / "data/small/train.csv", "one more,joy\n")
-    git("commit", "--quiet", "--all", "--message", "data", cwd=copy)
+    commit(copy, "data")
     assert refused("HEAD").startswith("HEAD: data/small does not match dvc.lock (download): ")
 
 
 def test_data_that_were_committed_with_the_lock_of_a_run_without_them_are_named(copy: Path, refused: Refused) -> None:
     append(copy / "data/small/train.csv", "one more,joy\n")
     append(copy / "dvc.lock", "\n")  # as in a branch that was squashed or rebased onto other data
-    git("commit", "--quiet", "--all", "--message", "data, and a run of others", cwd=copy)
+    commit(copy, "data, and a run of others")
     assert refused("HEAD").startswith("HEAD: data/small does not match dvc.lock (download): ")
 
 
@@ -108,9 +108,9 @@ def test_data_behind_links_count_as_changed_only_where_git_sees_it(copy: Path, m
     (small / "train.csv").rename(copy / "kept.csv")
     (small / "train.csv").symlink_to("../../kept.csv")
     git("add", "kept.csv", cwd=copy)
-    git("commit", "--quiet", "--all", "--message", "a link", cwd=copy)
+    commit(copy, "a link")
     append(copy / "dvc.lock", "\n")
-    git("commit", "--quiet", "--all", "--message", "a run", cwd=copy)
+    commit(copy, "a run")
     assert revisions.read("HEAD").test_file
     git("clone", "--quiet", "--depth", "1", copy.as_uri(), "shallow", cwd=copy)
     monkeypatch.chdir(copy / "shallow")
@@ -128,14 +128,14 @@ def test_a_revision_with_a_file_name_that_is_not_utf_8_is_read(inside: Path) -> 
 def test_data_of_dvc_that_were_committed_without_a_run_are_named(inside: Path, refused: Refused) -> None:
     shutil.copytree(inside / "data/small", inside / "data/kept")
     run("dvc", "add", "data/kept", cwd=inside)
-    set_params(inside, **PIPELINE_PARAMS | {"dataset__path": "data/kept"})
+    change_params(inside, dataset__path="data/kept")
     run("dvc", "repro", cwd=inside)
     git("add", "data/kept.dvc", "data/.gitignore", cwd=inside)
-    git("commit", "--quiet", "--all", "--message", "data that DVC keeps", cwd=inside)
+    commit(inside, "data that DVC keeps")
     assert revisions.read("HEAD").test_file
     append(inside / "data/kept/train.csv", "one more,joy\n")
     run("dvc", "add", "data/kept", cwd=inside)
-    git("commit", "--quiet", "--all", "--message", "more data", cwd=inside)
+    commit(inside, "more data")
     assert refused("HEAD").startswith("HEAD: data/kept does not match dvc.lock (download): ")
 
 
@@ -191,7 +191,7 @@ def test_edited_predictions_are_no_side(copy: Path, refused: Refused) -> None:
 
 
 def test_a_run_that_stopped_halfway_is_no_side(copy: Path, refused: Refused) -> None:
-    set_params(copy, **PIPELINE_PARAMS | {"tokenize__max_length": 6})
+    change_params(copy, tokenize__max_length=6)
     run("dvc", "repro", "tokenize", cwd=copy)
     assert refused("HEAD").startswith(
         "workspace: dvc.lock: train did not read the data/tokenized/train.parquet that tokenize wrote: run `dvc repro`"
@@ -227,11 +227,6 @@ def test_damaged_predictions_of_a_commit_are_to_be_looked_at_where_it_is_checked
     assert refused("HEAD").startswith(f"HEAD: {PREDICTIONS} is not what dvc.lock says: check it out and run ")
 
 
-def test_a_command_that_fails_without_a_word_is_named_with_its_exit_code() -> None:
-    with pytest.raises(InputError, match=r"^`false`: exit code 1: run this at the top of a clone"):
-        commands.output("false")
-
-
 @pytest.mark.parametrize(("most", "hashed"), [(3, True), (2, False)])
 def test_a_folder_of_many_files_counts_as_changed_only_where_git_sees_it_since_the_run(
     copy: Path, monkeypatch: pytest.MonkeyPatch, most: int, *, hashed: bool
@@ -240,7 +235,7 @@ def test_a_folder_of_many_files_counts_as_changed_only_where_git_sees_it_since_t
     monkeypatch.setattr(trees, "MOST_FILES", most)  # data/small has three
     append(copy / "data/small/train.csv", "one more,joy\n")
     append(copy / "dvc.lock", "\n")
-    git("commit", "--quiet", "--all", "--message", "data, and a run of others", cwd=copy)
+    commit(copy, "data, and a run of others")
     with pytest.raises(InputError, match=r"^HEAD: data/small does not match") if hashed else nullcontext():
         revisions.read("HEAD")
     an_edit_without_a_run_is_named(copy)
@@ -248,16 +243,18 @@ def test_a_folder_of_many_files_counts_as_changed_only_where_git_sees_it_since_t
 
 def an_edit_without_a_run_is_named(copy: Path) -> None:
     append(copy / "data/small/train.csv", "and another,joy\n")
-    git("commit", "--quiet", "--all", "--message", "data alone", cwd=copy)
+    commit(copy, "data alone")
     with pytest.raises(InputError, match=r"^HEAD: data/small does not match dvc\.lock \(download\): "):
         revisions.read("HEAD")
 
 
-def test_a_folder_of_which_git_has_only_some_files_is_compared_by_what_git_has(inside: Path) -> None:
+@pytest.mark.parametrize("path", ["data/small", "data/small/"])
+def test_a_folder_of_which_git_has_only_some_files_is_compared_by_what_git_has(inside: Path, path: str) -> None:
     append(inside / ".git/info/exclude", "notes.txt\n")
     (inside / "data/small/notes.txt").touch()
-    run("dvc", "repro", "download", cwd=inside)
-    git("commit", "--quiet", "--all", "--message", "a run with a file that git ignores", cwd=inside)
+    change_params(inside, dataset__path=path)
+    run("dvc", "repro", cwd=inside)
+    commit(inside, "a run with a file that git ignores")
     assert revisions.read("HEAD").inputs["data/small"] == hashing.md5(Path("data/small"))
     an_edit_without_a_run_is_named(inside)
 
@@ -271,6 +268,18 @@ def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(in
         del definition["stages"]["audit"]
     with pytest.raises(InputError, match=r"^workspace: dvc\.yaml: audit is missing: undo its last edit$"):
         revisions.read("workspace")
+
+
+def test_a_stage_of_the_users_own_is_not_looked_at(inside: Path) -> None:
+    before = revisions.read("workspace")
+    with modify_yaml("dvc.yaml") as definition:
+        own = {"cmd": "touch own.txt", "params": ["train"], "deps": ["models/classifier"], "outs": ["own.txt"]}
+        definition["stages"]["own"] = own
+    run("dvc", "repro", cwd=inside)
+    with modify_yaml("dvc.lock") as lock:  # renamed since, after which the classifier was trained anew
+        lock["stages"]["own"]["deps"][0]["md5"] = "0" * 32
+    after = revisions.read("workspace")
+    assert (after.params, after.inputs) == (before.params, before.inputs)
 
 
 def test_code_that_the_last_stage_alone_ran_with_is_named(inside: Path, refused: Refused) -> None:

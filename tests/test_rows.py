@@ -281,6 +281,13 @@ def test_a_quoted_text_of_several_lines_with_commas_is_one_row(tmp_path: Path, t
     assert [row.text for row in read_rows(path, LAYOUT)] == ["unlabelled", "x", text, "y"]
 
 
+@pytest.mark.parametrize("text", ["so:\njoy", "joy\njoy"])
+def test_a_text_with_lines_that_are_labels_is_one_row_where_the_label_comes_first(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "train.csv"
+    path.write_text(f'label,text\njoy,x\njoy,"{text}"\n', encoding="utf-8")
+    assert read(path) == [("x", "joy"), (text, "joy")]
+
+
 @pytest.mark.parametrize("metadata", [b"", b"null", b"[]", b'{"info": {"features": {"label": {"names": 3}}}}'])
 def test_metadata_of_parquet_that_name_no_labels_are_passed_over(tmp_path: Path, metadata: bytes) -> None:
     path = tmp_path / "train.parquet"

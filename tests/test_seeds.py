@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from clones import PIPELINE_PARAMS, TREE, git, run, set_params
+from clones import TREE, change_params, commit, git, run, set_params
 from conftest import Refused
 from rich.console import Console
 
@@ -80,9 +80,9 @@ def test_no_seed_at_all_is_refused(pipeline: Path) -> None:
 
 def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp_path: Path, refused: Refused) -> None:
     rows = shutil.copytree(copy / "data/small", tmp_path / "own")
-    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": str(rows)})
+    change_params(copy, dataset__path=str(rows))
     run("dvc", "repro", "download", cwd=copy)
-    git("commit", "--quiet", "--all", "--message", "rows outside of the clone", cwd=copy)
+    commit(copy, "rows outside of the clone")
     (rows / "more.txt").touch()
     assert refused("1") == (
         f"the data has changed since dvc.lock was written (download: changed deps: {rows}: modified): "
@@ -93,9 +93,9 @@ def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp
 @pytest.mark.long
 def test_data_that_git_does_not_have_are_taken_along(copy: Path) -> None:
     shutil.copytree(copy / "data/small", copy / "data/own/rows")
-    set_params(copy, **PIPELINE_PARAMS | {"dataset__path": "data/own/rows"})
+    change_params(copy, dataset__path="data/own/rows")
     run("dvc", "repro", cwd=copy)
-    git("commit", "--quiet", "--all", "--message", "rows that git ignores", cwd=copy)
+    commit(copy, "rows that git ignores")
     assert "-seed1" in run("python", "-m", "tools.seeds", "1", cwd=copy).stdout
 
 
@@ -136,14 +136,14 @@ def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_uncommitted_changes_are_refused(copy: Path, refused: Refused) -> None:
-    set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 1})
+    change_params(copy, train__epochs=1)
     assert refused("2").startswith("there are uncommitted changes (params.yaml): commit them")
 
 
 def test_data_outside_the_clone_by_a_relative_path_are_refused(copy: Path, refused: Refused) -> None:
     shutil.copytree(copy / "data/small", copy.parent / "own")
     set_params(copy, dataset__path="../own")
-    git("commit", "--quiet", "--all", "--message", "data elsewhere", cwd=copy)
+    commit(copy, "data elsewhere")
     assert refused("2") == "params.yaml: ../own is outside the clone: make the path absolute"
 
 
@@ -170,7 +170,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     status = "Task    Name       Created    Status\n1       1ab-seed2  10:00 AM   Running\n\n"
     status += "Worker status: 1 active, 0 idle\n"
 
-    def output(*command: str) -> str:
+    def output(*command: str, **_: str) -> str:
         words = " ".join(command)
         done.append(words)
         if "exp list" in words:
@@ -200,7 +200,7 @@ def test_an_experiment_whose_worker_was_killed_is_run_again(monkeypatch: pytest.
     lines = ["Task     Name       Created   Status", *rows, "", "Worker status: 0 active, 0 idle", ""]
     asked: list[str] = []
 
-    def output(*command: str) -> str:
+    def output(*command: str, **_: str) -> str:
         asked.append(" ".join(command))
         return "\n".join(lines)
 
@@ -259,7 +259,9 @@ def test_a_queue_that_stays_idle_is_ended_without_an_error(monkeypatch: pytest.M
 
 def test_what_waits_in_the_queue_and_what_runs_is_not_done_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [f"{number:07}  1ab-seed{number}  10:00 AM  {status}" for number, status in enumerate(STATES)]
-    monkeypatch.setattr(seeds, "output", lambda *_: "\n".join(["Task     Name       Created   Status", *rows, ""]))
+    monkeypatch.setattr(
+        seeds, "output", lambda *_, **__: "\n".join(["Task     Name       Created   Status", *rows, ""])
+    )
     found = seeds._queued()  # noqa: SLF001
     assert [word for word in found if "seed" in word] == ["1ab-seed0", "1ab-seed1"]
 
@@ -268,7 +270,7 @@ def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(
     copy: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(seeds, "run_experiments", lambda _: pytest.fail("queued"))
-    set_params(copy, **PIPELINE_PARAMS | {"train__epochs": 0})
+    change_params(copy, train__epochs=0)
     assert "train.epochs: should be greater than or equal to 1" in refused("2")
 
 

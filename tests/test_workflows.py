@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clones import PIPELINE_PARAMS, TREE, git, run, set_params
+from clones import TREE, change_params, commit, git, run
 from runners import Runners, read_workflow
 
 FILES = sorted((TREE / ".github/workflows").glob("*.yml"))
@@ -134,10 +134,10 @@ def test_the_gate_job_as_it_is_written_opens_for_a_param_and_stays_shut_for_a_pa
     clone = tmp_path / "clone"
     (clone / "README.md").write_text("Other words.\n")
     git("checkout", "--quiet", "-b", "words", cwd=clone)
-    git("commit", "--quiet", "--all", "--message", "words", cwd=clone)
-    set_params(clone, **PIPELINE_PARAMS | {"train__seed": 3})
+    commit(clone, "words")
+    change_params(clone, train__seed=3)
     git("checkout", "--quiet", "-b", "seed", cwd=clone)
-    git("commit", "--quiet", "--all", "--message", "seed", cwd=clone)
+    commit(clone, "seed")
     for branch, opens in (("words", "false"), ("seed", "true")):
         event = {"pull_request": {"head": {"repo": {"full_name": "owner/name"}}}}
         github = {"repository": "owner/name", "head_ref": branch, "base_ref": "main", "event": event}
@@ -147,10 +147,11 @@ def test_the_gate_job_as_it_is_written_opens_for_a_param_and_stays_shut_for_a_pa
         assert (job.outputs["run"], job.outputs["report"]) == (opens, opens)
 
 
-def test_a_second_try_commits_nothing_and_ends_at_the_commit_of_the_first(tmp_path: Path) -> None:
+@pytest.fixture
+def jobs(tmp_path: Path) -> list[Path]:
+    """Two clones with results, of one repository, which is ``origin`` beside them."""
     source = tmp_path / "source"
-    for folder in ("metrics", ".ci"):
-        (source / folder).mkdir(parents=True)
+    (source / ".ci").mkdir(parents=True)
     shutil.copy(TREE / ".ci/commit-results", source / ".ci")
     git("init", "--quiet", "--initial-branch", "branch", cwd=source)
     git("add", "--all", cwd=source)
@@ -158,12 +159,30 @@ def test_a_second_try_commits_nothing_and_ends_at_the_commit_of_the_first(tmp_pa
     git("clone", "--quiet", "--bare", "source", "origin", cwd=tmp_path)
     for name in ("first", "second"):
         git("clone", "--quiet", "origin", name, cwd=tmp_path)
-    environment = {"BRANCH": "branch", "PUSH_TOKEN": "token"}
+        (tmp_path / name / "dvc.lock").write_text("schema: '2.0'\n", encoding="utf-8")
+        (tmp_path / name / "metrics").mkdir()
+        (tmp_path / name / "metrics/metrics.json").write_text("{}\n", encoding="utf-8")
+    return [tmp_path / "first", tmp_path / "second"]
+
+
+PUSHES = {"BRANCH": "branch", "PUSH_TOKEN": "token"}
+
+
+def test_a_second_try_commits_nothing_and_ends_at_the_commit_of_the_first(jobs: list[Path], tmp_path: Path) -> None:
     heads = []
-    for year, clone in enumerate((tmp_path / "first", tmp_path / "second"), 2030):  # so that the commits differ
-        (clone / "dvc.lock").write_text("schema: '2.0'\n")
-        (clone / "metrics").mkdir()
-        (clone / "metrics/metrics.json").write_text("{}\n")
-        run(".ci/commit-results", cwd=clone, env=environment | {"GIT_COMMITTER_DATE": f"{year}-01-01T00:00:00Z"})
+    for year, clone in enumerate(jobs, 2030):  # so that the commits differ
+        run(".ci/commit-results", cwd=clone, env=PUSHES | {"GIT_COMMITTER_DATE": f"{year}-01-01T00:00:00Z"})
         heads.append(git("rev-parse", "HEAD", cwd=clone))
     assert heads == [git("rev-parse", "branch", cwd=tmp_path / "origin")] * 2
+
+
+def test_results_that_may_not_be_pushed_stay_uncommitted_so_that_no_report_names_a_commit_of_theirs(
+    jobs: list[Path], tmp_path: Path
+) -> None:
+    hook = tmp_path / "origin/hooks/update"
+    hook.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    before = git("rev-parse", "HEAD", cwd=jobs[0])
+    assert run(".ci/commit-results", cwd=jobs[0], check=False, env=PUSHES).returncode == 1
+    assert git("rev-parse", "HEAD", cwd=jobs[0]) == before
+    assert git("diff", "--cached", "--name-only", cwd=jobs[0]).split() == ["dvc.lock", "metrics/metrics.json"]

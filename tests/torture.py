@@ -22,7 +22,7 @@ from contextlib import chdir
 from pathlib import Path
 
 import yaml
-from clones import PIPELINE_PARAMS, STAGES, make_clone, run, set_params
+from clones import STAGES, change_params, make_clone, run
 from repros import Repro
 from stand_ins import make_tiny_random_checkpoint, write_small_dataset
 
@@ -159,7 +159,7 @@ def reference(folder: Path) -> Path:
     clone = make_clone(folder / "reference")
     write_small_dataset(clone / "data/small")
     make_tiny_random_checkpoint(clone / "models/tiny")
-    set_params(clone, **PIPELINE_PARAMS | {"train__epochs": 40})
+    change_params(clone, train__epochs=40)
     run("dvc", "repro", cwd=clone, env={"RETUNE_CHECKPOINTS": str(folder / "checkpoints")})
     return clone
 

@@ -1,4 +1,4 @@
-"""The model card: what the classifier does, how good it is, and what it was made from, none of it from memory.
+"""The model card: what the classifier does, how good it is, and what it was made from, all of it read from results.
 
 card.md is its template. It names no path of the machine that the pipeline ran on.
 """
@@ -30,11 +30,11 @@ def model_card(repository: str, commit: str) -> str:
     """
     from huggingface_hub import ModelCard
 
-    params = _json(paths.provenance("download"))["params"]
+    params = ladder.read_result(paths.provenance("download"))["params"]
     splits = {split: tables.read(paths.raw(split)) for split in paths.SPLITS}
     carved = [split for split in paths.EVALUATED if tables.metadata(splits[split].schema)["delivered_as"] != split]
-    metrics, trained = _json(paths.METRICS), _json(paths.CLASSIFIER_PROVENANCE)
-    max_length = _json(paths.provenance("tokenize"))["params"]["tokenize.max_length"]
+    metrics, trained = ladder.read_result(paths.METRICS), ladder.read_result(paths.CLASSIFIER_PROVENANCE)
+    max_length = ladder.read_result(paths.provenance("tokenize"))["params"]["tokenize.max_length"]
     return str(
         ModelCard.from_template(
             _metadata(repository, params, carved, metrics),
@@ -140,7 +140,3 @@ def _rows(splits: dict[str, pa.Table]) -> str:
 
 def _params(params: dict[str, Any]) -> str:
     return markdown_table(("param", "value"), [(code(key), json.dumps(params[key])) for key in sorted(params)])
-
-
-def _json(path: str) -> dict[str, Any]:
-    return dict(json.loads(Path(path).read_text(encoding="utf-8")))

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stages import entry
+from stages import documents, entry
 from stages.errors import InputError, reason
 from tools import lockfile, params
 from tools.commands import output
@@ -44,6 +44,7 @@ def changes() -> list[Change]:
         InputError: DVC cannot read the pipeline, an input is nowhere, or a stage to be run is frozen.
     """
     from dvc.exceptions import DvcException
+    from dvc.lock import LockError
     from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
@@ -58,6 +59,8 @@ def changes() -> list[Change]:
                 status |= stage.status()
             added = {out.fs_path: out.hash_info for out in repo.index.outs if not isinstance(out.stage, PipelineStage)}
             lost = _lost(repo, stages)
+    except LockError:
+        raise InputError("another DVC command is running here: wait until it has finished") from None
     except (DvcException, OSError, UnicodeError) as error:
         raise InputError(
             f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit, or check the permissions"
@@ -68,7 +71,9 @@ def changes() -> list[Change]:
         )
     stored = {str(out) for stage in stages for out in stage.outs}
     stored |= {str(dep) for stage in stages for dep in stage.deps if added.get(dep.fs_path) == dep.hash_info}
-    found = list(_changes(status, stored))
+    deps = [(stage.addressing, dep) for stage in stages for dep in stage.deps]
+    to_come = {(stage, str(dep)) for stage, dep in deps if str(dep) in stored and dep.hash_info}  # it ran with them
+    found = list(_changes(status, to_come))
     for change in found:
         if change.kind == "changed deps" and change.stage in frozen:
             raise InputError(
@@ -88,8 +93,8 @@ def _lost(repo: Any, stages: list[Any]) -> list[str]:
     ]
 
 
-def _changes(status: dict[str, Any], stored: set[str]) -> Iterator[Change]:
-    """The changes in `dvc status`, leaving out files that are merely absent here and that DVC stores."""
+def _changes(status: dict[str, Any], to_come: set[tuple[str, str]]) -> Iterator[Change]:
+    """The changes in `dvc status`, leaving out files that are merely absent here, since DVC stores them."""
     for stage, changes in status.items():
         for change in changes:
             if isinstance(change, str):
@@ -97,13 +102,19 @@ def _changes(status: dict[str, Any], stored: set[str]) -> Iterator[Change]:
                 continue
             for kind, paths in change.items():
                 for path, what in paths.items():
-                    absent = what == "not in cache" or (what == "deleted" and kind == "changed deps" and path in stored)
+                    absent = what == "not in cache" or (what == "deleted" and (stage, path) in to_come)
                     if not absent:
                         yield Change(stage, kind, path, what if isinstance(what, str) else _keys(what))
 
 
 def _keys(changed: dict[str, str]) -> str:
     return ", ".join(f"{key} {what}" for key, what in changed.items())
+
+
+def _defined(lock: lockfile.Stages) -> lockfile.Stages:
+    """The entries of dvc.lock whose stage dvc.yaml has: DVC leaves those of removed and renamed ones."""
+    stages = lockfile.defined(documents.read(Path("dvc.yaml")))
+    return {name: locked for name, locked in lock.items() if name.partition("@")[0] in stages}
 
 
 def commits(revision: str) -> tuple[str, str]:
@@ -120,7 +131,7 @@ def main() -> None:
     parser.add_argument("base", help="the revision that the branch is to be merged into")
     base, head = commits(parser.parse_args().base)
     params.check(paths=False)
-    lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
+    lock = _defined(lockfile.parse(lockfile.PATH.read_bytes())) if lockfile.PATH.exists() else {}
     why = [*lockfile.against_itself(lock), *map(str, changes())]
     other = output("git", "diff", "--name-only", base, head, "--", "dvc.lock")
     answers = {"run": bool(why), "report": bool(why or other)}

@@ -38,7 +38,7 @@ def rungs() -> list[Rung]:
     Raises:
         InputError: the pipeline has not run, or its figures are not as it writes them.
     """
-    baselines, metrics = (_figures(path) for path in (paths.BASELINES, paths.METRICS))
+    baselines, metrics = (read_result(path) for path in (paths.BASELINES, paths.METRICS))
     try:
         steps = [
             Rung(NAMES[name], *(report[split][score] for split in paths.EVALUATED for score in ("accuracy", "f1")))
@@ -61,7 +61,7 @@ def findings(ladder: list[Rung]) -> list[str]:
     """
     *baselines, tuned = ladder
     found = []
-    made = {stage: _figures(paths.provenance(stage)) for stage in ("baselines", "evaluate")}
+    made = {stage: read_result(paths.provenance(stage)) for stage in ("baselines", "evaluate")}
     for stage, path in (("baselines", paths.BASELINES), ("evaluate", paths.METRICS)):
         if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
             found.append(f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`")
@@ -71,8 +71,8 @@ def findings(ladder: list[Rung]) -> list[str]:
         best = max(baselines, key=lambda rung: getattr(rung, score))
         ours, theirs = getattr(tuned, score), getattr(best, score)
         if ours <= theirs:
-            figures = f"F1 {ours:.4f} against {theirs:.4f}"
-            found.append(f"the fine-tuned model does not beat {best.model} on {split}: {figures}")
+            scores = f"F1 {ours:.4f} against {theirs:.4f}"
+            found.append(f"the fine-tuned model does not beat {best.model} on {split}: {scores}")
     return found
 
 
@@ -104,7 +104,12 @@ def _rows(made: dict[str, Any]) -> list[str | None]:
     return [deps.get(paths.tokenized(split)) for split in paths.EVALUATED]
 
 
-def _figures(path: str) -> dict[str, Any]:
+def read_result(path: str) -> dict[str, Any]:
+    """Read a JSON file that a stage wrote.
+
+    Raises:
+        InputError: it is missing or cannot be read.
+    """
     try:
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))
     except FileNotFoundError:

@@ -30,7 +30,7 @@ def parse(content: bytes) -> Stages:
     except (yaml.YAMLError, ValueError, RecursionError, Invalid) as error:
         raise _unreadable(reason(error)) from None
     files = [file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, [])]
-    if not all(file.keys() & {"md5", "checksum", "etag", "hash", "files", "dataset"} for file in files):
+    if not all(file.keys() & {"md5", "checksum", "etag", "files", "dataset"} for file in files):
         raise _unreadable("a file has no hash")
     return stages
 
@@ -96,8 +96,7 @@ def mixed(stages: Stages) -> list[str]:
     found = []
     for stage, locked in stages.items():
         recorded, wanted = files(locked, "outs").get(paths.provenance(stage)), stamp(stage, locked)
-        inputs = {key: value for key, value in wanted.items() if key != "outs"}  # all that stages once said
-        if recorded and recorded not in map(provenance.fingerprint, (wanted, inputs)):
+        if recorded and recorded != provenance.fingerprint(wanted):
             found.append(stage)
     return found
 

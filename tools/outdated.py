@@ -17,12 +17,10 @@ def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> It
     Args:
         definition: the stages of dvc.yaml.
         values: params.yaml.
-        lock: the stages of dvc.lock.
+        lock: the stages of dvc.lock that are behind the predictions.
         digest: gives the hash of a file or folder that no stage makes, None where that is not known.
     """
-    definition, lock = (
-        {stage: stages[stage] for stage in lockfile.STAGES if stage in stages} for stages in (definition, lock)
-    )
+    definition = {stage: definition[stage] for stage in lockfile.STAGES if stage in definition}
     yield from against_definition(definition, values, lock)
     yield from against_params(definition, values, lock)
     made = lockfile.made(lock)

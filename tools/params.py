@@ -26,8 +26,8 @@ CLASSES: dict[str, type[Section]] = {
 }
 
 
-def check(*, paths: bool = True) -> dict[str, Section]:
-    """Read every section and, unless the data is still to come, check that the paths it names exist.
+def check(file: Path = PARAMS, *, paths: bool = True) -> dict[str, Section]:
+    """Read every section of params.yaml, or of a recipe, and, unless the data is still to come, check its paths.
 
     Raises:
         InputError: names every key that is wrong, in every section.
@@ -36,17 +36,17 @@ def check(*, paths: bool = True) -> dict[str, Section]:
     problems: list[str] = []
     for name, section in CLASSES.items():
         try:
-            sections[name] = load(name, section)
+            sections[name] = load(name, section, file)
         except errors.InputError as error:
             problems += error.problems
     if paths:
-        problems += _path_problems(sections)
+        problems += _path_problems(sections, file)
     if problems:
         raise errors.InputError(*dict.fromkeys(problems))  # an unknown section is a problem of each
     return sections
 
 
-def _path_problems(sections: dict[str, Section]) -> list[str]:
+def _path_problems(sections: dict[str, Section], file: Path = PARAMS) -> list[str]:
     """What is wrong with the paths of the data and of the checkpoint, as far as their sections could be read."""
     problems = []
     written = _outputs()
@@ -56,14 +56,14 @@ def _path_problems(sections: dict[str, Section]) -> list[str]:
         path = section.path
         if out := next((out for out in written if _overlap(Path(path), Path(out))), None):
             problems.append(
-                f"{PARAMS}: {name}.path: {path} overlaps {out}, which a stage writes: put your files elsewhere, such "
+                f"{file}: {name}.path: {path} overlaps {out}, which a stage writes: put your files elsewhere, such "
                 "as into data/own or models/own"
             )
         if not Path(path).exists():
             advice = "put it there, or set the path to where it is"
             if Path(f"{path.rstrip('/')}.dvc").exists():
                 advice = "run `dvc pull`"
-            problems.append(f"{PARAMS}: {name}.path: {path} does not exist: {advice}")
+            problems.append(f"{file}: {name}.path: {path} does not exist: {advice}")
     return problems
 
 

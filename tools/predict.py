@@ -5,7 +5,6 @@ Run: python -m tools.predict [FILE] > predictions.jsonl    (without FILE, it rea
 
 import itertools
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, redirect_stdout
@@ -46,7 +45,8 @@ def load_predictor() -> Callable[..., list[dict[str, Any]]]:
 
     from stages import inference
     from stages.batching import TokenizedRows
-    from stages.classifier import check_fit, load_fine_tuned
+    from stages.classifier import load_fine_tuned
+    from stages.compatibility import check_fit
     from stages.first_token import narrow
     from tools import verify
 
@@ -84,17 +84,14 @@ def main() -> None:
         raise errors.InputError("standard input is closed: name a file")
     if sys.stdout is None:
         raise errors.InputError("standard output is closed: redirect it to a file")
-    try:
-        with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123
-            predict = load_predictor()
-            first = 1
-            for texts in read_texts(file):
-                for prediction in predict(texts, first):
-                    sys.stdout.buffer.write(json.dumps(prediction, ensure_ascii=False).encode() + b"\n")
-                sys.stdout.flush()
-                first += len(texts)
-    except BrokenPipeError:  # whoever read it has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with nullcontext(sys.stdin.buffer) if name == "-" else open(name, "rb") as file:  # noqa: PTH123
+        predict = load_predictor()
+        first = 1
+        for texts in read_texts(file):
+            for prediction in predict(texts, first):
+                sys.stdout.buffer.write(json.dumps(prediction, ensure_ascii=False).encode() + b"\n")
+            sys.stdout.flush()
+            first += len(texts)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from stages import entry, errors, hashing, paths
 from tools.commands import check_committed, output
 
 NAME = "OWNER/NAME"
-LARGE = {".safetensors"}
 LOADED = {".json", ".safetensors"}  # what Transformers may read at the top of a repository
 
 
@@ -43,13 +42,11 @@ def publish(repository: str, content: str, message: str) -> str:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     folder = Path(paths.CLASSIFIER)
-    files = sorted(hashing.files_in(folder))  # those that tools.verify has hashed
-    added = [
-        # small ones at once: the hub's library would read them only when the weights have gone
-        CommitOperationAdd(path.relative_to(folder).as_posix(), path if path.suffix in LARGE else path.read_bytes())
-        for path in files
-    ]
-    added.append(CommitOperationAdd("README.md", content.encode()))
+    added = [CommitOperationAdd("README.md", content.encode())]
+    for path in sorted(hashing.files_in(folder)):  # those that tools.verify has hashed
+        # small ones are read at once: the hub's library would do so only when the weights have gone
+        file = path if path.suffix == ".safetensors" else path.read_bytes()
+        added.append(CommitOperationAdd(path.relative_to(folder).as_posix(), file))
     names = {file.path_in_repo for file in added}
     with _explained(repository):
         api = HfApi()

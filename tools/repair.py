@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 from dvc.config import Config
-from dvc.lock import LockError, make_lock
+from dvc.lock import make_lock
 from dvc.utils.serialize import modify_yaml
 
 from stages import documents, dvcfile, entry, hashing, paths, provenance
@@ -24,24 +24,24 @@ from stages.outputs import remove
 from tools import lockfile
 from tools.commands import committed, output
 
-LOCK, USERS, RUNNING = lockfile.PATH, Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/lock")
+LOCK, USERS, REPO_LOCK = lockfile.PATH, Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/lock")
 OUTPUTS = ("data", "models", "metrics")
 COPY = re.compile(r"\.[\w-]{22}\.tmp")  # dvc_objects.fs.utils.tmp_fname
 
 
 def repair() -> list[str]:
-    """Repair what needs it, unless DVC is running here; give a line for each repair.
+    """Repair what needs it, unless DVC runs stages here; give a line for each repair.
+
+    Another DVC command is waited for, as `make repro` does anyway.
 
     Raises:
         InputError: a merge left conflicts in dvc.lock.
     """
-    RUNNING.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        by_links = Config.from_cwd()["core"].get("hardlink_lock", False)
-        with make_lock(str(RUNNING), tmp_dir=str(RUNNING.parent), hardlink_lock=by_links):
-            return _repair()
-    except LockError:
-        return []
+    REPO_LOCK.parent.mkdir(parents=True, exist_ok=True)
+    by_links = Config.from_cwd()["core"].get("hardlink_lock", False)
+    kind = {"tmp_dir": str(REPO_LOCK.parent), "hardlink_lock": by_links}
+    with make_lock(str(REPO_LOCK), friendly=True, wait=True, **kind):
+        return _repair()
 
 
 def check_idle() -> None:

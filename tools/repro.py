@@ -49,11 +49,12 @@ class StageLog(logging.Handler):
                 self.stages[match[1]] = outcome
 
 
-def use_recipe(name: str) -> None:
-    """Copy a recipe onto params.yaml.
+def use_recipe(name: str, *, paths: bool) -> None:
+    """Copy a recipe onto params.yaml, once it has been checked; its ``paths``, too, unless they are still to come.
 
     Raises:
-        InputError: there is no such recipe, or params.yaml has edits that are neither in git nor in a recipe.
+        InputError: there is no such recipe, it is wrong, or params.yaml has edits that are neither in git nor in a
+            recipe.
     """
     recipes = {path.stem: path.read_bytes() for path in sorted(RECIPES.glob("*.yaml"))}
     if name not in recipes:
@@ -62,6 +63,7 @@ def use_recipe(name: str) -> None:
         raise errors.InputError(
             f"{PARAMS} has uncommitted edits: commit them, or undo them with `git checkout {PARAMS}`"
         )
+    params.check(RECIPES / f"{name}.yaml", paths=paths)
     PARAMS.write_bytes(recipes[name])
 
 
@@ -77,7 +79,7 @@ def reproduce(*options: str) -> tuple[int, dict[str, str]]:
 def summary(stages: dict[str, str], seconds: float) -> Table:
     """A table of the metrics and of what became of each stage."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in json.loads(Path(paths.METRICS).read_text(encoding="utf-8")).items():
+    for name, value in ladder.read_result(paths.METRICS).items():
         table.add_row(name, number(value))
     for outcome in dict.fromkeys(stages.values()):
         table.add_row(outcome, ", ".join(stage for stage, became in stages.items() if became == outcome))
@@ -94,8 +96,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.recipe:
         repair.check_idle()
-        use_recipe(arguments.recipe)
-    params.check(paths=not arguments.pull)
+        use_recipe(arguments.recipe, paths=not arguments.pull)
+    else:
+        params.check(paths=not arguments.pull)
     for line in (*repair.repair(), *repair.store_finished()):
         print(line)
     start = time.monotonic()

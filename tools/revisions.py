@@ -29,8 +29,8 @@ class Run:
     labels: npt.NDArray[np.int64]  # [rows]
     predictions: npt.NDArray[np.int64]  # [rows]
     test_file: str | None  # the MD5 of the test split's texts and labels, None if the predictions do not say
-    params: dict[str, Any]  # of all stages, by section.key
-    inputs: dict[str, str]  # the MD5 of each file or folder that no stage makes
+    params: dict[str, Any]  # of the stages behind the predictions, by section.key
+    inputs: dict[str, str]  # the MD5 of each file or folder that they read and that none of them makes
 
 
 def read_side(side: str) -> list[Run]:
@@ -84,7 +84,7 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
     try:
-        lock = lockfile.parse(content)
+        lock = {stage: locked for stage, locked in lockfile.parse(content).items() if stage in lockfile.STAGES}
         definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
         stages = lockfile.defined(definition)
     except errors.InputError as error:

@@ -4,7 +4,8 @@ Run: python -m tools.seeds N
 
 Each seed K from 1 to N is a DVC experiment named COMMIT-seedK. All are queued first, so that later edits do not affect
 them; an edit of data that git does not track does, and is an error at the end. Each runs in a folder of its own;
-anything else in DVC's queue runs too. Seeds that have run before are not run again.
+anything else in DVC's queue runs too. Seeds that have run before are not run again. Ctrl-C leaves DVC's worker running
+in the background (`dvc queue stop --kill` ends it).
 `python -m tools.compare` takes the experiments, joined by commas, as one side.
 """
 
@@ -54,7 +55,7 @@ def run_experiments(seeds: int) -> list[str]:
     known += _queued()
     for seed, name in enumerate(names, 1):
         if name not in known:
-            output(*DVC, "exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
+            _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
     repair.forget_mixed_runs()
     _run_queue()
     known = _known(commit)
@@ -132,24 +133,28 @@ def untracked(sources: list[Path]) -> list[str]:
     ]
 
 
+def _dvc(*arguments: str) -> str:
+    return output(*DVC, *arguments, advice="fix that, and run again")
+
+
 def _known(commit: str) -> list[str]:
     """The names of the experiments that start from ``commit``."""
-    return output(*DVC, "exp", "list", "--name-only", "--rev", commit).split()
+    return _dvc("exp", "list", "--name-only", "--rev", commit).split()
 
 
 def _queued() -> list[str]:
     """The words of what `dvc queue status` says of experiments that wait or run, their names among them."""
-    lines = output(*DVC, "queue", "status").splitlines()
+    lines = _dvc("queue", "status").splitlines()
     return [word for line in lines if re.search("Queued|Running", line) for word in line.split()]
 
 
 def _fail_dead() -> None:
     """Have DVC count as failed what it would wait for since its list has it running, where its worker was killed."""
-    status = output(*DVC, "queue", "status")
+    status = _dvc("queue", "status")
     if "Worker status: 0 active, 0 idle" in status:
         for line in status.splitlines():
             if line.rstrip().endswith("Running"):
-                output(*DVC, "queue", "kill", line.split()[0])
+                _dvc("queue", "kill", line.split()[0])
 
 
 def main() -> None:

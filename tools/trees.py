@@ -60,7 +60,8 @@ def git_digests(files: Any, lock: lockfile.Stages) -> Digest:
     that has changed in git since dvc.lock was last committed it is "changed", which equals no hash.
     """
     commit = files.repo.get_rev()
-    sizes = {dep["path"]: dep.get("nfiles") for stage in lock.values() for dep in stage.get("deps", [])}
+    deps = [dep for stage in lock.values() for dep in stage.get("deps", [])]
+    sizes = {Path(dep["path"]).as_posix(): dep.get("nfiles") for dep in deps}
     tree = [entry.split("\t", 1) for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
     linked = [Path(name) for mode, name in tree if not mode.startswith("100")]  # links and submodules
 

@@ -54,8 +54,8 @@ def _pipeline() -> tuple[Stages, Any, Stages]:
     if not lockfile.PATH.exists():
         raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}")
     lock = lockfile.parse(lockfile.PATH.read_bytes())
-    defined, locked = ({name: found[name] for name in lockfile.ALL_STAGES if name in found} for found in (stages, lock))
-    return defined, values, locked
+    own = [name for name in lockfile.ALL_STAGES if name in stages]  # dvc.lock keeps those that were removed
+    return {name: stages[name] for name in own}, values, {name: lock[name] for name in own if name in lock}
 
 
 def unfit_classifier() -> list[str]:

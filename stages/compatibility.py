@@ -1,0 +1,108 @@
+"""Whether a model, its tokenizer and the rows belong together, asked before any of them is computed with for long."""
+
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import ModelOutput
+
+from stages import paths
+from stages.batching import PadToLongest, TokenizedRows
+from stages.errors import InputError, reason
+
+PADDING_TOLERANCE = 1e-3  # of the largest logit; rounding makes a hundredth of it
+
+
+def check_fit(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *splits: TokenizedRows, bf16: bool = False
+) -> None:
+    """Check that the model can read what the tokenizer gives, in float32 or under autocast to bfloat16.
+
+    Raises:
+        InputError: there is no padding token, a token id outside the vocabulary, or a text longer than the positions,
+            or the model does not compute what it is given.
+    """
+    if tokenizer.pad_token_id is None:
+        raise InputError(f"{paths.TOKENIZER}: no padding token: choose a checkpoint that has one")
+    _check_vocabulary(model, max(tokenizer.pad_token_id, *(int(rows.ids.max(initial=0)) for rows in splits)))
+    _check_positions(model, tokenizer.pad_token_id, max(int(rows.lengths.max()) for rows in splits))
+    short, _ = _extremes(splits[0])
+    _compute(model, PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)([short]), bf16=bf16)
+
+
+def check_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TokenizedRows) -> None:
+    """Check that a checkpoint not seen before can be fine-tuned, and its hidden states be pooled.
+
+    Raises:
+        InputError: it gives no hidden state for each token, or gives a text other logits where it is padded.
+    """
+    short, long = _extremes(rows)
+    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
+    batches = [collate(texts) for texts in ([short], [short, long])]
+    for batch in batches:
+        del batch["labels"]
+    alone, padded = (_compute(model, batch, output_hidden_states=True) for batch in batches)
+    if alone.hidden_states[-1].shape[1] != len(short["input_ids"]):
+        raise InputError(
+            f"{paths.PRETRAINED}: {type(model).__name__} does not give a hidden state for each token: choose another "
+            "model"
+        )
+    if (alone.logits[0] - padded.logits[0]).abs().max() > PADDING_TOLERANCE * alone.logits[0].abs().max():
+        raise InputError(
+            f"{paths.PRETRAINED}: {type(model).__name__} gives a text other logits where it is padded on the "
+            f"{tokenizer.padding_side}, as {paths.TOKENIZER} wants: set padding_side in tokenizer_config.json to the "
+            "other side, or choose another model"
+        )
+
+
+def _extremes(rows: TokenizedRows) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The shortest row and the longest."""
+    return rows[int(rows.lengths.argmin())], rows[int(rows.lengths.argmax())]
+
+
+def _check_vocabulary(model: PreTrainedModel, largest: int) -> None:
+    try:
+        size = model.get_input_embeddings().weight.shape[0]
+    except NotImplementedError:
+        raise InputError(
+            f"{paths.PRETRAINED}: {type(model).__name__} has no embeddings of tokens: choose another model"
+        ) from None
+    if largest >= size:
+        raise InputError(
+            f"{paths.TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: "
+            "they do not belong together"
+        )
+
+
+def _check_positions(model: PreTrainedModel, pad_token_id: int, longest: int) -> None:
+    positions = getattr(model.config, "max_position_embeddings", None) or -1  # -1 where there is no limit
+    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
+    if (reserved := getattr(table, "padding_idx", None)) is not None:  # RoBERTa's kind counts on from it
+        if reserved != pad_token_id:  # and would take that token for padding
+            raise InputError(
+                f"{paths.TOKENIZER}: pads with token {pad_token_id}, but {type(model).__name__} counts "
+                f"positions from its own padding token, {reserved}: they do not belong together"
+            )
+        positions -= reserved + 1
+    if 0 < positions < longest:
+        raise InputError(
+            f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions"
+        )
+
+
+def _compute(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bool = False, **more: Any) -> ModelOutput:
+    """The model's output for a batch, without dropout."""
+    inputs = {name: tensor.to(model.device) for name, tensor in batch.items()}
+    training = model.training
+    try:
+        with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
+            return model.eval()(**inputs, **more)
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # the GPU's fault, not the model's
+        raise
+    except Exception as error:  # whatever an architecture raises where it needs other inputs, or another precision
+        raise InputError(
+            f"{paths.PRETRAINED}: {type(model).__name__} does not compute {'in bfloat16 ' if bf16 else ''}"
+            f"({reason(error)}): choose another model"
+        ) from error
+    finally:
+        model.train(training)

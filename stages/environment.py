@@ -1,0 +1,61 @@
+"""The environment variables that no stage or tool can run with, and those that are set or unset for all of them."""
+
+import os
+import re
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from stages.errors import InputError
+
+REMOVED = (
+    "MPLBACKEND",  # figures are drawn to files
+    "LOCAL_RANK",  # without torchrun's other variables it would stop the Trainer
+    "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",  # which NVIDIA's images set: float32 would be TF32
+    "NVIDIA_TF32_OVERRIDE",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
+    "DNNL_DEFAULT_FPMATH_MODE",
+)
+
+
+def check() -> None:
+    """Look for what a person has to set otherwise.
+
+    Raises:
+        InputError: names the variable, and never a password or token in it.
+    """
+    for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"):  # accelerate's
+        if os.environ.get(name, "1") != "1":
+            raise InputError(
+                f"{name} is set, as torchrun or mpirun does: run this with python, as one process on one GPU"
+            )
+    for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):  # with a wrong value the library is not imported
+        if not os.environ.get(name, "0").isdecimal():
+            raise InputError(f"{name} is {os.environ[name]!r}: set it to a whole number of seconds, or unset it")
+    endpoint = os.environ.get("HF_ENDPOINT", "https://")
+    try:
+        _ = urlsplit(endpoint).port
+    except ValueError:
+        raise InputError("HF_ENDPOINT: it is not an address: correct it, or unset it") from None
+    if not endpoint.startswith(("https://", "http://")):
+        raise InputError("HF_ENDPOINT: it does not begin with https:// or http://: correct it, or unset it")
+    if not re.fullmatch("[!-~]*", os.environ.get("HF_TOKEN", "").strip()):
+        raise InputError("HF_TOKEN: it holds characters that no token has: correct it, or unset it")
+
+
+def prepare(*, offline: bool, bars: bool) -> None:
+    """Set what every stage and tool runs with; with ``offline`` no Hugging Face library reaches for the hub."""
+    if sys.prefix != sys.base_prefix:  # DVC starts `python`, and has to find that of this virtual environment
+        os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    if not os.environ.get("HF_ENDPOINT"):
+        os.environ.pop("HF_ENDPOINT", None)  # set to nothing, the hub's library would take it for an address
+    for name in (*REMOVED, *(name for name in os.environ if name.startswith("ACCELERATE_"))):
+        os.environ.pop(name, None)  # all that would change what is computed, and is not in params.yaml
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # whatever a library asks of torch.load, nothing pickled is run
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what it warns of is said by the stages, or meant
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    if offline or not bars:
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"

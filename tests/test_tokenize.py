@@ -1,0 +1,54 @@
+"""How many tokens a text has, how many of them are dropped or unknown, and what is said of that."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import transformers
+from own_data import Workspace, own_dataset
+from trainings import Prepare
+
+from stages import download, paths, tables, tokenize
+from stages.errors import InputError
+
+
+def test_a_text_of_just_the_most_tokens_is_not_truncated(tiny_random_checkpoint: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_random_checkpoint)
+    assert tokenize.tokenize_texts(tokenizer, ["a b"], 4)[1:] == (0, 0)
+    assert tokenize.tokenize_texts(tokenizer, ["a b c"], 4)[1:] == (1, 1)
+
+
+def test_the_share_of_tokens_that_the_checkpoint_does_not_know_is_said(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own_dataset(workspace, {"train.csv": "text,label\n🎉,a\n🎉 🎉,b\n"})
+    download.main()
+    tokenize.main()
+    # [CLS] and [SEP] are of each text's tokens
+    assert "train: 2 rows, 3.5 tokens on average, 42.9% of them unknown; truncated to" in capsys.readouterr().out
+
+
+def test_how_many_rows_are_tokenized_at_a_time_changes_nothing(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared(tokenize__max_length=8)
+    capsys.readouterr()
+    found = []
+    for rows in (1000, 5):
+        monkeypatch.setattr(tables, "ROWS", rows)
+        tokenize.main()
+        tokenized = [tables.read(paths.tokenized(split)).to_pydict() for split in paths.SPLITS]
+        found.append((tokenized, capsys.readouterr().out))
+    assert found[0] == found[1]
+    assert "truncated to 8: 72 rows" in found[0][1]
+
+
+def test_as_many_tokens_as_the_checkpoint_takes_may_be_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_checkpoint: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_random_checkpoint, paths.TOKENIZER)
+    assert tokenize.load_tokenizer(256).model_max_length == 256
+    said = r"^params\.yaml: tokenize\.max_length: 257 is more than the 256 tokens that the checkpoint takes$"
+    with pytest.raises(InputError, match=said):
+        tokenize.load_tokenizer(257)
