@@ -7,6 +7,7 @@ and a pair at 0.8 is found with a probability of 0.98. A text that failed with `
 boilerplate do, is compared with no more of them, which is said.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -21,6 +22,7 @@ SHINGLE = 5  # characters
 PERMUTATIONS, BANDS, SEED = 200, 25, 1
 LIKELY = 0.735  # estimated similarity from which a pair is checked: 99% of the pairs at 0.8 have it
 CHECKS = 200
+ALMOST = math.nextafter(1, 0)  # of texts with the same shingles, which only repeat differently; 1 is for equal ones
 
 
 def near_duplicates(texts: Sequence[str], among: Sequence[str]) -> dict[int, tuple[int, float]]:
@@ -52,7 +54,7 @@ def near_duplicates(texts: Sequence[str], among: Sequence[str]) -> dict[int, tup
                 position = waiting[key]
                 similarity = _jaccard(shingles[offset], _shingles(normalized[position]))
                 if similarity >= SIMILARITY:
-                    found[position] = (others[start + offset], similarity)
+                    found[position] = (others[start + offset], min(similarity, ALMOST))
                 else:
                     failed[key] += 1
                 if similarity >= SIMILARITY or failed[key] == CHECKS:

@@ -26,9 +26,18 @@ def test_what_is_found_is_similar_and_nothing_that_is_equal_is_missed(texts: lis
     half = len(texts) // 2
     found = near_duplicates(texts[:half], texts[half:])
     for position, (other, similarity) in found.items():
-        assert similarity == jaccard(texts[position], texts[half + other]) >= SIMILARITY
+        one, two = texts[position], texts[half + other]
+        assert similarity == pytest.approx(jaccard(one, two))
+        assert similarity >= SIMILARITY
+        assert (similarity == 1) == (normalize(one) == normalize(two))
     among = set(map(normalize, texts[half:]))
     assert {position for position in range(half) if normalize(texts[position]) in among} <= found.keys()
+
+
+def test_texts_that_only_repeat_otherwise_are_nearly_similar_and_not_equal() -> None:
+    other, similarity = near_duplicates(["hahahahahaha"], ["hahahaha"])[0]
+    assert other == 0
+    assert 0.9999 < similarity < 1
 
 
 def test_nearly_all_pairs_a_little_above_the_threshold_are_found() -> None:

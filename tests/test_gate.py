@@ -79,6 +79,13 @@ def test_it_opens_where_a_stage_is_to_read_another_file_that_a_stage_makes(bare:
     assert answers(bare)["run"] == "true"
 
 
+def test_results_that_are_in_the_cache_and_not_checked_out_open_nothing(
+    bare: Path, pipeline: Path, answers: Answers
+) -> None:
+    run("dvc", "config", "--local", "cache.dir", str(pipeline / ".dvc/cache"), cwd=bare)
+    assert answers(bare)["run"] == "false"
+
+
 def test_what_the_lock_keeps_of_a_stage_that_is_no_more_opens_nothing(bare: Path, answers: Answers) -> None:
     with modify_yaml(bare / "dvc.lock") as lock:
         gone = {"path": "models/classifier", "hash": "md5", "md5": "0" * 32}

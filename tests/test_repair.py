@@ -173,6 +173,14 @@ def test_another_dvc_command_is_waited_for(folder: Path, monkeypatch: pytest.Mon
     assert not other.is_locked
 
 
+def test_a_lock_that_outlives_its_process_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("dvc", "config", "core.hardlink_lock", "true", cwd=folder)
+    (folder / ".dvc/tmp/lock").write_text(" 25701", encoding="utf-8")
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0)
+    with pytest.raises(InputError, match=r"^\.dvc/tmp/lock is taken: wait for other DVC commands here; if "):
+        repair.repair()
+
+
 def test_nothing_is_touched_while_dvc_runs_a_stage(folder: Path) -> None:
     (folder / "dvc.lock").write_bytes(b"")
     used_by(folder, os.getpid())

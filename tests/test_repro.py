@@ -142,6 +142,11 @@ def test_the_summary_of_a_run_shows_the_ladder_and_warns(played: Call) -> None:
     assert "warning: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
 
 
+def test_a_frozen_stage_is_warned_of(played: Call) -> None:
+    _, said, _ = played(Runs((0, {"train": "frozen"})))
+    assert said.endswith("warning: train is frozen, so that DVC never runs it: run `dvc unfreeze train`\n")
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_a_run_that_failed_is_not_summed_up(
     played: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, again: bool

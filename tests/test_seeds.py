@@ -182,6 +182,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     set_params(tmp_path)
     monkeypatch.setattr(seeds, "output", output)
     monkeypatch.setattr(seeds, "check_committed", lambda _: None)
+    monkeypatch.setattr(seeds, "shallow", lambda: False)
     monkeypatch.setattr(seeds, "_run_queue", lambda: done.append("the queue"))
     monkeypatch.setattr(repair, "forget_mixed_runs", lambda: done.append("forget mixed runs"))
     monkeypatch.setattr(revisions, "read_side", done.append)
@@ -291,3 +292,10 @@ def test_only_edits_of_data_that_git_does_not_have_are_refused(
     said = rf"^the data has changed since dvc\.lock was written \({change}\): run `dvc repro` and commit dvc\.lock$"
     with pytest.raises(InputError, match=said) if refused else nullcontext():
         seeds.run_experiments(3)
+
+
+def test_a_shallow_clone_is_refused(pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git("clone", "--quiet", "--depth", "1", pipeline.as_uri(), "shallow", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path / "shallow")
+    with pytest.raises(InputError, match="into a shallow clone: run `git fetch --unshallow`"):
+        seeds.run_experiments(1)

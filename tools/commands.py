@@ -41,6 +41,11 @@ def committed(path: Path) -> bytes | None:
     return None if done.returncode else done.stdout
 
 
+def shallow() -> bool:
+    """Whether the clone lacks a part of the history."""
+    return output("git", "rev-parse", "--is-shallow-repository").strip() == "true"
+
+
 def output(*command: str, advice: str = "run this at the top of a clone of the repository") -> str:
     """What a command prints on standard output.
 

@@ -73,6 +73,9 @@ def changes() -> list[Change]:
     stored |= {str(dep) for stage in stages for dep in stage.deps if added.get(dep.fs_path) == dep.hash_info}
     deps = [(stage.addressing, dep) for stage in stages for dep in stage.deps]
     to_come = {(stage, str(dep)) for stage, dep in deps if str(dep) in stored and dep.hash_info}  # it ran with them
+    to_come |= {
+        (stage.addressing, str(out)) for stage in stages for out in stage.outs if out.use_cache and out.hash_info
+    }
     found = list(_changes(status, to_come))
     for change in found:
         if change.kind == "changed deps" and change.stage in frozen:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 from dvc.config import Config
-from dvc.lock import make_lock
+from dvc.lock import LockError, make_lock
 from dvc.utils.serialize import modify_yaml
 
 from stages import documents, dvcfile, entry, hashing, paths, provenance
@@ -35,13 +35,19 @@ def repair() -> list[str]:
     Another DVC command is waited for, as `make repro` does anyway.
 
     Raises:
-        InputError: a merge left conflicts in dvc.lock.
+        InputError: a merge left conflicts in dvc.lock, or DVC's own lock is taken and may stay so: with DVC's
+            core.hardlink_lock it outlives its process.
     """
     REPO_LOCK.parent.mkdir(parents=True, exist_ok=True)
     by_links = Config.from_cwd()["core"].get("hardlink_lock", False)
     kind = {"tmp_dir": str(REPO_LOCK.parent), "hardlink_lock": by_links}
-    with make_lock(str(REPO_LOCK), friendly=True, wait=True, **kind):
-        return _repair()
+    try:
+        with make_lock(str(REPO_LOCK), friendly=True, wait=not by_links, **kind):
+            return _repair()
+    except LockError:
+        raise InputError(
+            f"{REPO_LOCK} is taken: wait for other DVC commands here; if there are none, remove it"
+        ) from None
 
 
 def check_idle() -> None:

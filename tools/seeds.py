@@ -23,7 +23,7 @@ from rich.table import Table
 from stages import documents, entry, errors, paths
 from stages.params import PARAMS
 from tools import gate, params, repair, revisions
-from tools.commands import check_committed, output
+from tools.commands import check_committed, output, shallow
 from tools.formatting import number
 
 DVC = ("dvc", "--wait-for-lock")
@@ -34,11 +34,13 @@ def run_experiments(seeds: int) -> list[str]:
     """Run the experiments of HEAD with seeds 1 to ``seeds`` that have not run yet; return the names of all.
 
     Raises:
-        InputError: there are uncommitted changes, even of data that git does not have, DVC is running stages here, an
-            experiment failed, or the experiments differ in more than their seed.
+        InputError: there are uncommitted changes, even of data that git does not have, the clone is shallow, DVC is
+            running stages here, an experiment failed, or the experiments differ in more than their seed.
     """
     repair.check_idle()
     check_committed("the experiments are named by their commit")
+    if shallow():
+        raise errors.InputError("DVC brings no experiment back into a shallow clone: run `git fetch --unshallow`")
     sources = _sources()
     own = untracked(sources)
     if own or any(path.is_absolute() for path in sources):

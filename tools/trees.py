@@ -7,7 +7,7 @@ from typing import Any
 
 from stages import errors, hashing
 from tools import lockfile
-from tools.commands import output
+from tools.commands import output, shallow
 from tools.outdated import Digest
 
 WORKSPACE = "workspace"  # DVC's name for the files in the working tree
@@ -82,7 +82,7 @@ def git_digests(files: Any, lock: lockfile.Stages) -> Digest:
                         for name, info in found.items()
                     }
                 )
-        if output("git", "rev-parse", "--is-shallow-repository").strip() == "true":
+        if shallow():
             raise errors.InputError(f"{path}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
         ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
         return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None
