@@ -18,7 +18,7 @@ from benchmarks.measuring import Report
 from benchmarks.ways import WAYS
 from stages import entry, machine
 
-EPOCH = 250  # steps: in fewer, what oneDNN prepares once for each shape of a batch weighs more than in training
+EPOCH = 250  # steps: on AMX, 50 gave a tenth fewer samples/s
 FIXED = {"example": 5, "book": 5}  # steps at most on a CPU: all their batches have one shape, and a few tell the rate
 HALF = {"settings", "eager", "bare", "ours", "packed"}  # compute in bfloat16 where the device does
 COLUMNS = (

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import site
 import subprocess
 import sys
@@ -72,6 +73,12 @@ def test_ctrl_c_ends_a_stage_with_the_code_of_a_signal(workspace: Workspace, cal
         raise KeyboardInterrupt
 
     assert call(main, workspace()) == (130, "", "")
+
+
+def test_ctrl_c_leaves_no_traceback(tmp_path: Path) -> None:
+    code = "import tools; raise KeyboardInterrupt"
+    done = run("python", "-c", code, cwd=tmp_path, check=False, env={"PYTHONPATH": str(TREE)})
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 def test_a_tools_help_says_all_that_its_docstring_does(call: Call) -> None:

@@ -3,11 +3,10 @@
 import functools
 import json
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
-from clones import TREE, change_params, commit, git, run
+from clones import change_params, commit, git, run
 from conftest import Verify
 from dvc.utils.serialize import modify_yaml
 from edits import append, edit_json, flip, in_cache, substitute
@@ -194,12 +193,6 @@ def test_data_in_the_clone_by_a_path_of_another_spelling_is_verified(copy: Path,
     change_params(copy, dataset__path=path.format(clone=copy))
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == ""
-
-
-def test_ctrl_c_leaves_no_traceback(tmp_path: Path) -> None:
-    code = "import tools; raise KeyboardInterrupt"
-    done = run("python", "-c", code, cwd=tmp_path, check=False, env={"PYTHONPATH": str(TREE)})
-    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 def test_metrics_that_git_has_need_not_be_in_the_cache(copy: Path, verify: Verify) -> None:

@@ -71,10 +71,11 @@ def changes() -> list[Change]:
         )
     stored = {str(out) for stage in stages for out in stage.outs}
     stored |= {str(dep) for stage in stages for dep in stage.deps if added.get(dep.fs_path) == dep.hash_info}
-    deps = [(stage.addressing, dep) for stage in stages for dep in stage.deps]
-    to_come = {(stage, str(dep)) for stage, dep in deps if str(dep) in stored and dep.hash_info}  # it ran with them
-    to_come |= {
-        (stage.addressing, str(out)) for stage in stages for out in stage.outs if out.use_cache and out.hash_info
+    to_come = {  # of what a stage ran with and gave: an input that is new to it has no hash
+        (stage.addressing, str(file))
+        for stage in stages
+        for file in (*(dep for dep in stage.deps if str(dep) in stored), *(out for out in stage.outs if out.use_cache))
+        if file.hash_info
     }
     found = list(_changes(status, to_come))
     for change in found:

@@ -68,3 +68,8 @@ def against_params(definition: Stages, values: Any, lock: Stages) -> Iterator[st
                 yield f"dvc.lock: {stage}: {key} is in dvc.yaml's params only: {RERUN}"
             elif recorded[key] != value:
                 yield f"params.yaml: {key} is {value!r}, but {stage} ran with {recorded[key]!r}: {RERUN}"
+
+
+def frozen(stage: str) -> str:
+    """What a stage being frozen means, and what to do."""
+    return f"{stage} is frozen, so that DVC never runs it: run `dvc unfreeze {stage}`"

@@ -40,9 +40,9 @@ def repair() -> list[str]:
     """
     REPO_LOCK.parent.mkdir(parents=True, exist_ok=True)
     by_links = Config.from_cwd()["core"].get("hardlink_lock", False)
-    kind = {"tmp_dir": str(REPO_LOCK.parent), "hardlink_lock": by_links}
+    name, folder = str(REPO_LOCK), str(REPO_LOCK.parent)
     try:
-        with make_lock(str(REPO_LOCK), friendly=True, wait=not by_links, **kind):
+        with make_lock(name, folder, friendly=True, hardlink_lock=by_links, wait=not by_links):
             return _repair()
     except LockError:
         raise InputError(

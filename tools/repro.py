@@ -19,7 +19,7 @@ from rich.table import Table
 
 from stages import entry, errors, paths
 from stages.params import PARAMS
-from tools import ladder, params, repair
+from tools import ladder, outdated, params, repair
 from tools.commands import committed
 from tools.formatting import number
 
@@ -121,13 +121,9 @@ def main() -> None:
         arguments.record.write_text(json.dumps({"seconds": round(seconds), "stages": stages}), encoding="utf-8")
     steps = ladder.rungs()
     Console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
-    for finding in (*ladder.findings(steps), *_frozen(stages)):
+    frozen = [outdated.frozen(stage) for stage, became in stages.items() if became == "frozen"]
+    for finding in (*ladder.findings(steps), *frozen):
         print(f"warning: {finding}")
-
-
-def _frozen(stages: dict[str, str]) -> list[str]:
-    frozen = [stage for stage, became in stages.items() if became == "frozen"]
-    return [f"{stage} is frozen, so that DVC never runs it: run `dvc unfreeze {stage}`" for stage in frozen]
 
 
 if __name__ == "__main__":

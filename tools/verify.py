@@ -19,7 +19,7 @@ import numpy as np
 from stages import documents, entry, errors, evaluate, hashing, paths, tables
 from tools import lockfile, repair
 from tools.lockfile import Stages
-from tools.outdated import RERUN, against_definition, against_params
+from tools.outdated import RERUN, against_definition, against_params, frozen
 from tools.trees import workspace_digest
 
 FEW = 4  # outputs that are named one by one, if they are not those of dvc.lock
@@ -39,11 +39,7 @@ def verify(*, cache: bool) -> list[str]:
     if cache:
         problems += _lock_against_cache(lock)
     if problems:
-        problems += [
-            f"dvc.yaml: {stage} is frozen, so that DVC never runs it: run `dvc unfreeze {stage}`"
-            for stage, wanted in definition.items()
-            if wanted.get("frozen")
-        ]
+        problems += [f"dvc.yaml: {frozen(stage)}" for stage, wanted in definition.items() if wanted.get("frozen")]
     return problems
 
 
