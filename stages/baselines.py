@@ -111,12 +111,12 @@ def hidden_states(rows: "dict[str, TokenizedRows]", names: list[str]) -> dict[st
     check_checkpoint(model, tokenizer, rows["train"])
     body = model.base_model.to(machine.device())
 
-    def read(output: Any, mask: torch.Tensor) -> torch.Tensor:
+    def pool(output: Any, mask: torch.Tensor) -> torch.Tensor:
         hidden = output.last_hidden_state
         return torch.cat([inference.first_token_pooling(hidden, mask), inference.mean_pooling(hidden, mask)], dim=1)
 
     both = {
-        split: inference.infer(body, tokenizer, rows[split], f"hidden states, {split}", read) for split in paths.SPLITS
+        split: inference.infer(body, tokenizer, rows[split], f"hidden states, {split}", pool) for split in paths.SPLITS
     }
     if not all(np.isfinite(states).all() for states in both.values()):
         raise errors.InputError(f"{paths.PRETRAINED}: its hidden states hold NaN or inf: choose another checkpoint")

@@ -2,32 +2,32 @@
 
 import hashlib
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 
 from stages.dataset import Split
 from stages.errors import InputError
 from stages.words import normalize
 
 
-def carve(
-    train: Split, fraction: float, seed: int, name: str, others: frozenset[str] = frozenset()
-) -> tuple[Split, Split]:
+def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[Split] = ()) -> tuple[Split, Split]:
     """Part ``train`` into what stays and a new split ``name`` of about ``fraction`` of its rows, both in train's order.
 
     Rows are drawn by a hash of seed and text: where texts differ, a row added to train moves at most one other row of
     each label between the splits, by rounding. Rows whose texts are equal but for case, punctuation and spacing, as the
     audit counts them, stay together; of several labels among them the first row's counts. Every label stays in train,
-    and so do texts that ``others``, the normalized ones of the splits at hand, has too: the audit calls them leaks.
+    and so do texts that one of ``others``, the splits at hand, has too: the audit calls them leaks.
 
     Raises:
         InputError: train is too small for the new split to hold two classes.
     """
+    elsewhere = {normalize(text) for split in others for text in split.texts}
     groups: defaultdict[str, list[int]] = defaultdict(list)
     for row, text in enumerate(train.texts):
         groups[normalize(text)].append(row)
     strata: defaultdict[int, list[tuple[bytes, list[int], bool]]] = defaultdict(list)
     for text, rows in groups.items():
         digest = hashlib.blake2b(f"{name} {seed} {text}".encode(), digest_size=16).digest()
-        strata[train.labels[rows[0]]].append((digest, rows, text in others))
+        strata[train.labels[rows[0]]].append((digest, rows, text in elsewhere))
 
     left = Counter(label for rows in groups.values() for label in {train.labels[row] for row in rows})  # texts in train
     taken: set[int] = set()

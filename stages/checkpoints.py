@@ -14,6 +14,7 @@ from typing import Any
 
 import filelock
 from transformers import Trainer
+from transformers.trainer_utils import sort_checkpoints
 
 from stages.errors import InputError
 from stages.outputs import alone, remove
@@ -44,13 +45,14 @@ def locked_folder(fingerprint: str) -> Iterator[Path]:
 
 def keep_newest(folder: Path) -> Sealed | None:
     """Remove all in ``folder`` but the newest whole checkpoint and the best by then; give the newest and its seal."""
-    sealed = {path: seal for path in folder.glob("checkpoint-*") if (seal := seal_of(path))}
-    for path in sorted(sealed, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
-        best = folder / f"checkpoint-{sealed[path]['best_step'] or path.name.removeprefix('checkpoint-')}"
+    paths = map(Path, sort_checkpoints(str(folder)))
+    sealed = {path: seal for path in paths if (seal := seal_of(path))}
+    for path, seal in reversed(sealed.items()):
+        best = folder / f"checkpoint-{seal['best_step']}" if seal["best_step"] else path
         if best in sealed:
             for other in set(folder.iterdir()) - {path, best}:
                 remove(other)
-            return path, sealed[path]
+            return path, seal
     shutil.rmtree(folder, ignore_errors=True)
     return None
 
@@ -65,21 +67,24 @@ def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -
     if seal is None or seal["gradient_accumulation_steps"] != made_with["gradient_accumulation_steps"]:
         shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
         path = seal = None
-    trainer.add_callback(Sealing(trainer, made_with, seal))
     if seal:
         print(f"resuming from {path}", flush=True)
-        before = seal["machine"]
-        earlier = seal.get("earlier_machines", [])
-        if changed := [
-            f"{key} {before[key]}, now {now}" for key, now in made_with["machine"].items() if before[key] != now
-        ]:
-            print(f"warning: another machine than before, so the model's bytes may differ: {'; '.join(changed)}")
-            earlier = [*earlier, before]
-        if earlier:
+        if earlier := _earlier_machines(seal, made_with["machine"]):
             made_with["earlier_machines"] = earlier
         if seal["stopped"]:  # by early stopping, which the Trainer forgets: no epoch is left
             trainer.args.num_train_epochs = seal["epochs"]
+    trainer.add_callback(Sealing(trainer, made_with, seal))
     return path
+
+
+def _earlier_machines(seal: dict[str, Any], machine: dict[str, Any]) -> list[dict[str, Any]]:
+    """The machines that training ran on before this ``machine``, of a change to which it warns."""
+    earlier, before = seal.get("earlier_machines", []), seal["machine"]
+    changed = [f"{key} {before[key]}, now {now}" for key, now in machine.items() if before[key] != now]
+    if not changed:
+        return list(earlier)
+    print(f"warning: another machine than before, so the model's bytes may differ: {'; '.join(changed)}")
+    return [*earlier, before]
 
 
 def _root() -> Path:

@@ -47,14 +47,33 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
             f"{paths.PRETRAINED}: does not load for sequence classification ({reason(error)}): choose another model, "
             "or, where this one is damaged, delete it and run `dvc checkout`"
         ) from error
-    order = [str(own[number]) for number in sorted(own)]
-    if order != names and sorted(order) == sorted(names):  # under other names its head would start from errors
+    _check_order([str(own[number]) for number in sorted(own)], names)
+    _check_architecture(model)
+    _check_weights(model, loading)
+    # under the model's own names, by which the Trainer loads a checkpoint, and not those in the pretrained file
+    model.save_pretrained = functools.partial(model.save_pretrained, save_original_format=False)
+    return model
+
+
+def _check_order(own: list[str], names: list[str]) -> None:
+    """Compare the labels of the checkpoint's head, if it has any, with those of the data."""
+    if own != names and sorted(own) == sorted(names):  # under other names its head would start from errors
         raise InputError(
             f"params.yaml: dataset.labels: {paths.PRETRAINED} has these labels in another order: set it to "
-            f"{json.dumps(order, ensure_ascii=False)}, and renumber the rows' labels where they are integers"
+            f"{json.dumps(own, ensure_ascii=False)}, and renumber the rows' labels where they are integers"
         )
+
+
+def _check_architecture(model: PreTrainedModel) -> None:
+    name = type(model).__name__
     if model.config.is_encoder_decoder:
-        raise InputError(f"{paths.PRETRAINED}: {type(model).__name__} has a decoder: choose an encoder, such as BERT")
+        raise InputError(f"{paths.PRETRAINED}: {name} has a decoder: choose an encoder, such as BERT")
+    if not getattr(model.config, "num_hidden_layers", 1):
+        raise InputError(f"{paths.PRETRAINED}: {name} without a layer: choose another model")
+
+
+def _check_weights(model: PreTrainedModel, loading: dict[str, Any]) -> None:
+    """Refuse weights that leave a part of the body as it was initialized; warn of those that the model does not use."""
     body = f"{model.base_model_prefix}."
     unfilled = {*loading["missing_keys"], *(key for key, *_ in loading["mismatched_keys"])}
     missing = sorted(key for key in unfilled if key.startswith(body) and ".pooler." not in key)
@@ -69,11 +88,6 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
             f"warning: {paths.PRETRAINED}: its weights have {unused[0]} and {len(unused) - 1} more that "
             f"{type(model).__name__} by its config.json does not use"
         )
-    if not getattr(model.config, "num_hidden_layers", 1):
-        raise InputError(f"{paths.PRETRAINED}: {type(model).__name__} without a layer: choose another model")
-    # under the model's own names, by which the Trainer loads a checkpoint, and not those in the pretrained file
-    model.save_pretrained = functools.partial(model.save_pretrained, save_original_format=False)
-    return model
 
 
 def load_tokenizer(path: str) -> PreTrainedTokenizerBase:

@@ -8,7 +8,7 @@ from transformers.utils import ModelOutput
 
 from stages import paths
 from stages.batching import PadToLongest, TokenizedRows
-from stages.errors import InputError, reason
+from stages.errors import InputError, of_gpu, reason
 
 PADDING_TOLERANCE = 1e-3  # of the largest logit; rounding makes a hundredth of it
 
@@ -38,10 +38,7 @@ def check_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
     """
     short, long = _extremes(rows)
     collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
-    batches = [collate(texts) for texts in ([short], [short, long])]
-    for batch in batches:
-        del batch["labels"]
-    alone, padded = (_compute(model, batch, output_hidden_states=True) for batch in batches)
+    alone, padded = (_compute(model, collate(texts), output_hidden_states=True) for texts in ([short], [short, long]))
     if alone.hidden_states[-1].shape[1] != len(short["input_ids"]):
         raise InputError(
             f"{paths.PRETRAINED}: {type(model).__name__} does not give a hidden state for each token: choose another "
@@ -97,9 +94,9 @@ def _compute(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bo
     try:
         with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             return model.eval()(**inputs, **more)
-    except (torch.OutOfMemoryError, torch.AcceleratorError):  # the GPU's fault, not the model's
-        raise
     except Exception as error:  # whatever an architecture raises where it needs other inputs, or another precision
+        if of_gpu(error):
+            raise
         raise InputError(
             f"{paths.PRETRAINED}: {type(model).__name__} does not compute {'in bfloat16 ' if bf16 else ''}"
             f"({reason(error)}): choose another model"

@@ -87,13 +87,3 @@ def read_with_nodes(path: Path) -> tuple[Any, yaml.Node | None]:
         where = f", line {mark.line + 1}" if mark else ""
         said = getattr(error, "problem", None) or reason(error)
         raise InputError(f"{path}{where}: invalid YAML: {said}") from error
-
-
-def parse(text: str | bytes) -> Any:
-    """The content of a YAML document.
-
-    Raises:
-        yaml.YAMLError: the text is not YAML.
-        ValueError: a value looks like a date and is none.
-    """
-    return yaml.load(text, Loader=Loader)  # noqa: S506 - a safe loader

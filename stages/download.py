@@ -69,7 +69,7 @@ class DatasetParams(Section):
     quoting: bool = Field(description="whether fields may be in double quotes; false: a quote is just a character")
     labels: LabelNames | None = Field(
         description="label names in order, which integer labels index from 0; null: those of train, sorted (of a hub "
-        "dataset: those it has, in its order)"
+        "dataset that names them: those, in its order)"
     )
     on_bad_rows: Literal["error", "skip"] = Field(
         description="a row with no text or no known label: stop, or leave it out and count it"
@@ -106,7 +106,6 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     from stages.dataset import build_splits
     from stages.files import read_rows, split_files
     from stages.rows import Layout
-    from stages.words import normalize
 
     names = params.labels
     if params.source == "hub":
@@ -122,7 +121,7 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     delivered = {split: split for split in splits}
     for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
         if split not in splits:
-            others = frozenset(normalize(text) for name in splits if name != "train" for text in splits[name].texts)
+            others = [rows for name, rows in splits.items() if name != "train"]
             splits["train"], splits[split] = carve(splits["train"], fraction, params.seed, split, others)
             delivered[split] = "train"
     for split, output in zip(paths.SPLITS, outputs, strict=True):
@@ -164,8 +163,8 @@ def main() -> None:
     stamp = provenance.inputs("download")
     dataset, model = load("dataset", DatasetParams), load("model", ModelParams)
     outputs = (*map(paths.raw, paths.SPLITS), paths.PRETRAINED, paths.TOKENIZER)
-    with staged(stamp, *outputs) as (*tables, pretrained, tokenizer):
-        download_dataset(dataset, tables)
+    with staged(stamp, *outputs) as (*splits, pretrained, tokenizer):
+        download_dataset(dataset, splits)
         download_checkpoint(model, pretrained, tokenizer)
 
 

@@ -28,7 +28,7 @@ class TrimmedEmbedding(nn.Embedding):
         padding = None if whole.padding_idx is None else int(rows[whole.padding_idx])
         super().__init__(len(kept), whole.embedding_dim, padding, _weight=whole.weight.detach()[kept])
         self.register_buffer("rows", rows, persistent=False)
-        self.whole, self.tokens = whole.weight.detach(), kept
+        self.whole, self.tokens = whole.weight.detach().cpu(), kept
         self.register_state_dict_post_hook(_untrim)
         self.register_load_state_dict_pre_hook(_trim)
 
@@ -38,7 +38,7 @@ class TrimmedEmbedding(nn.Embedding):
 
 
 def _untrim(module: TrimmedEmbedding, state: dict[str, Any], prefix: str, _: Any) -> None:
-    weight = state[f"{prefix}weight"].detach().to(module.whole.device)
+    weight = state[f"{prefix}weight"].detach().cpu()
     state[f"{prefix}weight"] = module.whole.index_copy(0, module.tokens, weight)
 
 

@@ -13,9 +13,8 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from stages import environment, requirements
-from stages.errors import MAKE_ROOM, InputError, Stopped, no_room, reason
+from stages.errors import MAKE_ROOM, InputError, Stopped, no_room, of_gpu, reason
 
-GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # these and DvcException by name, since few import torch and DVC
 ELSEWHERE = (
     "standard output, a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS "
     "(by default ~/.cache/retune/checkpoints)"
@@ -137,7 +136,7 @@ def _message(error: Exception) -> str | None:
         gone = error.errno == errno.ENOENT
         advice = "check its name, and run from the top of the clone" if gone else "check the path and its permissions"
         return f"{error.filename}: {error.strerror}: {advice}"
-    if type(error).__name__ in GPU_ERRORS:
+    if of_gpu(error):
         return f"{reason(error)}: free the GPU, or compute on the CPU by setting CUDA_VISIBLE_DEVICES to nothing"
     if any(kind.__name__ == "DvcException" for kind in type(error).__mro__):
         return f"DVC cannot go on ({reason(error)}): undo the last edit, of .dvc/config perhaps"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 MAKE_ROOM = "make room, or raise the limit, and run again"
+GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, by name, since few modules import it
 MOST = 8  # problems to name at once
 LISTED = 12  # names in a message
 
@@ -63,6 +64,11 @@ def no_room(error: BaseException) -> str:
         if found := next((words for words in NO_ROOM if words in said), ""):
             return found
     return ""
+
+
+def of_gpu(error: BaseException) -> bool:
+    """Whether it is the GPU's fault, its being full included, and not that of what was computed."""
+    return type(error).__name__ in GPU_ERRORS or str(error).startswith("CUDA error:")
 
 
 def require(path: str) -> None:

@@ -49,10 +49,10 @@ def predict_split(
     rows = TokenizedRows(tables.read(paths.tokenized(split)))
     check_fit(model, tokenizer, rows)
 
-    def read(output: Any, mask: torch.Tensor) -> torch.Tensor:
+    def pool(output: Any, mask: torch.Tensor) -> torch.Tensor:
         return torch.cat([output.logits, inference.mean_pooling(output.hidden_states[-1], mask)], dim=1)
 
-    both = inference.infer(model, tokenizer, rows, f"evaluate {split}", read)
+    both = inference.infer(model, tokenizer, rows, f"evaluate {split}", pool)
     logits, hidden = both[:, : model.config.num_labels], both[:, model.config.num_labels :]
     return Evaluated(rows.labels, softmax(logits, axis=1), leaked_rows(split, len(rows))), hidden
 

@@ -40,7 +40,9 @@ def split_files(path: Path) -> dict[str, Path]:
         ending(path)
         return {"train": path}
     if not path.is_dir():
-        raise InputError(f"dataset.path: {path} does not exist: set it to a file or to a folder with a train file")
+        raise InputError(
+            f"params.yaml: dataset.path: {path} does not exist: set it to a file or to a folder with a train file"
+        )
     files: dict[str, Path] = {}
     unread = []
     for file in sorted(path.iterdir()):
@@ -130,8 +132,8 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            reason = getattr(error, "msg", error)  # without JSON's own count of lines
-            raise InputError(f"{path}, line {number}: not JSON ({reason}): each line is to be one object") from None
+            said = getattr(error, "msg", error)  # without JSON's own count of lines
+            raise InputError(f"{path}, line {number}: not JSON ({said}): each line is to be one object") from None
         if not isinstance(row, dict):
             raise InputError(f"{path}, line {number}: an object is expected, with a text and a label")
         missing = [key for key in (text, label) if key not in row]

@@ -63,7 +63,7 @@ def fine_tune(
 
     def attempt(steps: int) -> tuple[Trainer, dict[str, Any]]:
         set_seed(params.seed)
-        model = load_pretrained(tables.label_names(train.schema))
+        model = load_pretrained(tables.label_names(train.schema)).to(machine.device())
         check_fit(model, tokenizer, rows, held_out, bf16=machine.bf16_supported())
         check_checkpoint(model, tokenizer, rows)
         speed_up(model, tokenizer.pad_token_id, rows, held_out)
@@ -115,7 +115,7 @@ def training_arguments(
         gradient_accumulation_steps=accumulation_steps,
         learning_rate=params.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=params.warmup_ratio,
+        warmup_steps=params.warmup_ratio,  # below 1, a share of the steps
         weight_decay=params.weight_decay,
         max_grad_norm=params.max_grad_norm,
         label_smoothing_factor=params.label_smoothing,

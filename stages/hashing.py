@@ -1,4 +1,4 @@
-"""Hashes of files and folders, in the terms of dvc.lock."""
+"""Hashes of files and folders: the MD5 of dvc.lock, and SHA-256."""
 
 import hashlib
 import json

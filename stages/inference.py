@@ -14,13 +14,13 @@ from stages.progress import Progress
 TOKENS = 8192  # in a batch, padding counted
 TOKENS_ON_CPU = 1024  # so that a layer's activations stay in its cache
 
-Read = Callable[[Any, torch.Tensor], torch.Tensor]
+Pool = Callable[[Any, torch.Tensor], torch.Tensor]
 
 
 def infer(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TokenizedRows, title: str, read: Read
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TokenizedRows, title: str, pool: Pool
 ) -> npt.NDArray[np.float32]:
-    """Give what ``read`` takes from the model's output, ``[rows, width]``, in float32 and in the order of ``rows``.
+    """Give what ``pool`` makes of the model's output, ``[rows, width]``, in float32 and in the order of ``rows``.
 
     The model computes in the precision of its weights, on the device it is on.
 
@@ -29,7 +29,7 @@ def infer(
         tokenizer: the model's, which says how to pad.
         rows: what it is run on.
         title: names the work in progress.
-        read: from a batch's output and attention mask ``[batch, tokens]`` to ``[batch, width]``.
+        pool: from a batch's output and attention mask ``[batch, tokens]`` to ``[batch, width]``.
     """
     collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
     device = next(model.parameters()).device
@@ -42,7 +42,7 @@ def infer(
             inputs = collate([rows[row] for row in batch])
             del inputs["labels"]
             inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
-            values = read(model(**inputs), inputs["attention_mask"]).float().cpu().numpy()
+            values = pool(model(**inputs), inputs["attention_mask"]).float().cpu().numpy()
             if result is None:
                 result = np.empty((len(rows), values.shape[1]), dtype=np.float32)
             result[batch] = values

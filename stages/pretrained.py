@@ -1,10 +1,11 @@
 """A pretrained checkpoint, copied and checked: safetensors weights and tokenizer files, nothing pickled or run."""
 
 import base64
+import csv
 import json
 import shutil
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
@@ -37,34 +38,37 @@ def package_files(package: str) -> Path:
     Raises:
         InputError: that version is not installed, holds no checkpoint, or a file differs from what the package records.
     """
-    package, _, version = package.partition("==")
+    name, _, version = package.partition("==")
+    key = "params.yaml: model.package"
     try:
-        files, installed = metadata.files(package) or [], metadata.version(package)
+        installed = metadata.distribution(name)
     except metadata.PackageNotFoundError:
+        raise InputError(f"{key}: {name} is not installed: run `make install`, or set model.source") from None
+    if installed.version != version:
         raise InputError(
-            f"model.package: {package} is not installed: run `make install`, or set model.source"
-        ) from None
-    if installed != version:
-        raise InputError(
-            f"model.package: {package} {installed} is installed, not {version}: run `make install`, or name the other"
+            f"{key}: {name} {installed.version} is installed, not {version}: run `make install`, or name the other"
         )
+    lines = (installed.read_text("RECORD") or "").splitlines()  # its `files` leave out, from Python 3.12, what is gone
+    recorded = {PurePosixPath(file): digest for file, digest, _ in csv.reader(lines)}
     folders = {
         file.parent
-        for file in files
-        if file.name == CONFIG and any(f.parent == file.parent and f.match(WEIGHTS[0]) for f in files)
+        for file in recorded
+        if file.name == CONFIG and any(f.parent == file.parent and f.match(WEIGHTS[0]) for f in recorded)
     }
     if len(folders) != 1:
-        raise InputError(
-            f"model.package: {package} holds {len(folders)} checkpoints with safetensors weights, one is expected"
-        )
+        raise InputError(f"{key}: {name} holds {len(folders)} checkpoints with safetensors weights, one is expected")
     folder = folders.pop()
-    for file in files:
+    for file, digest in recorded.items():
         if file.parent == folder and any(file.match(pattern) for pattern in FILES):
-            recorded = base64.urlsafe_b64decode(f"{file.hash.value}=").hex() if file.hash else None
-            path = Path(str(file.locate()))
-            if not path.exists() or hashing.sha256(path) != recorded:
-                raise InputError(f"model.package: {file} is not as {package} records it: install the package again")
-    return Path(str(metadata.distribution(package).locate_file(folder)))
+            path = Path(str(installed.locate_file(file)))
+            if not path.exists() or digest != _recorded(hashing.sha256(path)):
+                raise InputError(f"{key}: {file} is not as {name} records it: install the package again")
+    return Path(str(installed.locate_file(folder)))
+
+
+def _recorded(sha256: str) -> str:
+    """A hash in the form of a wheel's RECORD."""
+    return f"sha256={base64.urlsafe_b64encode(bytes.fromhex(sha256)).decode().rstrip('=')}"
 
 
 def copy_checkpoint(source: Path, model: Path, tokenizer: Path, sha256: str | None) -> None:
@@ -76,7 +80,9 @@ def copy_checkpoint(source: Path, model: Path, tokenizer: Path, sha256: str | No
         InputError: a file is missing or broken, the weights have another sha256, or the config asks for remote code.
     """
     if not source.is_dir():
-        raise InputError(f"model.path: {source} is not a folder: set it to one with {CONFIG} and safetensors weights")
+        raise InputError(
+            f"params.yaml: model.path: {source} is not a folder: set it to one with {CONFIG} and safetensors weights"
+        )
     for folder, patterns in ((model, (CONFIG, *WEIGHTS)), (tokenizer, (CONFIG, *TOKENIZER))):
         folder.mkdir()
         for file in sorted({file for pattern in patterns for file in source.glob(pattern) if file.is_file()}):

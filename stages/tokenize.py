@@ -62,14 +62,15 @@ def tokenize_texts(
     ids: list[list[int]] = []
     truncated = dropped = 0
     for part in tables.parts(texts):
-        for text, whole in zip(
-            texts[part], tokenizer(texts[part], truncation=False, **settings)["input_ids"], strict=True
-        ):
-            row = whole
-            if len(whole) > max_length:
-                row = tokenizer(text, truncation=True, max_length=max_length, **settings)["input_ids"]
-                truncated, dropped = truncated + 1, dropped + len(whole) - len(row)
-            ids.append(row)
+        rows = tokenizer(texts[part], truncation=False, **settings)["input_ids"]
+        long = [index for index, row in enumerate(rows) if len(row) > max_length]
+        if long:
+            cut = tokenizer([texts[part][index] for index in long], truncation=True, max_length=max_length, **settings)
+            for index, row in zip(long, cut["input_ids"], strict=True):
+                dropped += len(rows[index]) - len(row)
+                rows[index] = row
+        truncated += len(long)
+        ids += rows
     return ids, truncated, dropped
 
 

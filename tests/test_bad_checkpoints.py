@@ -126,7 +126,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "no folder": (
         shutil.rmtree,
-        "model.path: own-model is not a folder: set it to one with config.json and safetensors weights",
+        "params.yaml: model.path: own-model is not a folder: set it to one with config.json and safetensors weights",
     ),
 }  # fmt: skip
 

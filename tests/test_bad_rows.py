@@ -438,7 +438,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "missing path": (
         {}, {"dataset__path": "elsewhere"},
-        "dataset.path: elsewhere does not exist: set it to a file or to a folder with a train file",
+        "params.yaml: dataset.path: elsewhere does not exist: set it to a file or to a folder with a train file",
     ),
     "single file of unknown ending": (
         {"notes.md": "# x"}, {"dataset__path": "own/notes.md"},

@@ -66,7 +66,7 @@ def test_a_full_disk_is_named_and_with_room_again_the_bytes_are_the_same(
     stage = case.partition(",")[0]
     where, name, factor = CASES[case]
     limit = int((entered / name).stat().st_size * factor) - 1
-    definition = documents.parse((entered / "dvc.yaml").read_text(encoding="utf-8"))["stages"][stage]
+    definition = documents.read(entered / "dvc.yaml")["stages"][stage]
     outputs = [entered / output for output in (*definition["outs"], *([paths.METRICS] if stage == "evaluate" else []))]
     for output in outputs:  # as DVC does before it runs a stage
         shutil.rmtree(output) if output.is_dir() else output.unlink()
@@ -89,7 +89,7 @@ def test_an_error_that_says_what_to_do_stays_as_it_is_whatever_led_to_it(workspa
     workspace()
 
     def fails() -> None:
-        with staged(provenance.inputs("audit"), paths.DATA) as (partial,):
+        with staged(provenance.inputs("audit"), paths.AUDIT) as (partial,):
             partial.touch()
             raise InputError("its own line") from OSError(os.strerror(errno.ENOSPC))
 

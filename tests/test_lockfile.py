@@ -18,12 +18,18 @@ def test_a_folder_listed_file_by_file_has_the_same_hash(pipeline: Path, monkeypa
     }
 
 
-def test_a_lock_that_is_nested_too_deeply_is_named() -> None:
-    with pytest.raises(InputError, match=r"dvc\.lock: cannot be read \(RecursionError"):
-        lockfile.parse(b"[" * 10_000)
+NO_YAML = [b"[" * 10_000, b"schema: !!bool x", b"schema: !!float ''", b"schema: !!timestamp x"]
 
 
-@pytest.mark.parametrize("content", [b"", b"cmd: [", b"cmd: x\nouts: 3\n", b"\xff"])
+@pytest.mark.parametrize("content", NO_YAML, ids=["too deep", "bool", "float", "timestamp"])
+def test_a_lock_that_makes_the_parser_fail_is_named(content: bytes) -> None:
+    with pytest.raises(
+        InputError, match=r"dvc\.lock: cannot be read \(YAMLError: (Recursion|Key|Index|Attribute)Error"
+    ):
+        lockfile.parse(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"cmd: [", b"cmd: x\nouts: 3\n", b"\xff", *NO_YAML])
 def test_an_entry_of_the_run_cache_that_is_not_whole_is_passed_over(content: bytes) -> None:
     assert lockfile.of_run(content) == {}
 

@@ -76,18 +76,27 @@ def test_one_text_that_fills_the_memory_is_an_error(
     assert sizes == [BATCH, BATCH // 2, BATCH // 4, 1]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)` (stand-in)"),
+    ],
+    ids=["CUDA", "cuBLAS"],
+)
 def test_a_gpu_that_fails_in_evaluate_is_named_and_not_the_model(
-    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
 ) -> None:
     prepared()
     audit.main()
     train.main()
 
     def full(*_: Any, **__: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
+        raise error
 
     monkeypatch.setattr(transformers.BertForSequenceClassification, "forward", full)
-    assert fail(evaluate.main).startswith("OutOfMemoryError: CUDA out of memory. Tried to allocate")
+    said = f"{type(error).__name__}: {error}: free the GPU, or compute on the CPU by setting CUDA_VISIBLE_DEVICES"
+    assert fail(evaluate.main).startswith(said)
 
 
 @pytest.mark.parametrize(

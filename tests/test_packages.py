@@ -13,7 +13,8 @@ from own_data import Fail, Workspace, own_dataset
 from stages import download, hashing
 
 Install = Callable[..., Path]
-REFUSED = "model.package: tiny_weights/model/{} is not as tiny-weights records it: install the package again"
+KEY = "params.yaml: model.package"
+REFUSED = f"{KEY}: tiny_weights/model/{{}} is not as tiny-weights records it: install the package again"
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_of_a_package_s_folders_with_a_config_the_one_with_weights_is_the_checkp
 
 def test_a_package_with_two_checkpoints_is_refused(install: Install, fail: Fail) -> None:
     install(other=b"weights")
-    assert fail() == ("model.package: tiny-weights holds 2 checkpoints with safetensors weights, one is expected")
+    assert fail() == f"{KEY}: tiny-weights holds 2 checkpoints with safetensors weights, one is expected"
 
 
 NUMPY = f"numpy=={version('numpy')}"
@@ -86,14 +87,14 @@ NUMPY = f"numpy=={version('numpy')}"
         (
             "no-such-checkpoint==1.0",
             "0" * 64,
-            "model.package: no-such-checkpoint is not installed: run `make install`, or set model.source",
+            f"{KEY}: no-such-checkpoint is not installed: run `make install`, or set model.source",
         ),
-        (NUMPY, "0" * 64, "model.package: numpy holds 0 checkpoints with safetensors weights, one is expected"),
+        (NUMPY, "0" * 64, f"{KEY}: numpy holds 0 checkpoints with safetensors weights, one is expected"),
         (NUMPY, None, "params.yaml: model.weights_sha256: a package is trusted by its hash: set it"),
         (
             "numpy==1.0",
             "0" * 64,
-            f"model.package: numpy {version('numpy')} is installed, not 1.0: run `make install`, or name the other",
+            f"{KEY}: numpy {version('numpy')} is installed, not 1.0: run `make install`, or name the other",
         ),
     ],
     ids=["not installed", "no checkpoint", "no hash", "another version"],

@@ -115,6 +115,16 @@ def test_a_stopped_training_leaves_a_checkpoint_and_no_process_and_is_gone_on_fr
     goes_on(disturbed, undisturbed, checkpoints)
 
 
+def test_a_job_that_is_cancelled_leaves_a_checkpoint(disturbed: Path, undisturbed: Path, checkpoints: Path) -> None:
+    job = Repro(disturbed, ".ci/repro")
+    assert job.wait_for("step 12 of ")
+    with suspended(job.stage()):
+        job.process.send_signal(signal.SIGINT)  # to the script alone, as CI does
+    assert left_by(job.end(), "SIGINT").parents[1] == checkpoints
+    assert job.process.returncode
+    goes_on(disturbed, undisturbed, checkpoints)
+
+
 @pytest.mark.long
 def test_a_log_that_nobody_reads_any_more_keeps_no_checkpoint_from_being_written(
     disturbed: Path, undisturbed: Path, checkpoints: Path

@@ -170,14 +170,14 @@ def test_a_made_up_run_that_the_run_cache_gives_later_is_run_again_at_once(copy:
 
 
 def test_an_edited_output_that_dvc_commit_took_is_made_again_and_forgotten(copy: Path, verify: Verify) -> None:
-    edit_json(copy / paths.DATA, splits={})
+    edit_json(copy / paths.AUDIT, splits={})
     run("dvc", "commit", "--force", "audit", cwd=copy)
     assert "up to date" in run("dvc", "status", "audit", cwd=copy).stdout
     said = "error: dvc.lock: audit: its inputs and outputs are not of one run, as after a merge: run `make repro`\n"
     assert verify(copy) == said
     run("python", "-m", "tools.repro", cwd=copy)
     assert verify(copy, "--cache") == ""
-    assert json.loads((copy / paths.DATA).read_text(encoding="utf-8"))["splits"] != {}
+    assert json.loads((copy / paths.AUDIT).read_text(encoding="utf-8"))["splits"] != {}
 
 
 @pytest.mark.parametrize("loaded", ["at once", "at the end"])
@@ -276,10 +276,10 @@ def test_what_a_stages_outputs_were_made_from_is_put_in_place_after_them(
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", note)
-    with staged(provenance.inputs("audit"), paths.DATA, paths.FINDINGS) as files:
+    with staged(provenance.inputs("audit"), paths.AUDIT, paths.FINDINGS) as files:
         for file in files:
             file.touch()
-    assert renamed == [paths.DATA, paths.FINDINGS, paths.provenance("audit")]
+    assert renamed == [paths.AUDIT, paths.FINDINGS, paths.provenance("audit")]
 
 
 def test_of_a_link_in_an_outputs_place_only_the_link_is_replaced(workspace: Workspace) -> None:

@@ -6,8 +6,9 @@ import os
 import re
 import shutil
 import statistics
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from clones import TREE, change_params, commit, git, run, set_params
@@ -18,7 +19,30 @@ from stages.errors import InputError
 from tools import gate, repair, revisions, seeds
 
 FIGURE = re.compile(r"\d+(\.\d{4})?")
-STATES = ("Queued", "Running", "Success", "Failed")  # of an experiment in DVC's queue
+
+
+class Queue:
+    """Stands in for DVC's queue and its workers, what those that are alive do by their names."""
+
+    def __init__(self, statuses: dict[str, str], workers: dict[str, list[str]]) -> None:
+        self.statuses, self.workers = statuses, workers
+        self.killed: list[str] = []
+
+    def __call__(self) -> AbstractContextManager[SimpleNamespace]:
+        """As Repo()."""
+        return nullcontext(SimpleNamespace(experiments=SimpleNamespace(celery_queue=self)))
+
+    def status(self) -> list[dict[str, str]]:
+        return [{"rev": f"of {name}", "name": name, "status": status} for name, status in self.statuses.items()]
+
+    def worker_status(self) -> dict[str, list[str]]:
+        return self.workers
+
+    def kill(self, revs: list[str]) -> None:
+        self.killed += revs
+
+
+EVERY_STATUS = {"1ab-seed1": "Queued", "1ab-seed2": "Running", "1ab-seed3": "Success", "1ab-seed4": "Failed"}
 
 
 @pytest.fixture
@@ -167,20 +191,18 @@ def test_seeds_are_not_run_beside_a_dvc_that_runs_stages(tmp_path: Path, monkeyp
 def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A clean folder whose experiments are stand-ins, and what is done there: seed 1 is known, seed 2 is queued."""
     done: list[str] = []
-    status = "Task    Name       Created    Status\n1       1ab-seed2  10:00 AM   Running\n\n"
-    status += "Worker status: 1 active, 0 idle\n"
 
     def output(*command: str, **_: str) -> str:
         words = " ".join(command)
         done.append(words)
         if "exp list" in words:
             return "1ab-seed1\n1ab-seed2\n1ab-seed3\n" if "the queue" in done else "1ab-seed1\n"
-        answers = {"rev-parse": "1ab\n", "queue status": status}
-        return next((answer for part, answer in answers.items() if part in words), "")
+        return "1ab\n" if "rev-parse" in words else ""
 
     monkeypatch.chdir(tmp_path)
     set_params(tmp_path)
     monkeypatch.setattr(seeds, "output", output)
+    monkeypatch.setattr(seeds, "Repo", Queue({"1ab-seed2": "Running"}, {"worker": ["1ab-seed2"]}))
     monkeypatch.setattr(seeds, "check_committed", lambda _: None)
     monkeypatch.setattr(seeds, "shallow", lambda: False)
     monkeypatch.setattr(seeds, "_run_queue", lambda: done.append("the queue"))
@@ -196,23 +218,18 @@ def test_only_seeds_that_are_neither_known_nor_queued_are_queued(queue: list[str
     ]
 
 
-def test_an_experiment_whose_worker_was_killed_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [f"{number:07}  1ab-seed{number}  10:00 AM  {status}" for number, status in enumerate(STATES)]
-    lines = ["Task     Name       Created   Status", *rows, "", "Worker status: 0 active, 0 idle", ""]
-    asked: list[str] = []
-
-    def output(*command: str, **_: str) -> str:
-        asked.append(" ".join(command))
-        return "\n".join(lines)
-
-    monkeypatch.setattr(seeds, "output", output)
+@pytest.mark.parametrize(
+    ("workers", "killed"),
+    [({}, ["of 1ab-seed2"]), ({"worker": []}, []), ({"worker": ["1ab-seed2"]}, [])],
+    ids=["dead", "idle", "active"],
+)
+def test_what_runs_without_a_worker_is_counted_as_failed_so_that_it_runs_again(
+    monkeypatch: pytest.MonkeyPatch, workers: dict[str, list[str]], killed: list[str]
+) -> None:
+    queue = Queue(EVERY_STATUS, workers)
+    monkeypatch.setattr(seeds, "Repo", queue)
     seeds._fail_dead()  # noqa: SLF001
-    assert asked == ["dvc --wait-for-lock queue status", "dvc --wait-for-lock queue kill 0000001"]
-
-
-def test_an_experiment_that_runs_is_left_to_run(queue: list[str]) -> None:
-    seeds.run_experiments(3)
-    assert not any("queue kill" in words for words in queue)
+    assert queue.killed == killed
 
 
 def test_runs_that_dvc_commit_made_up_are_forgotten_before_the_queue_runs(queue: list[str]) -> None:
@@ -244,7 +261,7 @@ def test_an_experiment_that_failed_is_named(queue: list[str]) -> None:
 
 def test_a_queue_that_dvc_cannot_run_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seeds, "DVC", ("false",))
-    monkeypatch.setattr(seeds, "_queued", lambda: ["1ab-seed1"])
+    monkeypatch.setattr(seeds, "_waiting", lambda: ["1ab-seed1"])
     with pytest.raises(InputError, match=r"^`dvc exp run --run-all` failed: see its output above$"):
         seeds._run_queue()  # noqa: SLF001
 
@@ -253,18 +270,22 @@ def test_a_queue_that_stays_idle_is_ended_without_an_error(monkeypatch: pytest.M
     looks = iter([["1ab-seed1"], [], ["1ab-seed2"], [], []])
     monkeypatch.setattr(seeds, "DVC", ("sh", "-c", "exec tail -f /dev/null"))
     monkeypatch.setattr(seeds, "POLL", 0)
-    monkeypatch.setattr(seeds, "_queued", lambda: next(looks))
+    monkeypatch.setattr(seeds, "_waiting", lambda: next(looks))
     seeds._run_queue()  # noqa: SLF001
     assert not list(looks)
 
 
-def test_what_waits_in_the_queue_and_what_runs_is_not_done_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [f"{number:07}  1ab-seed{number}  10:00 AM  {status}" for number, status in enumerate(STATES)]
-    monkeypatch.setattr(
-        seeds, "output", lambda *_, **__: "\n".join(["Task     Name       Created   Status", *rows, ""])
-    )
-    found = seeds._queued()  # noqa: SLF001
-    assert [word for word in found if "seed" in word] == ["1ab-seed0", "1ab-seed1"]
+def test_what_is_queued_and_what_runs_is_not_done_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seeds, "Repo", Queue(EVERY_STATUS, {}))
+    assert seeds._waiting() == ["1ab-seed1", "1ab-seed2"]  # noqa: SLF001
+
+
+def test_an_experiment_that_dvc_has_queued_is_waiting(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("dvc", "exp", "run", "--queue", "--name", "later", "-S", "train.seed=9", cwd=copy)
+    monkeypatch.chdir(copy)
+    assert seeds._waiting() == ["later"]  # noqa: SLF001
+    seeds._fail_dead()  # noqa: SLF001
+    assert seeds._waiting() == ["later"]  # noqa: SLF001
 
 
 def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(

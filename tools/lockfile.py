@@ -18,6 +18,20 @@ ALL_STAGES = (*STAGES, "baselines")
 Stages = dict[str, Any]  # of dvc.lock or dvc.yaml, by name
 
 
+def load_yaml(content: str | bytes) -> Any:
+    """The content of a YAML document.
+
+    Raises:
+        yaml.YAMLError: it is not one.
+    """
+    try:
+        return yaml.load(content, Loader=documents.Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError:
+        raise
+    except Exception as error:  # whatever PyYAML raises where a value does not fit its tag
+        raise yaml.YAMLError(reason(error)) from error
+
+
 def parse(content: bytes) -> Stages:
     """The stages in the content of dvc.lock.
 
@@ -26,8 +40,8 @@ def parse(content: bytes) -> Stages:
     """
     check_merged(content)
     try:
-        stages = dict(COMPILED_LOCKFILE_SCHEMA(documents.parse(content)).get("stages", {}))
-    except (yaml.YAMLError, ValueError, RecursionError, Invalid) as error:
+        stages = dict(COMPILED_LOCKFILE_SCHEMA(load_yaml(content)).get("stages", {}))
+    except (yaml.YAMLError, Invalid) as error:
         raise _unreadable(reason(error)) from None
     files = [file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, [])]
     if not all(file.keys() & {"md5", "checksum", "etag", "files", "dataset"} for file in files):
@@ -110,8 +124,8 @@ def stamp(stage: str, locked: dict[str, Any]) -> provenance.Stamp:
 def of_run(content: bytes) -> Stages:
     """An entry of DVC's run cache as one of dvc.lock; empty where it is not whole or has no provenance."""
     try:
-        locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(documents.parse(content))
-    except (yaml.YAMLError, ValueError, Invalid):
+        locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(load_yaml(content))
+    except (yaml.YAMLError, Invalid):
         return {}  # DVC passes over it, too
     folder = Path(paths.provenance("")).parent
     return {Path(path).stem: locked for path in files(locked, "outs") if Path(path).parent == folder}

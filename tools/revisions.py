@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import yaml
 from dvc.exceptions import DvcException
 
-from stages import documents, errors, hashing, paths, tables
+from stages import errors, hashing, paths, tables
 from tools import lockfile, outdated, trees
 from tools.trees import WORKSPACE
 
@@ -85,11 +85,11 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
     try:
         lock = {stage: locked for stage, locked in lockfile.parse(content).items() if stage in lockfile.STAGES}
-        definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
+        definition, values = (lockfile.load_yaml(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
         stages = lockfile.defined(definition)
     except errors.InputError as error:
         raise errors.InputError(f"{revision}: {error}") from None
-    except (FileNotFoundError, yaml.YAMLError, ValueError, TypeError, KeyError, DvcException) as error:
+    except (FileNotFoundError, yaml.YAMLError, DvcException) as error:
         said = errors.reason(error)
         raise errors.InputError(
             f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"

@@ -10,7 +10,6 @@ in the background (`dvc queue stop --kill` ends it).
 """
 
 import os
-import re
 import statistics
 import subprocess
 from contextlib import suppress
@@ -28,6 +27,7 @@ from tools.formatting import number
 
 DVC = ("dvc", "--wait-for-lock")
 POLL = 60  # seconds
+ACTIVE = ("Queued", "Running")
 
 
 def run_experiments(seeds: int) -> list[str]:
@@ -52,16 +52,16 @@ def run_experiments(seeds: int) -> list[str]:
     commit = output("git", "rev-parse", "--short", "HEAD").strip()
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
-    known = _known(commit)
+    known: list[str | None] = [*_known(commit)]
     _fail_dead()
-    known += _queued()
+    known += _waiting()
     for seed, name in enumerate(names, 1):
         if name not in known:
             _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
     repair.forget_mixed_runs()
     _run_queue()
-    known = _known(commit)
-    if missing := [name for name in names if name not in known]:
+    done = _known(commit)
+    if missing := [name for name in names if name not in done]:
         raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`, or .dvc/tmp/exps/celery")
     try:
         revisions.read_side(",".join(names))
@@ -80,7 +80,7 @@ def _run_queue() -> None:
         idle = 0
         try:
             while process.poll() is None and idle < 2:
-                idle = 0 if _queued() else idle + 1
+                idle = 0 if _waiting() else idle + 1
                 with suppress(subprocess.TimeoutExpired):
                     process.wait(POLL)
         finally:
@@ -144,19 +144,18 @@ def _known(commit: str) -> list[str]:
     return _dvc("exp", "list", "--name-only", "--rev", commit).split()
 
 
-def _queued() -> list[str]:
-    """The words of what `dvc queue status` says of experiments that wait or run, their names among them."""
-    lines = _dvc("queue", "status").splitlines()
-    return [word for line in lines if re.search("Queued|Running", line) for word in line.split()]
+def _waiting() -> list[str | None]:
+    """The names, as far as they have one, of the experiments that are queued or run."""
+    with Repo() as repo:
+        return [task["name"] for task in repo.experiments.celery_queue.status() if task["status"] in ACTIVE]
 
 
 def _fail_dead() -> None:
     """Have DVC count as failed what it would wait for since its list has it running, where its worker was killed."""
-    status = _dvc("queue", "status")
-    if "Worker status: 0 active, 0 idle" in status:
-        for line in status.splitlines():
-            if line.rstrip().endswith("Running"):
-                _dvc("queue", "kill", line.split()[0])
+    with Repo() as repo:
+        queue = repo.experiments.celery_queue
+        if not queue.worker_status():
+            queue.kill([task["rev"] for task in queue.status() if task["status"] == "Running"])
 
 
 def main() -> None:
