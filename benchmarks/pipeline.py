@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from stages import paths, tables
-from tools.lockfile import ALL_STAGES
+from tools.lockfile import STAGES
 
 ROUNDS = 3
 LONG = 1_000_000  # rows: of such a run one tells enough
@@ -192,7 +192,7 @@ def main() -> None:
     show(
         "from a stage's start to its first table, including imports and checks",
         "seconds",
-        alternate({stage: printed(START, stage) for stage in ALL_STAGES}),
+        alternate({stage: printed(START, stage) for stage in STAGES}),
     )
     ways = {"stages/inference.py, used by evaluate and predict": printed(INFER)} | {
         f"pipeline(), batch size {size}": printed(PIPELINE, str(size)) for size in (1, 64)

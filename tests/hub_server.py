@@ -13,18 +13,23 @@ from background import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TOKEN = "hf_plantedsecrettoken"  # not one: what the stand-in takes for one
-OWNERS = {"tiny", "locked", "private", "gated", "cut"}
+OWNERS = {"tiny", "locked", "private", "gated", "cut", "dair-ai", "sentence-transformers", "distilbert"}
+COMMITS = {  # by owner, where a recipe names another
+    "dair-ai": "cab853a1dbdf4c42c2b3ef2173804746df8825fe",
+    "sentence-transformers": "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
+    "distilbert": "12040accade4e8a0f71eabdb258fecc2e7e948be",
+}
 
 Kind = Literal["models", "datasets"]
 Files = dict[str, bytes]
 
 
 class HubServer(ThreadingHTTPServer):
-    """Serves ``repositories``, each under five names, of which four can fail in the way they say.
+    """Serves ``repositories``, each under the name of every owner, of which four can fail in the way they say.
 
-    ``tiny/NAME`` is whole, as is ``locked/NAME`` for whoever has `TOKEN`; of ``private/NAME`` all is denied, of
-    ``gated/NAME`` the files, and ``cut/NAME`` breaks off in the middle of its large files. Every other repository is
-    missing. ``log`` holds what was asked: method and path.
+    ``tiny/NAME`` is whole, as are those of the recipes' owners, and ``locked/NAME`` for whoever has `TOKEN`; of
+    ``private/NAME`` all is denied, of ``gated/NAME`` the files, and ``cut/NAME`` breaks off in the middle of its large
+    files. Every other repository is missing. ``log`` holds what was asked: method and path.
 
     It takes models from anyone, large files by LFS; ``created`` holds what was asked for of each new repository, and
     ``authorizations`` the header of each POST: a PUT, of a large file, comes without, as the hub's library sends it.
@@ -65,10 +70,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif owner == "gated" and not api:
             known = "Authorization" in self.headers
             self._error(HTTPStatus.FORBIDDEN if known else HTTPStatus.UNAUTHORIZED, "GatedRepo", "Access is restricted")
-        elif revision not in {COMMIT, "main"}:
+        elif revision not in {_commit(owner), "main"}:
             self._error(HTTPStatus.NOT_FOUND, "RevisionNotFound", f"Invalid rev id: {revision}")
         elif action == "revision":
-            self._answer_json({"id": f"{owner}/{name}", "sha": COMMIT, "siblings": []})
+            self._answer_json({"id": f"{owner}/{name}", "sha": _commit(owner), "siblings": []})
         elif action == "tree":
             self._answer_json(_tree(files, path, recursive=parse_qs(url.query).get("recursive") == ["true"]))
         elif action == "resolve" and path in files:
@@ -158,7 +163,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", _commit(_parts(self.path)[2]))
         for name, value in (headers or {}).items():
             self.send_header(name, value)
         self.end_headers()
@@ -179,6 +184,10 @@ def _parts(path: str) -> tuple[bool, Kind, str, str, str, str, str]:
     parts = parts[1:] if parts[0] in {"models", "datasets"} else parts
     owner, name, action, revision, *rest = [*parts, "", "", "", ""]
     return api, kind, owner, name, action, revision, "/".join(rest).strip("/")
+
+
+def _commit(owner: str) -> str:
+    return COMMITS.get(owner, COMMIT)
 
 
 def _tree(files: Files, folder: str, *, recursive: bool) -> list[dict[str, Any]]:

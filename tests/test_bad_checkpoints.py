@@ -55,7 +55,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         replace("config.json", b"{nope"), "own-model/config.json: not JSON (Expecting property name"
     ),
     "config that is not UTF-8": (replace("config.json", b"\xff"), "own-model/config.json: not JSON ("),
-    "config nested without end": (replace("config.json", b"[" * 100_000), "own-model/config.json: not JSON (maximum"),
+    "config nested without end": (replace("config.json", b"[" * 100_000), "own-model/config.json: not JSON ("),
     "config that is a folder": (
         lambda checkpoint: instead(checkpoint / "config.json", Path.mkdir),
         "own-model: no config.json",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from clones import DEFAULTS
 from own_data import Workspace, own_dataset
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -70,7 +71,7 @@ def test_a_combining_mark_is_part_of_its_word(workspace: Workspace) -> None:
 def test_hidden_states_are_standardized_as_train_is(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pipeline)
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
-    for features in baselines.hidden_states(rows, ["a", "b"]).values():
+    for features in baselines.hidden_states(rows, DEFAULTS["dataset"]["labels"]).values():
         assert features["train"].mean(axis=0) == pytest.approx(0, abs=1e-4)
         assert features["train"].std(axis=0) == pytest.approx(1, abs=1e-3)
         assert features["test"].mean(axis=0) != pytest.approx(0, abs=1e-4)
@@ -132,7 +133,7 @@ def test_hidden_states_are_named_for_how_they_are_pooled(
     monkeypatch.chdir(pipeline)
     monkeypatch.setattr(inference, pooling, lambda hidden, _: torch.zeros_like(hidden[:, 0]))
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
-    features = baselines.hidden_states(rows, ["a", "b"])
+    features = baselines.hidden_states(rows, DEFAULTS["dataset"]["labels"])
     assert {key for key, states in features.items() if not states["train"].any()} == {name}
 
 
@@ -141,7 +142,7 @@ def test_hidden_states_that_are_no_numbers_are_an_error(pipeline: Path, monkeypa
     monkeypatch.setattr(inference, "mean_pooling", lambda hidden, _: torch.full_like(hidden[:, 0], torch.nan))
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
     with pytest.raises(InputError, match=r"^models/pretrained/model: its hidden states hold NaN or inf: "):
-        baselines.hidden_states(rows, ["a", "b"])
+        baselines.hidden_states(rows, DEFAULTS["dataset"]["labels"])
 
 
 def test_the_regularization_is_chosen_by_f1_and_of_equals_the_first_is_taken(

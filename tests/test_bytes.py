@@ -33,14 +33,12 @@ def test_every_stage_writes_the_same_bytes_elsewhere_and_later(
     pipeline: Path, tmp_path: Path, settings: dict[str, str]
 ) -> None:
     copy = shutil.copytree(pipeline, tmp_path / "a folder with a space" / "copy", symlinks=True)
-    (tmp_path / "odd/stages").mkdir(parents=True)
-    for name in ("stages/__init__.py", "stages/entry.py", "tools.py"):
-        (tmp_path / "odd" / name).write_text("raise SystemExit(3)\n", encoding="utf-8")
     for output in [output for outputs in OUTPUTS.values() for output in outputs]:
         shutil.rmtree(copy / output) if (copy / output).is_dir() else (copy / output).unlink()
     threads = {"OMP_NUM_THREADS": settings["RAYON_NUM_THREADS"], "HOME": "/dev/null"}
     for stages, more in (([stage for stage in OUTPUTS if stage not in ALONE], threads), (ALONE, {})):
-        env = settings | more | {"PYTHONPATH": str(tmp_path / "odd")}
-        run("python", "-c", STAGES, *stages, cwd=copy, env=env)  # a process for several: most of its time are imports
+        run(
+            "python", "-c", STAGES, *stages, cwd=copy, env=settings | more
+        )  # a process for several: most of its time are imports
         for stage in stages:
             assert digests(copy, stage) == digests(pipeline, stage)

@@ -24,7 +24,7 @@ def test_an_error_reaches_a_poorer_locale(workspace: Workspace) -> None:
     poorer = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
     done = run("python", "-m", "stages.download", cwd=folder, check=False, env=poorer)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: dataset.path: d\\xe9j\\xe0 vu does not exist: ")
+    assert done.stderr.startswith("error: params.yaml: dataset.path: d\\xe9j\\xe0 vu does not exist: ")
 
 
 def test_an_empty_address_of_the_hub_is_none(copy: Path) -> None:

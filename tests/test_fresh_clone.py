@@ -9,7 +9,7 @@ from clones import git, make_clone, run
 
 
 @pytest.mark.long
-def test_make_repro_sets_itself_up_runs_and_starts_at_once_the_second_time(tmp_path: Path) -> None:
+def test_make_repro_sets_itself_up_and_runs_and_does_neither_a_second_time(tmp_path: Path) -> None:
     clone = make_clone(tmp_path / "clone")
     (tmp_path / "home").mkdir()
     path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if ".venv" not in part)

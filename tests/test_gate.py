@@ -184,7 +184,10 @@ def test_a_frozen_stage_with_other_inputs_fails_on_the_cheap_machine(
     run("dvc", "freeze", "train", cwd=bare)
     assert answers(bare)["run"] == "false"
     change_params(bare, train__seed=3)
-    assert refused(bare) == "dvc.yaml: train is frozen, and its inputs have changed: run `dvc unfreeze train`"
+    changed = "train: changed deps: params.yaml: train.seed modified"
+    assert refused(bare) == (
+        f"dvc.yaml: {changed}: train is frozen, so that DVC never runs it: run `dvc unfreeze train`"
+    )
 
 
 def test_data_that_cannot_be_read_fails_on_the_cheap_machine(bare: Path, refused: Refused) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from clones import TREE, run, set_params
 from hub_server import COMMIT, TOKEN, Files, HubServer, Kind, serve
 from own_data import Fail, Workspace
@@ -84,10 +85,13 @@ def hub(tiny_random_checkpoint: Path) -> Iterator[HubServer]:
     checkpoint = {file.name: file.read_bytes() for file in tiny_random_checkpoint.iterdir()} | decoys
     repositories: dict[tuple[Kind, str], Files] = {
         ("datasets", "emotions"): whole,
+        ("datasets", "emotion"): whole,
         ("datasets", "broken"): whole | {"split/train-00000-of-00001.parquet": b"not parquet"},
         ("datasets", "carded"): whole | {"README.md": b"---\nconfigs: [\n---\n"},
         ("datasets", "unlabelled"): dataset_files(last=-1),
         ("models", "checkpoint"): checkpoint,
+        ("models", "all-MiniLM-L6-v2"): checkpoint,
+        ("models", "distilbert-base-uncased"): checkpoint,
         ("models", "pickled"): decoys,
     }
     with pytest.MonkeyPatch.context() as patch, serve(repositories) as server:
@@ -194,6 +198,20 @@ def test_the_checkpoint_of_the_hub_is_written(fetched: Run, tiny_random_checkpoi
         "models/pretrained/model/model.safetensors",
     ]
     assert "models/pretrained/tokenizer/tokenizer.json" in fetched.files("models/pretrained/tokenizer")
+
+
+@pytest.mark.parametrize("recipe", ["emotion-minilm", "emotion-distilbert"])
+def test_a_recipe_of_the_hub_fetches_what_it_names(hub: HubServer, tmp_path: Path, recipe: str) -> None:
+    sections = yaml.safe_load((TREE / f"recipes/{recipe}.yaml").read_text(encoding="utf-8"))
+    params = {f"{section}__{key}": value for section in SOURCES for key, value in sections[section].items()}
+    del params["dataset__path"]
+    done = download(tmp_path, hub, params | {"model__weights_sha256": None})  # not those that the recipe names
+    assert done.done.returncode == 0, done.done.stderr
+    assert tables.label_names(pq.read_schema(tmp_path / "data/raw/test.parquet")) == LABELS
+    assert (tmp_path / "models/pretrained/model/model.safetensors").exists()
+    for source, folder in (("dataset", "datasets/"), ("model", "")):
+        name, commit = (sections[source][key] for key in ("hub_name", "hub_revision"))
+        assert any(f" /{folder}{name}/resolve/{commit}/" in line for line in done.log)
 
 
 def test_nothing_pickled_and_no_code_is_asked_for(fetched: Run) -> None:

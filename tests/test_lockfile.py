@@ -29,11 +29,6 @@ def test_a_lock_that_makes_the_parser_fail_is_named(content: bytes) -> None:
         lockfile.parse(content)
 
 
-@pytest.mark.parametrize("content", [b"", b"cmd: [", b"cmd: x\nouts: 3\n", b"\xff", *NO_YAML])
-def test_an_entry_of_the_run_cache_that_is_not_whole_is_passed_over(content: bytes) -> None:
-    assert lockfile.of_run(content) == {}
-
-
 @pytest.mark.parametrize("file", ["path: a", "path: a\n      size: 3"])
 @pytest.mark.parametrize("kind", ["deps", "outs"])
 def test_a_lock_with_a_file_without_a_hash_is_no_lock(file: str, kind: str) -> None:

@@ -164,6 +164,7 @@ BY_MORE = {  # params that go along with other params, or with files of another 
     ),
     "model.weights_sha256": Mutation(checked, (D,), (D,)),
 }
+OF_MODULE = "a comment in stages/"
 HUB = "dataset.source"  # another source needs a hub to run: tried in test_hub.py
 
 
@@ -177,7 +178,7 @@ def table() -> dict[str, Mutation]:
     rows["model.path"] = rows["model.path"]._replace(change=copied("models/tiny", "models/tiny2", "model__path"))
     for name, seen_by in MODULES.items():
         runs = tuple(stage for stage in STAGES if stage in seen_by or (stage == E and R in seen_by))
-        rows[f"a comment in {name}"] = Mutation(comment(name), seen_by, runs)
+        rows[f"{OF_MODULE}{Path(name).name}"] = Mutation(comment(name), seen_by, runs)
     return BY_MORE | rows | OTHERS
 
 
@@ -201,16 +202,36 @@ OTHER_WEIGHTS = {  # a sample of the mutations that have to give another model
 
 def as_markdown() -> str:
     """The table as the README shows it: a row for all that make the same stages run: params, modules, other inputs."""
-    rows: dict[tuple[str, ...], tuple[list[str], ...]] = {}
+    rows: dict[tuple[str, ...], list[str]] = {}
     for name, mutation in TABLE.items():
-        kind = 0 if name in PARAMS.keys() | BY_MORE.keys() else 1 if name.startswith("a comment in stages/") else 2
-        what = re.sub(r"\S*[./]\S+", r"`\g<0>`", name.removeprefix("a comment in stages/"))
-        rows.setdefault(mutation.run, ([], [], []))[kind].append(what)
+        rows.setdefault(mutation.run, []).append(name)
     lines = [f"| what changes | {' | '.join(STAGES)} |", f"|---|{':-:|' * len(STAGES)}"]
-    for runs, kinds in rows.items():
+    for runs, names in rows.items():
         marks = " | ".join("●" if stage in runs else "" for stage in STAGES)
-        lines.append(f"| {'<br>'.join(', '.join(names) for names in kinds if names)} | {marks} |")
+        modules = [name.removeprefix(OF_MODULE) for name in names if name.startswith(OF_MODULE)]
+        others = [name for name in names if name in OTHERS]
+        parts = [*in_sections(names), *(", ".join(map(as_code, part)) for part in (modules, others) if part)]
+        lines.append(f"| {'<br>'.join(parts)} | {marks} |")
     return "\n".join(lines)
+
+
+def in_sections(names: list[str]) -> list[str]:
+    """The params among ``names``, a section's in one phrase where they are most of it."""
+    found = []
+    for section, params in CLASSES.items():
+        keys = [f"{section}.{key}" for key in params.model_fields]
+        here, others = ([key for key in keys if (key in names) is among] for among in (True, False))
+        if len(here) > max(1, len(others)):
+            but = f" but {', '.join(map(as_code, others))}" if others else ""
+            found.append(f"every key of `{section}`{but}")
+        else:
+            found += map(as_code, here)
+    return found
+
+
+def as_code(name: str) -> str:
+    """A name with its paths and keys as Markdown's code."""
+    return re.sub(r"\S*[./]\S+", r"`\g<0>`", name)
 
 
 @pytest.fixture(scope="module")

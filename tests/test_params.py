@@ -58,8 +58,12 @@ def test_data_that_another_stage_writes_are_accepted(workspace: Workspace) -> No
     prepare = "stages:\n  prepare:\n    cmd: echo\n    outs:\n      - data/own\n"
     substitute(folder / "dvc.yaml", "stages:\n", prepare)
     check()
-    for content in ("stages:\n", "", "- a\n"):  # which DVC has a line about
-        (folder / "dvc.yaml").write_text(content, encoding="utf-8")
+
+
+@pytest.mark.parametrize("content", ["stages:\n", "", "- a\n"])
+def test_a_pipeline_without_stages_is_told(workspace: Workspace, content: str) -> None:
+    (workspace() / "dvc.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"^dvc\.yaml: it has no stages: undo its last edit$"):
         check()
 
 

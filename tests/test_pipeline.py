@@ -18,8 +18,15 @@ def test_a_second_repro_runs_no_stage(copy: Path) -> None:
     assert stages_run(copy) == []
 
 
-def test_the_tree_is_clean_after_a_run_is_committed(pipeline: Path) -> None:
+def test_git_takes_dvc_lock_and_the_metrics_of_a_run_and_nothing_else(pipeline: Path) -> None:
     assert git("status", "--short", cwd=pipeline) == ""
+    committed = git("show", "--name-only", "--format=", "HEAD", cwd=pipeline).splitlines()
+    inputs = ("data/small/", "models/tiny/")
+    assert {path for path in committed if not path.startswith(inputs)} == {
+        "dvc.lock",
+        "metrics/metrics.json",
+        "params.yaml",
+    }
 
 
 def test_the_metrics_are_a_handful_of_rounded_numbers(pipeline: Path) -> None:

@@ -16,7 +16,7 @@ from edits import append, edit_json
 from hub_server import COMMIT, HubServer, serve
 
 from stages import paths
-from tools import card, publish, repair
+from tools import card, publish, rwlock
 
 TOKEN = SECRETS["HF_TOKEN"]
 NAME = "tiny/emotions"
@@ -92,7 +92,7 @@ def test_what_transformers_would_read_of_an_older_model_is_deleted(
 def test_nothing_is_published_while_dvc_runs_stages(
     reached: HubServer, refused: Refused, pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(repair, "running", lambda: True)
+    monkeypatch.setattr(rwlock, "running", lambda: True)
     assert refused(pipeline, NAME) == "DVC is running stages here: wait until it has finished"
     assert reached.repositories == {}
 

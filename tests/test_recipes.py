@@ -27,6 +27,13 @@ def test_emotion_files_reads_the_data_and_carves_a_test_split() -> None:
     assert not texts["train"] & texts["test"]
 
 
+def test_the_distilbert_recipe_is_the_book_s() -> None:
+    recipe = yaml.safe_load((TREE / "recipes/emotion-distilbert.yaml").read_text(encoding="utf-8"))
+    expected = {"epochs": 2, "batch_size": 64, "learning_rate": "2e-5", "weight_decay": 0.01, "warmup_ratio": 0.0}
+    assert recipe["train"] | expected == recipe["train"]
+    assert recipe["model"]["hub_name"] == "distilbert/distilbert-base-uncased"
+
+
 def test_the_emotion_recipes_say_the_same_of_the_hubs_data_and_pin_it() -> None:
     for name in ("emotion-minilm", "emotion-distilbert"):
         dataset = yaml.safe_load((TREE / f"recipes/{name}.yaml").read_text(encoding="utf-8"))["dataset"]

@@ -16,7 +16,7 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import edit_json
 
 from stages.errors import InputError
-from tools import lockfile, repair, repro
+from tools import repair, repro
 
 
 @pytest.fixture
@@ -206,18 +206,6 @@ def test_what_dvc_had_not_stored_is_stored_as_the_stage_left_it(copy: Path, call
     assert call(repair.main, copy) == (0, "train had finished, and DVC had not stored it: stored now\n", "")
     assert load_yaml(copy / "dvc.lock") == lock
     assert call(repair.main, copy) == (0, "nothing to repair\n", "")
-
-
-def test_of_the_runs_on_the_same_inputs_only_those_that_are_mixed_are_forgotten(inside: Path) -> None:
-    runs = (inside / ".dvc/cache/runs").glob("*/*/*")
-    genuine = next(run for run in runs if lockfile.of_run(run.read_bytes()).keys() == {"audit"})
-    mixed = genuine.with_name("0" * 64)
-    shutil.copy(genuine, mixed)
-    with modify_yaml(mixed) as run:
-        run["outs"][0]["md5"] = "0" * 32
-    repair.forget_mixed_runs()
-    assert genuine.exists()
-    assert not mixed.exists()
 
 
 def test_nothing_is_stored_of_outputs_that_were_edited(copy: Path, call: Call) -> None:

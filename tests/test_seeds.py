@@ -16,7 +16,7 @@ from conftest import Refused
 from rich.console import Console
 
 from stages.errors import InputError
-from tools import gate, repair, revisions, seeds
+from tools import changes, revisions, run_cache, seeds
 
 FIGURE = re.compile(r"\d+(\.\d{4})?")
 
@@ -206,7 +206,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(seeds, "check_committed", lambda _: None)
     monkeypatch.setattr(seeds, "shallow", lambda: False)
     monkeypatch.setattr(seeds, "_run_queue", lambda: done.append("the queue"))
-    monkeypatch.setattr(repair, "forget_mixed_runs", lambda: done.append("forget mixed runs"))
+    monkeypatch.setattr(run_cache, "forget_mixed", lambda: done.append("forget mixed runs"))
     monkeypatch.setattr(revisions, "read_side", done.append)
     return done
 
@@ -299,17 +299,17 @@ def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(
 @pytest.mark.parametrize(
     ("change", "refused"),
     [
-        (gate.Change("download", "changed deps", "data/sample", "modified"), True),
-        (gate.Change("download", "changed deps", "models/own", "modified"), True),
-        (gate.Change("train", "changed deps", "stages/train.py", "modified"), False),  # committed, run again anyway
+        (changes.Change("download", "changed deps", "data/sample", "modified"), True),
+        (changes.Change("download", "changed deps", "models/own", "modified"), True),
+        (changes.Change("train", "changed deps", "stages/train.py", "modified"), False),  # committed, run again anyway
     ],
 )
 @pytest.mark.usefixtures("queue")
 def test_only_edits_of_data_that_git_does_not_have_are_refused(
-    monkeypatch: pytest.MonkeyPatch, change: gate.Change, *, refused: bool
+    monkeypatch: pytest.MonkeyPatch, change: changes.Change, *, refused: bool
 ) -> None:
     monkeypatch.setattr(seeds, "untracked", lambda _: ["data/sample/"])
-    monkeypatch.setattr(gate, "changes", lambda: [change])
+    monkeypatch.setattr(changes, "changes", lambda: [change])
     said = rf"^the data has changed since dvc\.lock was written \({change}\): run `dvc repro` and commit dvc\.lock$"
     with pytest.raises(InputError, match=said) if refused else nullcontext():
         seeds.run_experiments(3)

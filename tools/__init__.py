@@ -1,3 +1,3 @@
-"""Commands that are not stages; the end of their imports is that of the stages'."""
+"""Commands that are not stages; importing those gives these their excepthook, and keeps no bytecode."""
 
 import stages  # noqa: F401

@@ -41,6 +41,15 @@ def committed(path: Path) -> bytes | None:
     return None if done.returncode else done.stdout
 
 
+def commit(revision: str = "HEAD", *options: str, advice: str = "fetch it, or name another") -> str:
+    """The hash of a revision's commit, shortened as `git rev-parse`'s options say.
+
+    Raises:
+        InputError: git has none of that name; the message ends with ``advice``.
+    """
+    return output("git", "rev-parse", *options, "--verify", f"{revision}^{{commit}}", advice=advice).strip()
+
+
 def shallow() -> bool:
     """Whether the clone lacks a part of the history."""
     return output("git", "rev-parse", "--is-shallow-repository").strip() == "true"

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA, COMPILED_LOCKFILE_SCHEMA, COMPILED_MULTI_STAGE_SCHEMA
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA, COMPILED_MULTI_STAGE_SCHEMA
 from voluptuous import Invalid
 
 from stages import documents, hashing, paths, provenance
 from stages.errors import InputError, reason
 
 PATH = Path("dvc.lock")
-STAGES = ("download", "audit", "tokenize", "train", "evaluate")  # behind the predictions
-ALL_STAGES = (*STAGES, "baselines")
+BEHIND_PREDICTIONS = ("download", "audit", "tokenize", "train", "evaluate")
+STAGES = (*BEHIND_PREDICTIONS, "baselines")
 Stages = dict[str, Any]  # of dvc.lock or dvc.yaml, by name
 
 
@@ -63,6 +63,15 @@ def _unreadable(why: str) -> InputError:
     return InputError(f"{PATH}: cannot be read ({why}): undo its last edit, or run `make repro`")
 
 
+def pipeline() -> Stages:
+    """The stages in dvc.yaml.
+
+    Raises:
+        InputError: it cannot be read, has none, or DVC would not take it.
+    """
+    return defined(documents.read(Path("dvc.yaml")))
+
+
 def defined(definition: Any) -> Stages:
     """The stages in the content of dvc.yaml.
 
@@ -84,7 +93,12 @@ def files(locked: dict[str, Any], kind: str) -> dict[str, str]:
     return {path: md5 for path, md5 in found.items() if md5}
 
 
-def made(stages: Stages) -> dict[str, tuple[str, str]]:
+def frozen(stage: str) -> str:
+    """What a stage being frozen means, and what to do."""
+    return f"{stage} is frozen, so that DVC never runs it: run `dvc unfreeze {stage}`"
+
+
+def makers(stages: Stages) -> dict[str, tuple[str, str]]:
     """The stage that wrote each file and folder, and its MD5."""
     return {path: (stage, md5) for stage, locked in stages.items() for path, md5 in files(locked, "outs").items()}
 
@@ -121,23 +135,13 @@ def stamp(stage: str, locked: dict[str, Any]) -> provenance.Stamp:
     return {"stage": stage, "deps": files(locked, "deps"), "params": params(locked), "outs": outs}
 
 
-def of_run(content: bytes) -> Stages:
-    """An entry of DVC's run cache as one of dvc.lock; empty where it is not whole or has no provenance."""
-    try:
-        locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(load_yaml(content))
-    except (yaml.YAMLError, Invalid):
-        return {}  # DVC passes over it, too
-    folder = Path(paths.provenance("")).parent
-    return {Path(path).stem: locked for path in files(locked, "outs") if Path(path).parent == folder}
-
-
 def against_itself(stages: Stages) -> Iterator[str]:
     """A line for each stage whose inputs and outputs are not of one run, or that read another file than was made."""
     for stage in mixed(stages):
         yield f"dvc.lock: {stage}: its inputs and outputs are not of one run, as after a merge: run `make repro`"
-    makers = made(stages)
+    made = makers(stages)
     for stage, locked in stages.items():
         for path, digest in files(locked, "deps").items():
-            maker, written = makers.get(path, (None, digest))
+            maker, written = made.get(path, (None, digest))
             if written != digest:
                 yield f"dvc.lock: {stage} did not read the {path} that {maker} wrote: run `dvc repro`"

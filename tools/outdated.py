@@ -20,10 +20,10 @@ def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> It
         lock: the stages of dvc.lock that are behind the predictions.
         digest: gives the hash of a file or folder that no stage makes, None where that is not known.
     """
-    definition = {stage: definition[stage] for stage in lockfile.STAGES if stage in definition}
+    definition = {stage: definition[stage] for stage in lockfile.BEHIND_PREDICTIONS if stage in definition}
     yield from against_definition(definition, values, lock)
     yield from against_params(definition, values, lock)
-    made = lockfile.made(lock)
+    made = lockfile.makers(lock)
     read = {file: stage for stage in lock for file in lockfile.files(lock[stage], "deps").items()}
     for (path, md5), stage in read.items():
         if path not in made and digest(path) not in {None, md5}:
@@ -32,7 +32,7 @@ def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> It
 
 def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:
     """A line for each stage that dvc.yaml lacks, or whose command, files or param keys are not those that ran."""
-    for stage in lockfile.STAGES:
+    for stage in lockfile.BEHIND_PREDICTIONS:
         if stage not in definition:
             yield f"dvc.yaml: {stage} is missing: undo its last edit"
     for stage, wanted in definition.items():
@@ -68,8 +68,3 @@ def against_params(definition: Stages, values: Any, lock: Stages) -> Iterator[st
                 yield f"dvc.lock: {stage}: {key} is in dvc.yaml's params only: {RERUN}"
             elif recorded[key] != value:
                 yield f"params.yaml: {key} is {value!r}, but {stage} ran with {recorded[key]!r}: {RERUN}"
-
-
-def frozen(stage: str) -> str:
-    """What a stage being frozen means, and what to do."""
-    return f"{stage} is frozen, so that DVC never runs it: run `dvc unfreeze {stage}`"

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from stages import documents, dvcfile, entry, errors
+from stages import dvcfile, entry, errors
 from stages.audit import AuditParams
 from stages.download import DatasetParams, ModelParams
 from stages.params import PARAMS, Section, load
@@ -69,12 +69,8 @@ def _path_problems(sections: dict[str, Section], file: Path = PARAMS) -> list[st
 
 def _outputs() -> list[str]:
     """What the pipeline's own stages write."""
-    definition = documents.read(Path("dvc.yaml"))
-    try:
-        stages = [definition["stages"].get(stage, {}) for stage in lockfile.ALL_STAGES]
-        return [out for stage in stages for out in dvcfile.declared(stage, *dvcfile.WRITTEN)]
-    except (LookupError, TypeError, AttributeError):
-        return []  # DVC says what is wrong with dvc.yaml
+    stages = lockfile.pipeline()
+    return [out for stage in lockfile.STAGES for out in dvcfile.declared(stages.get(stage, {}), *dvcfile.WRITTEN)]
 
 
 def _overlap(one: Path, other: Path) -> bool:

@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, redirect_stdout
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from stages import entry, errors
@@ -48,11 +47,10 @@ def load_predictor() -> Callable[..., list[dict[str, Any]]]:
     from stages.classifier import load_fine_tuned
     from stages.compatibility import check_fit
     from stages.first_token import narrow
-    from tools import verify
+    from tools import lockfile, verify
 
-    problems = verify.unfit_classifier() if Path("dvc.lock").exists() else []
-    if problems:
-        raise errors.InputError(problems[0])
+    if lockfile.PATH.exists():
+        verify.check_classifier()
     model, tokenizer = load_fine_tuned()
     narrow(model)
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stages import entry, errors, hashing, paths
-from tools.commands import check_committed, output
+from tools.commands import check_committed, commit
 
 NAME = "OWNER/NAME"
 LOADED = {".json", ".safetensors"}  # what Transformers may read at the top of a repository
@@ -24,13 +24,13 @@ def verified_commit() -> str:
     Raises:
         InputError: they do not belong together, are not committed, or are about to be replaced.
     """
-    from tools import repair, verify
+    from tools import rwlock, verify
 
-    repair.check_idle()
+    rwlock.check_idle()
     if problems := verify.verify(cache=False):
         raise errors.InputError(*problems)
     check_committed("the model card names the commit")
-    return output("git", "rev-parse", "HEAD").strip()
+    return commit()
 
 
 def publish(repository: str, content: str, message: str) -> str:

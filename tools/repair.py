@@ -8,23 +8,20 @@ to other processes. Copies that were under way stay beside the outputs as tempor
 and DVC had not stored, would be made again.
 """
 
-import json
 import re
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
 from dvc.config import Config
 from dvc.lock import LockError, make_lock
 from dvc.utils.serialize import modify_yaml
 
-from stages import documents, dvcfile, entry, hashing, paths, provenance
+from stages import dvcfile, entry, hashing, paths, provenance
 from stages.errors import InputError
-from stages.outputs import remove
-from tools import lockfile
+from tools import lockfile, run_cache, rwlock
 from tools.commands import committed, output
 
-LOCK, USERS, REPO_LOCK = lockfile.PATH, Path(".dvc/tmp/rwlock"), Path(".dvc/tmp/lock")
+LOCK, REPO_LOCK = lockfile.PATH, Path(".dvc/tmp/lock")
 OUTPUTS = ("data", "models", "metrics")
 COPY = re.compile(r"\.[\w-]{22}\.tmp")  # dvc_objects.fs.utils.tmp_fname
 
@@ -50,28 +47,13 @@ def repair() -> list[str]:
         ) from None
 
 
-def check_idle() -> None:
-    """Look whether DVC is running stages here.
-
-    Raises:
-        InputError: it is.
-    """
-    if running():
-        raise InputError("DVC is running stages here: wait until it has finished")
-
-
-def running() -> bool:
-    """Whether a DVC runs stages here; it releases its own lock meanwhile."""
-    return USERS.exists() and any(map(_lives, _users() or ()))
-
-
 def _repair() -> list[str]:
     said = []
-    if running():
+    if rwlock.running():
         return []
-    if USERS.exists() and _users() != set():
-        USERS.unlink()
-        said.append(f"{USERS} was left behind when DVC was killed: removed")
+    if rwlock.PATH.exists() and rwlock.users() != set():
+        rwlock.PATH.unlink()
+        said.append(f"{rwlock.PATH} was left behind when DVC was killed: removed")
     said += _repair_lock() if LOCK.exists() else []
     for path in (path for folder in OUTPUTS for path in Path(folder).rglob(".*.tmp")):
         if COPY.fullmatch(path.name):
@@ -98,34 +80,11 @@ def _repair_lock() -> list[str]:
         with modify_yaml(LOCK) as lock:
             for stage in mixed:
                 del lock["stages"][stage]
-        forget_mixed_runs()
+        run_cache.forget_mixed()
     return [
         f"{LOCK}: {stage}: its inputs and outputs are not of one run, as after a merge: this stage runs again"
         for stage in mixed
     ]
-
-
-def mixed_runs() -> list[Path]:
-    """The runs in the run cache with outputs that no run on their inputs gave, as by `dvc commit` after an edit.
-
-    Of those with the same inputs it is their folder, where none is genuine: DVC cannot read an empty one.
-    """
-    from dvc.repo import Repo
-
-    with Repo() as repo:
-        runs = Path(repo.stage_cache.cache_dir)
-    found = []
-    for folder in sorted(runs.glob("*/*/")):
-        entries = sorted(folder.iterdir())
-        mixed = [entry for entry in entries if lockfile.mixed(lockfile.of_run(entry.read_bytes()))]
-        found += [folder] if mixed and mixed == entries else mixed
-    return found
-
-
-def forget_mixed_runs() -> None:
-    """Remove them, since DVC would take the same outputs from there."""
-    for run in mixed_runs():
-        remove(run)
 
 
 def unstored() -> list[str]:
@@ -136,9 +95,9 @@ def unstored() -> list[str]:
     stages: lockfile.Stages = {}
     with suppress(InputError, FileNotFoundError):  # the full disk may have cut it short, too
         stages = lockfile.parse(LOCK.read_bytes())
-    definition = lockfile.defined(documents.read(Path("dvc.yaml")))
+    definition = lockfile.pipeline()
     found = []
-    for stage in lockfile.ALL_STAGES:
+    for stage in lockfile.STAGES:
         outs = dvcfile.declared(definition.get(stage, {}), *dvcfile.WRITTEN)
         if not outs or not all(Path(out).exists() for out in outs):
             continue
@@ -162,38 +121,17 @@ def store_finished() -> list[str]:
     Raises:
         InputError: DVC cannot.
     """
-    stages = [] if running() else unstored()
+    stages = [] if rwlock.running() else unstored()
     for stage in stages:
         output("dvc", "--wait-for-lock", "commit", "--force", stage, advice="fix that, and run again")
     return [f"{stage} had finished, and DVC had not stored it: stored now" for stage in stages]
-
-
-def _users() -> set[int] | None:
-    """The ids of the processes in DVC's list; None if it cannot be read."""
-    try:
-        users = json.loads(USERS.read_text(encoding="utf-8"))
-    except ValueError:
-        return None
-    if not isinstance(users, dict):
-        return None
-    readers = (user for several in users.get("read", {}).values() for user in several)
-    return {user["pid"] for user in (*users.get("write", {}).values(), *readers)}
-
-
-def _lives(pid: int) -> bool:
-    """Whether that id still belongs to the process in DVC's list, one that started before the list was written."""
-    try:
-        process = psutil.Process(pid)
-        return bool(process.create_time() <= USERS.stat().st_mtime and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def main() -> None:
     """Repair, and print what was repaired."""
     parser = entry.parser("tools.repair", __doc__)
     parser.parse_args()
-    check_idle()
+    rwlock.check_idle()
     for line in [*repair(), *store_finished()] or ["nothing to repair"]:
         print(line)
 

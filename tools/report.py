@@ -11,7 +11,7 @@ from pathlib import Path
 
 from stages import entry, errors, paths
 from tools import comparison, ladder, rendering, revisions
-from tools.commands import changed, output
+from tools.commands import changed, commit, output
 from tools.formatting import code, markdown_table, number
 from tools.trees import WORKSPACE
 
@@ -23,14 +23,9 @@ DAMAGED = (ValueError, LookupError, TypeError, AttributeError)  # raised by read
 
 def title(base: str) -> str:
     """Which commits the report is about."""
-    head, left = (code(_commit(revision)) for revision in ("HEAD", base))
+    head, left = (code(commit(revision, "--short", advice=NAME_ANOTHER)) for revision in ("HEAD", base))
     edited = " and its uncommitted changes" if changed() else ""
     return f"### Results at {head}{edited}, against {left}"
-
-
-def _commit(revision: str) -> str:
-    command = ("git", "rev-parse", "--short", "--verify", f"{revision}^{{commit}}")
-    return output(*command, advice=NAME_ANOTHER).strip()
 
 
 def comparison_section(base: str) -> str:

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from stages import entry, errors, paths
 from stages.params import PARAMS
-from tools import ladder, outdated, params, repair
+from tools import ladder, lockfile, params, repair, rwlock
 from tools.commands import committed
 from tools.formatting import number
 
@@ -49,8 +49,8 @@ class StageLog(logging.Handler):
                 self.stages[match[1]] = outcome
 
 
-def use_recipe(name: str, *, paths: bool) -> None:
-    """Copy a recipe onto params.yaml, once it has been checked; its ``paths``, too, unless they are still to come.
+def use_recipe(name: str, *, check_paths: bool) -> None:
+    """Copy a recipe onto params.yaml, once it has been checked, and with ``check_paths`` its data and checkpoint, too.
 
     Raises:
         InputError: there is no such recipe, it is wrong, or params.yaml has edits that are neither in git nor in a
@@ -63,7 +63,7 @@ def use_recipe(name: str, *, paths: bool) -> None:
         raise errors.InputError(
             f"{PARAMS} has uncommitted edits: commit them, or undo them with `git checkout {PARAMS}`"
         )
-    params.check(RECIPES / f"{name}.yaml", paths=paths)
+    params.check(RECIPES / f"{name}.yaml", paths=check_paths)
     PARAMS.write_bytes(recipes[name])
 
 
@@ -95,8 +95,8 @@ def main() -> None:
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what ran to this JSON file")
     arguments = parser.parse_args()
     if arguments.recipe:
-        repair.check_idle()
-        use_recipe(arguments.recipe, paths=not arguments.pull)
+        rwlock.check_idle()
+        use_recipe(arguments.recipe, check_paths=not arguments.pull)
     else:
         params.check(paths=not arguments.pull)
     for line in (*repair.repair(), *repair.store_finished()):
@@ -121,7 +121,7 @@ def main() -> None:
         arguments.record.write_text(json.dumps({"seconds": round(seconds), "stages": stages}), encoding="utf-8")
     steps = ladder.rungs()
     Console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
-    frozen = [outdated.frozen(stage) for stage, became in stages.items() if became == "frozen"]
+    frozen = [lockfile.frozen(stage) for stage, became in stages.items() if became == "frozen"]
     for finding in (*ladder.findings(steps), *frozen):
         print(f"warning: {finding}")
 

@@ -65,7 +65,7 @@ def read(revision: str) -> Run:
     with trees.files_at(revision) as files:
         lock = _lock(files, revision)
         table = _predictions(files, revision, lock)
-    made = lockfile.made(lock)
+    made = lockfile.makers(lock)
     deps = {path: digest for stage in lock.values() for path, digest in lockfile.files(stage, "deps").items()}
     return Run(
         revision=revision,
@@ -84,7 +84,9 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
     try:
-        lock = {stage: locked for stage, locked in lockfile.parse(content).items() if stage in lockfile.STAGES}
+        lock = {
+            stage: locked for stage, locked in lockfile.parse(content).items() if stage in lockfile.BEHIND_PREDICTIONS
+        }
         definition, values = (lockfile.load_yaml(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
         stages = lockfile.defined(definition)
     except errors.InputError as error:

@@ -21,8 +21,8 @@ from rich.table import Table
 
 from stages import documents, entry, errors, paths
 from stages.params import PARAMS
-from tools import gate, params, repair, revisions
-from tools.commands import check_committed, output, shallow
+from tools import changes, params, revisions, run_cache, rwlock
+from tools.commands import check_committed, commit, output, shallow
 from tools.formatting import number
 
 DVC = ("dvc", "--wait-for-lock")
@@ -37,30 +37,30 @@ def run_experiments(seeds: int) -> list[str]:
         InputError: there are uncommitted changes, even of data that git does not have, the clone is shallow, DVC is
             running stages here, an experiment failed, or the experiments differ in more than their seed.
     """
-    repair.check_idle()
+    rwlock.check_idle()
     check_committed("the experiments are named by their commit")
     if shallow():
         raise errors.InputError("DVC brings no experiment back into a shallow clone: run `git fetch --unshallow`")
     sources = _sources()
     own = untracked(sources)
     if own or any(path.is_absolute() for path in sources):
-        for change in gate.changes():
+        for change in changes.changes():
             if Path(change.path) in sources and change.what == "modified":
                 raise errors.InputError(
                     f"the data has changed since dvc.lock was written ({change}): run `dvc repro` and commit dvc.lock"
                 )
-    commit = output("git", "rev-parse", "--short", "HEAD").strip()
+    head = commit("HEAD", "--short")
     copied = [word for path in own for word in ("--copy-paths", path)]
-    names = [f"{commit}-seed{seed}" for seed in range(1, seeds + 1)]
-    known: list[str | None] = [*_known(commit)]
+    names = [f"{head}-seed{seed}" for seed in range(1, seeds + 1)]
+    known: list[str | None] = [*_known(head)]
     _fail_dead()
     known += _waiting()
     for seed, name in enumerate(names, 1):
         if name not in known:
             _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
-    repair.forget_mixed_runs()
+    run_cache.forget_mixed()
     _run_queue()
-    done = _known(commit)
+    done = _known(head)
     if missing := [name for name in names if name not in done]:
         raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`, or .dvc/tmp/exps/celery")
     try:

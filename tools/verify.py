@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from stages import documents, entry, errors, evaluate, hashing, paths, tables
-from tools import lockfile, repair
+from tools import lockfile, run_cache
 from tools.lockfile import Stages
-from tools.outdated import RERUN, against_definition, against_params, frozen
+from tools.outdated import RERUN, against_definition, against_params
 from tools.trees import workspace_digest
 
 FEW = 4  # outputs that are named one by one, if they are not those of dvc.lock
@@ -39,46 +39,46 @@ def verify(*, cache: bool) -> list[str]:
     if cache:
         problems += _lock_against_cache(lock)
     if problems:
-        problems += [f"dvc.yaml: {frozen(stage)}" for stage, wanted in definition.items() if wanted.get("frozen")]
+        problems += [
+            f"dvc.yaml: {lockfile.frozen(stage)}" for stage, wanted in definition.items() if wanted.get("frozen")
+        ]
     return problems
 
 
 def _pipeline() -> tuple[Stages, Any, Stages]:
     """The pipeline's own stages in dvc.yaml, params.yaml, and those stages in dvc.lock."""
-    definition, values = (documents.read(Path(name)) for name in ("dvc.yaml", "params.yaml"))
-    stages = lockfile.defined(definition)
+    stages, values = lockfile.pipeline(), documents.read(Path("params.yaml"))
     if not lockfile.PATH.exists():
         raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}")
     lock = lockfile.parse(lockfile.PATH.read_bytes())
-    own = [name for name in lockfile.ALL_STAGES if name in stages]  # dvc.lock keeps those that were removed
+    own = [name for name in lockfile.STAGES if name in stages]  # dvc.lock keeps those that were removed
     return {name: stages[name] for name in own}, values, {name: lock[name] for name in own if name in lock}
 
 
-def unfit_classifier() -> list[str]:
-    """A line for each reason why the classifier at hand may not label texts by params.yaml.
-
-    They would be tokenized otherwise than its train rows, or it is not what dvc.lock says.
+def check_classifier() -> None:
+    """Check that the classifier at hand may label texts by params.yaml.
 
     Raises:
-        InputError: a file of the pipeline cannot be read.
+        InputError: they would be tokenized otherwise than its train rows, it is not what dvc.lock says, or a file of
+            the pipeline cannot be read.
     """
     definition, values, lock = _pipeline()
-    missing = [f"dvc.lock: {stage} is missing: {RERUN}" for stage in ("tokenize", "train") if stage not in lock]
-    if missing:
-        return missing
+    if missing := [f"dvc.lock: {stage} is missing: {RERUN}" for stage in ("tokenize", "train") if stage not in lock]:
+        raise errors.InputError(missing[0])
     tokenized, made = ({stage: lock[stage]} for stage in ("tokenize", "train"))
     problems = [*against_params(definition, values, tokenized), *lockfile.against_itself(tokenized | made)]
     with errors.reading(paths.CLASSIFIER):
         digest = hashing.md5(Path(paths.CLASSIFIER))
     if digest != lockfile.files(lock["train"], "outs").get(paths.CLASSIFIER):
         problems.append(f"{paths.CLASSIFIER} does not match dvc.lock: delete it and run `dvc checkout`, or {RERUN}")
-    return problems
+    if problems:
+        raise errors.InputError(problems[0])
 
 
 def _lock_against_files(definition: Stages, lock: Stages) -> Iterator[str]:
     digests: dict[str, str | None] = {}  # None for what is missing or wrong, which is reported once
     others = []
-    made = lockfile.made(lock)
+    made = lockfile.makers(lock)
     for stage, locked in ((stage, lock.get(stage, {})) for stage in definition):
         for path, digest in [*lockfile.files(locked, "deps").items(), *lockfile.files(locked, "outs").items()]:
             if path not in digests:
@@ -125,7 +125,7 @@ def _lock_against_cache(lock: Stages) -> Iterator[str]:
         for path, digest in lockfile.files(locked, "outs").items():
             if path != paths.METRICS:
                 yield from _cached(cache, path, digest)
-    for run in repair.mixed_runs():
+    for run in run_cache.mixed():
         yield (
             f"{run}: DVC's run cache has outputs that no run on these inputs gave: delete this, and what has its name "
             "on a remote"

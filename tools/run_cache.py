@@ -1,0 +1,44 @@
+"""DVC's run cache: the runs in it whose outputs are not of their inputs."""
+
+from pathlib import Path
+
+import yaml
+from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
+from voluptuous import Invalid
+
+from stages import paths
+from stages.outputs import remove
+from tools import lockfile
+
+
+def mixed() -> list[Path]:
+    """The runs in the run cache with outputs that no run on their inputs gave, as by `dvc commit` after an edit.
+
+    Of those with the same inputs it is their folder, where none is genuine: DVC cannot read an empty one.
+    """
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        runs = Path(repo.stage_cache.cache_dir)
+    found = []
+    for folder in sorted(runs.glob("*/*/")):
+        entries = sorted(folder.iterdir())
+        wrong = [run for run in entries if lockfile.mixed(stages_of(run.read_bytes()))]
+        found += [folder] if wrong and wrong == entries else wrong
+    return found
+
+
+def forget_mixed() -> None:
+    """Remove them, since DVC would take the same outputs from there."""
+    for run in mixed():
+        remove(run)
+
+
+def stages_of(content: bytes) -> lockfile.Stages:
+    """An entry of DVC's run cache as one of dvc.lock; empty where it is not whole or has no provenance."""
+    try:
+        locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(lockfile.load_yaml(content))
+    except (yaml.YAMLError, Invalid):
+        return {}  # DVC passes over it, too
+    folder = Path(paths.provenance("")).parent
+    return {Path(path).stem: locked for path in lockfile.files(locked, "outs") if Path(path).parent == folder}
