@@ -1,16 +1,61 @@
-"""A server that answers while a test goes on."""
+"""Servers on the loopback that answer while a test goes on."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import BaseServer
-from typing import TypeVar
+from typing import Any, TypeVar
 
-Server = TypeVar("Server", bound=BaseServer)
+Running = TypeVar("Running", bound=BaseServer)
+
+
+class Server(ThreadingHTTPServer):
+    """At ``url``; ``log`` holds what was asked: method and path."""
+
+    daemon_threads = True
+
+    def __init__(self, handler: "type[Handler]") -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self.log: list[str] = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers the requests to a `Server`."""
+
+    server: Server
+
+    def answer(
+        self,
+        content: bytes,
+        kind: str,
+        status: int = HTTPStatus.OK,
+        headers: dict[str, str] | None = None,
+        *,
+        cut: bool = False,
+    ) -> None:
+        """Send an answer, with ``cut`` half of it."""
+        self.send_response(status)
+        every = {"Content-Type": kind, "Content-Length": str(len(content))} | (headers or {})
+        for name, value in every.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content[: len(content) // 2] if cut else content)
+            self.close_connection |= cut
+
+    def log_request(self, *_: Any) -> None:
+        """Note what was asked."""
+        self.server.log.append(f"{self.command} {self.path}")
+
+    def log_message(self, *_: Any) -> None:
+        """Print nothing."""
 
 
 @contextmanager
-def serving(server: Server) -> Iterator[Server]:
+def serving(server: Running) -> Iterator[Running]:
     """Answer requests in the background for as long as the context lasts."""
     with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -3,27 +3,22 @@
 import json
 import re
 from contextlib import AbstractContextManager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from background import serving
+from background import Handler, Server, serving
 
 REPOSITORY = "owner/repository"
 NUMBER = "7"
 TOKEN = "github-token-3fa8"  # not one: what the stand-in takes for one
 
 
-class GitHubServer(ThreadingHTTPServer):
-    """Holds ``comments``; ``log`` has what was asked: method and path."""
-
-    daemon_threads = True
+class GitHubServer(Server):
+    """Holds ``comments``."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.comments: list[dict[str, Any]] = []
-        self.log: list[str] = []
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def write(self, body: str, kind: str) -> dict[str, Any]:
         """Add a comment of a user of this kind, Bot or User."""
@@ -38,12 +33,11 @@ def serve() -> AbstractContextManager[GitHubServer]:
     return serving(GitHubServer())
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: GitHubServer
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         """Answer: a page of comments, a comment written or edited, or what is wrong."""
-        self.server.log.append(f"{self.command} {self.path}")
         url = urlsplit(self.path)
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length)).get("body", "") if length else ""
@@ -69,12 +63,4 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PATCH = do_GET  # noqa: N815
 
     def _answer(self, status: int, content: object) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-        """Print nothing: ``log`` holds the requests."""
+        self.answer(json.dumps(content).encode(), "application/json", status)

@@ -5,11 +5,10 @@ import hashlib
 import json
 from contextlib import AbstractContextManager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from background import serving
+from background import Handler, Server, serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 TOKEN = "hf_plantedsecrettoken"  # not one: what the stand-in takes for one
@@ -24,27 +23,23 @@ Kind = Literal["models", "datasets"]
 Files = dict[str, bytes]
 
 
-class HubServer(ThreadingHTTPServer):
+class HubServer(Server):
     """Serves ``repositories``, each under the name of every owner, of which four can fail in the way they say.
 
     ``tiny/NAME`` is whole, as are those of the recipes' owners, and ``locked/NAME`` for whoever has `TOKEN`; of
     ``private/NAME`` all is denied, of ``gated/NAME`` the files, and ``cut/NAME`` breaks off in the middle of its large
-    files. Every other repository is missing. ``log`` holds what was asked: method and path.
+    files. Every other repository is missing.
 
     It takes models from anyone, large files by LFS; ``created`` holds what was asked for of each new repository, and
     ``authorizations`` the header of each POST: a PUT, of a large file, comes without, as the hub's library sends it.
     """
 
-    daemon_threads = True
-
     def __init__(self, repositories: dict[tuple[Kind, str], Files]) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(_Handler)
         self.repositories = repositories
-        self.log: list[str] = []
         self.created: list[dict[str, Any]] = []
         self.authorizations: list[str | None] = []
         self.stored: Files = {}  # by LFS, under their sha256
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
 
 def serve(repositories: dict[tuple[Kind, str], Files]) -> AbstractContextManager[HubServer]:
@@ -52,13 +47,12 @@ def serve(repositories: dict[tuple[Kind, str], Files]) -> AbstractContextManager
     return serving(HubServer(repositories))
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: HubServer
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802
         """Answer a request: a file, a listing of files, or what is wrong with the question."""
-        self.server.log.append(f"{self.command} {self.path}")
         url = urlsplit(self.path)
         api, kind, owner, name, action, revision, path = _parts(unquote(url.path))
         files = self.server.repositories.get((kind, name)) if owner in OWNERS else None
@@ -84,9 +78,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802
         """Take a step of an upload: create the repository, say how each file is to come, commit what has come."""
-        self.server.log.append(f"{self.command} {self.path}")
         self.server.authorizations.append(self.headers["Authorization"])
         body = self.rfile.read(int(self.headers["Content-Length"]))
         _, kind, owner, name, action, *_ = _parts(self.path)
@@ -124,9 +117,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._error(HTTPStatus.NOT_FOUND, None, "Not found")
 
-    def do_PUT(self) -> None:
+    def do_PUT(self) -> None:  # noqa: N802
         """Take a large file."""
-        self.server.log.append(f"{self.command} {self.path}")
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.stored[hashlib.sha256(content).hexdigest()] = content
         self._answer(b"", "text/plain")
@@ -153,26 +145,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(
         self,
         body: bytes,
-        content_type: str,
-        status: HTTPStatus = HTTPStatus.OK,
+        kind: str,
+        status: int = HTTPStatus.OK,
         headers: dict[str, str] | None = None,
         *,
         cut: bool = False,
     ) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
-        self.send_header("X-Repo-Commit", _commit(_parts(self.path)[2]))
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body[: len(body) // 2] if cut else body)
-            self.close_connection = cut
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
-        """Print nothing: ``log`` holds the requests."""
+        every = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Repo-Commit": _commit(_parts(self.path)[2])}
+        self.answer(body, kind, status, every | (headers or {}), cut=cut)
 
 
 def _parts(path: str) -> tuple[bool, Kind, str, str, str, str, str]:

@@ -98,7 +98,7 @@ def pushed(first_run: Path, folder: Path, address: str, environment: dict[str, s
     run("dvc", "push", "--run-cache", cwd=clone, env=environment)
     git("clone", "--quiet", "--bare", str(clone), str(folder / "origin.git"), cwd=folder)
     git("config", "uploadpack.allowAnySHA1InWant", "true", cwd=folder / "origin.git")  # as GitHub has it
-    git("remote", "set-url", "origin", str(folder / "origin.git"), cwd=clone)
+    git("remote", "add", "origin", str(folder / "origin.git"), cwd=clone)
     return folder / "origin.git", clone
 
 

@@ -1,12 +1,11 @@
 """`python -m tools.comment` writes a pull request's one comment and then edits it, on a stand-in for GitHub."""
 
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import github_server
 import pytest
-from background import serving
+from background import Handler, Server, serving
 from clones import TREE, run
 from conftest import Call, Refused
 from github_server import GitHubServer
@@ -80,17 +79,12 @@ def test_the_comment_is_found_behind_many_others(github: GitHubServer, comment: 
 
 
 def test_an_answer_that_is_not_githubs_is_an_error_in_one_line(refused: Refused) -> None:
-    class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write(b"<html>log in</html>")
+    class Page(Handler):
+        def do_GET(self) -> None:  # noqa: N802
+            self.answer(b"<html>log in</html>", "text/html")
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with serving(HTTPServer(("127.0.0.1", 0), Page)) as server:
-        said = refused("report", GITHUB_API_URL=f"http://127.0.0.1:{server.server_port}")
+    with serving(Server(Page)) as server:
+        said = refused("report", GITHUB_API_URL=server.url)
     assert "GitHub cannot be reached (JSONDecodeError: " in said
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from stages.errors import InputError, listed
 
+AT_THE_TOP = "run this at the top of a clone of the repository"
+
 
 def changed() -> list[str]:
     """The files that git tracks and that differ from HEAD's, and those of the stages that it does not track."""
@@ -41,7 +43,7 @@ def committed(path: Path) -> bytes | None:
     return None if done.returncode else done.stdout
 
 
-def commit(revision: str = "HEAD", *options: str, advice: str = "fetch it, or name another") -> str:
+def commit(revision: str = "HEAD", *options: str, advice: str = AT_THE_TOP) -> str:
     """The hash of a revision's commit, shortened as `git rev-parse`'s options say.
 
     Raises:
@@ -55,7 +57,7 @@ def shallow() -> bool:
     return output("git", "rev-parse", "--is-shallow-repository").strip() == "true"
 
 
-def output(*command: str, advice: str = "run this at the top of a clone of the repository") -> str:
+def output(*command: str, advice: str = AT_THE_TOP) -> str:
     """What a command prints on standard output.
 
     Raises:

@@ -1,6 +1,8 @@
 """How numbers, names and tables are written in messages and in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+from rich.table import Table
 
 NONE = "-"
 LONG = 12  # rows: a longer table is folded in Markdown
@@ -22,6 +24,16 @@ def signed(difference: float) -> str:
 def code(name: str) -> str:
     """A name as Markdown code, whatever it contains."""
     return "`" + " ".join(name.split()).replace("`", "'") + "`"
+
+
+def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], names: int = 1) -> Table:
+    """A table for a terminal, with the arguments of `markdown_table`."""
+    table = Table(box=None, pad_edge=False)
+    for place, column in enumerate(columns):
+        table.add_column(column, overflow="fold", justify="left" if place < names else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> str:

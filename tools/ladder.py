@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stages import entry, errors, hashing, paths
-from tools.formatting import markdown_table, number
+from tools.formatting import markdown_table, number, text_table
 
 NAMES = {
     "majority": "majority class",
@@ -78,12 +78,7 @@ def findings(ladder: list[Rung]) -> list[str]:
 
 def table(ladder: list[Rung]) -> Table:
     """The ladder for a terminal."""
-    result = Table(box=None, pad_edge=False)
-    for name in COLUMNS:
-        result.add_column(name, justify="left" if name == "model" else "right", overflow="fold")
-    for rung in ladder:
-        result.add_row(rung.model, *map(number, rung[1:]))
-    return result
+    return text_table(COLUMNS, [(rung.model, *map(number, rung[1:])) for rung in ladder])
 
 
 def markdown() -> str:

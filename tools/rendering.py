@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from rich.console import Console
-from rich.table import Table
 
 from tools.comparison import Comparison
-from tools.formatting import NONE, code, markdown_table, number, signed
+from tools.formatting import NONE, code, markdown_table, number, signed, text_table
 
 
 class Section(NamedTuple):
@@ -57,14 +56,9 @@ def show(comparison: Comparison) -> None:
     console.print(f"{comparison.verdict}: {comparison.reason}")
     console.print(f"base: {','.join(comparison.base)}\nhead: {','.join(comparison.head)}")
     for section in sections(comparison):
-        shown = Table(box=None, pad_edge=False)
-        for place, column in enumerate(section.columns):
-            justify: Any = "left" if place < section.names else "right"
-            shown.add_column(column.replace("\n", ", "), overflow="fold", justify=justify)
-        for row in section.rows:
-            shown.add_row(*(cell.replace("\n", "  ") for cell in row))
-        console.print()
-        console.print(shown)
+        columns = [column.replace("\n", ", ") for column in section.columns]
+        rows = [[cell.replace("\n", "  ") for cell in row] for row in section.rows]
+        console.print("", text_table(columns, rows, section.names), sep="\n")
     console.print()
     for note in notes(comparison):
         console.print(note)

@@ -23,7 +23,7 @@ from stages import documents, entry, errors, paths
 from stages.params import PARAMS
 from tools import changes, params, revisions, run_cache, rwlock
 from tools.commands import check_committed, commit, output, shallow
-from tools.formatting import number
+from tools.formatting import number, text_table
 
 DVC = ("dvc", "--wait-for-lock")
 POLL = 60  # seconds
@@ -99,16 +99,12 @@ def read_metrics(names: list[str]) -> dict[str, dict[str, float]]:
 def table(metrics: dict[str, dict[str, float]]) -> Table:
     """The metrics of each experiment but those about leaked rows, and below them their mean and standard deviation."""
     rows = [{name: value for name, value in row.items() if "leaked" not in name} for row in metrics.values()]
-    result = Table(box=None, pad_edge=False)
-    for column in ("", *(name.replace("_", "\n") for name in rows[0])):
-        result.add_column(column, overflow="fold")
-    for name, row in zip(metrics, rows, strict=True):
-        result.add_row(name, *map(number, row.values()))
     columns = list(zip(*(row.values() for row in rows), strict=True))
-    result.add_row("mean", *(f"{statistics.mean(column):.4f}" for column in columns))
+    lines = [(name, *map(number, row.values())) for name, row in zip(metrics, rows, strict=True)]
+    lines.append(("mean", *(f"{statistics.mean(column):.4f}" for column in columns)))
     if len(rows) > 1:
-        result.add_row("standard deviation", *(f"{statistics.stdev(column):.4f}" for column in columns))
-    return result
+        lines.append(("standard deviation", *(f"{statistics.stdev(column):.4f}" for column in columns)))
+    return text_table(("", *(name.replace("_", "\n") for name in rows[0])), lines)
 
 
 def _sources() -> list[Path]:
