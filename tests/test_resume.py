@@ -15,6 +15,7 @@ import filelock
 import pytest
 import torch
 from stand_ins import make_tiny_random_checkpoint
+from token_rows import small_model
 from trainings import STEPS, Prepare, kept, left_alone, train_until, trained
 
 from stages import checkpoints, hashing, paths, train
@@ -45,6 +46,26 @@ def test_a_resumed_training_ends_with_the_bytes_of_one_that_was_not_stopped(
     capsys.readouterr()
     assert trained(folder) == expected
     assert f"checkpoint-{stops[-1]}\n" in capsys.readouterr().out
+
+
+ARCHITECTURES = (
+    "albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "ernie", "esm", "gpt2", "layoutlm", "llama",
+    "longformer", "megatron-bert", "mobilebert", "modernbert", "nystromformer", "rembert", "roberta",
+    "roberta-prelayernorm", "roformer", "xlm", "xlm-roberta", "xlm-roberta-xl",
+)  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_an_architecture_is_resumed_to_the_same_bytes(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, tiny_random_checkpoint: Path, tmp_path: Path, architecture: str
+) -> None:
+    own = shutil.copytree(tiny_random_checkpoint, tmp_path / "own")
+    small_model(architecture, num_labels=6).save_pretrained(own)
+    folder = prepared(model__path=str(own), train__epochs=2)
+    expected = left_alone(folder)
+    train_until(STEPS + 1, monkeypatch)
+    assert trained(folder) == expected
 
 
 def test_two_threads_leave_the_same_bytes_each_time(prepared: Prepare, tmp_path: Path) -> None:

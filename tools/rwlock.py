@@ -28,13 +28,13 @@ def running() -> bool:
 def users() -> set[int] | None:
     """The ids of the processes in DVC's list; None if it cannot be read."""
     try:
-        users = json.loads(PATH.read_text(encoding="utf-8"))
+        listed = json.loads(PATH.read_text(encoding="utf-8"))
     except ValueError:
         return None
-    if not isinstance(users, dict):
+    if not isinstance(listed, dict):
         return None
-    readers = (user for several in users.get("read", {}).values() for user in several)
-    return {user["pid"] for user in (*users.get("write", {}).values(), *readers)}
+    readers = (user for several in listed.get("read", {}).values() for user in several)
+    return {user["pid"] for user in (*listed.get("write", {}).values(), *readers)}
 
 
 def _lives(pid: int) -> bool:
