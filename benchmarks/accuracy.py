@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
 from transformers import AutoTokenizer, TrainerCallback, TrainerState, set_seed
 
 from stages import entry, environment, fine_tuning, params, paths, tables
 from stages.batching import TokenizedRows
 from stages.classifier import load_pretrained
 from stages.train import TrainParams
+from tools.lockfile import load_yaml
 
 BOOK = {
     "epochs": 2,
@@ -85,7 +85,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments = parser.parse_args()
     environment.prepare(offline=True, bars=False)
-    changes = {key: yaml.safe_load(value) for key, _, value in (change.partition("=") for change in arguments.set)}
+    changes = {key: load_yaml(value) for key, _, value in (change.partition("=") for change in arguments.set)}
     for name, seed in itertools.product(arguments.settings, arguments.seeds):
         book = name == "book"
         settings = params.load("train", TrainParams).model_dump() | (BOOK if book else {}) | changes | {"seed": seed}

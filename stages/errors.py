@@ -10,7 +10,8 @@ from pathlib import Path
 
 NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 MAKE_ROOM = "make room, or raise the limit, and run again"
-GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, by name, since few modules import it
+GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, by name, since few modules import it; and its words
+GPU_SAYS = ("CUDA error:", "CUDA driver error:", "cuDNN error:", "MPS backend out of memory")
 MOST = 8  # problems to name at once
 LISTED = 12  # names in a message
 
@@ -68,7 +69,7 @@ def no_room(error: BaseException) -> str:
 
 def of_gpu(error: BaseException) -> bool:
     """Whether it is the GPU's fault, its being full included, and not that of what was computed."""
-    return type(error).__name__ in GPU_ERRORS or str(error).startswith("CUDA error:")
+    return type(error).__name__ in GPU_ERRORS or str(error).startswith(GPU_SAYS)
 
 
 def require(path: str) -> None:

@@ -49,7 +49,7 @@ def package_files(package: str) -> Path:
             f"{key}: {name} {installed.version} is installed, not {version}: run `make install`, or name the other"
         )
     lines = (installed.read_text("RECORD") or "").splitlines()  # its `files` leave out, from Python 3.12, what is gone
-    recorded = {PurePosixPath(file): digest for file, digest, _ in csv.reader(lines)}
+    recorded = {PurePosixPath(row[0]): row[1:2] for row in csv.reader(lines) if row}
     folders = {
         file.parent
         for file in recorded
@@ -61,7 +61,7 @@ def package_files(package: str) -> Path:
     for file, digest in recorded.items():
         if file.parent == folder and any(file.match(pattern) for pattern in FILES):
             path = Path(str(installed.locate_file(file)))
-            if not path.exists() or digest != _recorded(hashing.sha256(path)):
+            if not path.exists() or digest != [_recorded(hashing.sha256(path))]:
                 raise InputError(f"{key}: {file} is not as {name} records it: install the package again")
     return Path(str(installed.locate_file(folder)))
 

@@ -46,9 +46,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[: len(content) // 2] if cut else content)
             self.close_connection |= cut
 
-    def log_request(self, *_: Any) -> None:
-        """Note what was asked."""
-        self.server.log.append(f"{self.command} {self.path}")
+    def parse_request(self) -> bool:
+        """Note what is asked."""
+        if whole := super().parse_request():
+            self.server.log.append(f"{self.command} {self.path}")
+        return whole
 
     def log_message(self, *_: Any) -> None:
         """Print nothing."""

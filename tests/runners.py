@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from clones import git
 
+SHELL = ("bash", "--noprofile", "--norc", "-eo", "pipefail")  # and a file with the step's command, as on GitHub
 CONTEXT = re.compile(r"\b(github|secrets|vars|needs|steps)((?:\.[\w-]+)+)")
 
 
@@ -114,9 +115,10 @@ class _Machine:
             **{name: _fill(str(value), self.context) for name, value in written.items()},
         }
         assert "${{" not in step["run"], "a value reaches a script through env only"
-        shell = ("bash", "--noprofile", "--norc", "-eo", "pipefail", "-c")
+        script = self.result.folder / "step.sh"
+        script.write_text(step["run"], encoding="utf-8")
         done = subprocess.run(
-            [*shell, step["run"]],
+            [*SHELL, str(script)],
             cwd=self.work,
             env=environment,
             stdout=subprocess.PIPE,

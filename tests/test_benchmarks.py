@@ -116,17 +116,24 @@ def test_the_books_batches_are_in_random_order(monkeypatch: pytest.MonkeyPatch) 
     assert asked == ["group_by_length", "random"]
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("here", "put_back")
 def test_the_steps_and_seconds_to_an_accuracy_are_those_of_the_first_epoch_that_has_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     epochs = [accuracy.Score(2, 1.0, 0.9), accuracy.Score(4, 2.0, 0.93), accuracy.Score(6, 3.0, 0.92)]
-    monkeypatch.setattr(accuracy, "train", lambda *_, **__: epochs)
-    monkeypatch.setattr("sys.argv", ["accuracy", "ours", "--set", "epochs=3", "--seeds", "1"])
+    trained: list[TrainParams] = []
+
+    def train(settings: TrainParams, **_: bool) -> list[accuracy.Score]:
+        trained.append(settings)
+        return epochs
+
+    monkeypatch.setattr(accuracy, "train", train)
+    monkeypatch.setattr("sys.argv", ["accuracy", "ours", "--set", "epochs=3", "learning_rate=1e-3", "--seeds", "1"])
     accuracy.main()
+    assert [(settings.epochs, settings.learning_rate) for settings in trained] == [(3, 1e-3)]
     assert capsys.readouterr().out == (
-        "ours epochs=3, seed 1: 0.9000, 0.9300, 0.9200; best 0.9300; 0.9225: reached after 4 steps, 2 s; "
-        "6 steps, 3 s in total\n"
+        "ours epochs=3 learning_rate=1e-3, seed 1: 0.9000, 0.9300, 0.9200; best 0.9300; "
+        "0.9225: reached after 4 steps, 2 s; 6 steps, 3 s in total\n"
     )
 
 

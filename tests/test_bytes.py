@@ -37,8 +37,7 @@ def test_every_stage_writes_the_same_bytes_elsewhere_and_later(
         shutil.rmtree(copy / output) if (copy / output).is_dir() else (copy / output).unlink()
     threads = {"OMP_NUM_THREADS": settings["RAYON_NUM_THREADS"], "HOME": "/dev/null"}
     for stages, more in (([stage for stage in OUTPUTS if stage not in ALONE], threads), (ALONE, {})):
-        run(
-            "python", "-c", STAGES, *stages, cwd=copy, env=settings | more
-        )  # a process for several: most of its time are imports
+        # a process for several: most of its time are imports
+        run("python", "-c", STAGES, *stages, cwd=copy, env=settings | more)
         for stage in stages:
             assert digests(copy, stage) == digests(pipeline, stage)

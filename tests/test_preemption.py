@@ -10,11 +10,13 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from clones import PIPELINE_PARAMS, run, set_params, stages_run
+from clones import PIPELINE_PARAMS, TREE, run, set_params, stages_run
 from digests import digests
 from repros import Repro, suspended
+from runners import SHELL, read_workflow
 
 TRAIN = ("dvc", "repro", "train")
+EXPERIMENT = read_workflow(TREE / ".github/workflows/experiment.yml")
 EPOCHS = 25  # enough for no signal to come too late
 LONG = PIPELINE_PARAMS | {"train__epochs": EPOCHS}
 
@@ -115,11 +117,16 @@ def test_a_stopped_training_leaves_a_checkpoint_and_no_process_and_is_gone_on_fr
     goes_on(disturbed, undisturbed, checkpoints)
 
 
-def test_a_job_that_is_cancelled_leaves_a_checkpoint(disturbed: Path, undisturbed: Path, checkpoints: Path) -> None:
-    job = Repro(disturbed, ".ci/repro")
+def test_a_job_that_is_cancelled_leaves_a_checkpoint(
+    disturbed: Path, undisturbed: Path, checkpoints: Path, tmp_path: Path
+) -> None:
+    (step,) = [step["run"] for step in EXPERIMENT["jobs"]["run"]["steps"] if step.get("id") == "run"]
+    (tmp_path / "step.sh").write_text(step.replace(" --pull", ""), encoding="utf-8")  # there is no remote here
+    job = Repro(disturbed, *SHELL, str(tmp_path / "step.sh"))
     assert job.wait_for("step 12 of ")
     with suspended(job.stage()):
-        job.process.send_signal(signal.SIGINT)  # to the script alone, as CI does
+        for number in (signal.SIGINT, signal.SIGTERM):  # to the step's first process alone, as GitHub's runner does
+            job.process.send_signal(number)
     assert left_by(job.end(), "SIGINT").parents[1] == checkpoints
     assert job.process.returncode
     goes_on(disturbed, undisturbed, checkpoints)

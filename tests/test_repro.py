@@ -46,7 +46,9 @@ def test_a_recipe_never_overwrites_uncommitted_edits(folder: Path, refused: Refu
     if edit == "staged":
         git("add", "params.yaml", cwd=folder)
     said = refused(repro.main, folder, "emotion-files")
-    assert said.startswith("params.yaml has uncommitted edits: commit them, or undo them with")
+    assert said.startswith(
+        "params.yaml has edits that are neither committed nor a recipe's: commit them, or undo them with"
+    )
     assert (folder / "params.yaml").read_bytes() == edited
 
 

@@ -58,14 +58,21 @@ ARCHITECTURES = (
 @pytest.mark.long
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_an_architecture_is_resumed_to_the_same_bytes(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, tiny_random_checkpoint: Path, tmp_path: Path, architecture: str
+    prepared: Prepare,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tiny_random_checkpoint: Path,
+    tmp_path: Path,
+    architecture: str,
 ) -> None:
     own = shutil.copytree(tiny_random_checkpoint, tmp_path / "own")
     small_model(architecture, num_labels=6).save_pretrained(own)
     folder = prepared(model__path=str(own), train__epochs=2)
     expected = left_alone(folder)
     train_until(STEPS + 1, monkeypatch)
+    capsys.readouterr()
     assert trained(folder) == expected
+    assert f"checkpoint-{STEPS + 1}\n" in capsys.readouterr().out
 
 
 def test_two_threads_leave_the_same_bytes_each_time(prepared: Prepare, tmp_path: Path) -> None:

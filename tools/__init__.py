@@ -1,3 +1,3 @@
-"""Commands that are not stages; importing those gives these their excepthook, and keeps no bytecode."""
+"""Commands that are not stages. They share the excepthook of the package stages, and keep no bytecode either."""
 
 import stages  # noqa: F401

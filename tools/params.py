@@ -39,8 +39,10 @@ def check(file: Path = PARAMS, *, paths: bool = True) -> dict[str, Section]:
             sections[name] = load(name, section, file)
         except errors.InputError as error:
             problems += error.problems
-    if paths:
-        problems += _path_problems(sections, file)
+    try:
+        problems += _path_problems(sections, file) if paths else []
+    except errors.InputError as error:
+        problems += error.problems
     if problems:
         raise errors.InputError(*dict.fromkeys(problems))  # an unknown section is a problem of each
     return sections

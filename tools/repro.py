@@ -2,7 +2,7 @@
 
 Run: python -m tools.repro [--pull] [--record FILE] [RECIPE]
 
-Given a recipe's name, it first copies recipes/NAME.yaml over params.yaml, unless that has uncommitted edits. `--pull`
+Given a recipe's name, it first copies recipes/NAME.yaml over params.yaml, unless that has edits of your own. `--pull`
 fetches what the DVC remote has and runs only the rest. `--record` writes what ran and how long it took to a JSON file,
 for tools.report.
 """
@@ -61,7 +61,8 @@ def use_recipe(name: str, *, check_paths: bool) -> None:
         raise errors.InputError(f"RECIPE={name}: no such recipe: take one of {', '.join(recipes)}")
     if PARAMS.exists() and PARAMS.read_bytes() not in (committed(PARAMS), *recipes.values()):
         raise errors.InputError(
-            f"{PARAMS} has uncommitted edits: commit them, or undo them with `git checkout {PARAMS}`"
+            f"{PARAMS} has edits that are neither committed nor a recipe's: commit them, or undo them with "
+            f"`git checkout {PARAMS}`"
         )
     params.check(RECIPES / f"{name}.yaml", paths=check_paths)
     PARAMS.write_bytes(recipes[name])

@@ -12,7 +12,8 @@ in the background (`dvc queue stop --kill` ends it).
 import os
 import statistics
 import subprocess
-from contextlib import suppress
+import sys
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 from dvc.repo import Repo
@@ -148,7 +149,7 @@ def _waiting() -> list[str | None]:
 
 def _fail_dead() -> None:
     """Have DVC count as failed what it would wait for since its list has it running, where its worker was killed."""
-    with Repo() as repo:
+    with Repo() as repo, redirect_stdout(sys.stderr):  # for what DVC says of each
         queue = repo.experiments.celery_queue
         if not queue.worker_status():
             queue.kill([task["rev"] for task in queue.status() if task["status"] == "Running"])
