@@ -25,7 +25,7 @@ from stages.train import TrainParams
 
 
 @pytest.fixture
-def here(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def here(pipeline: Path, monkeypatch: pytest.MonkeyPatch, put_back: None) -> None:  # noqa: ARG001
     monkeypatch.chdir(pipeline)
 
 
@@ -116,7 +116,7 @@ def test_the_books_batches_are_in_random_order(monkeypatch: pytest.MonkeyPatch) 
     assert asked == ["group_by_length", "random"]
 
 
-@pytest.mark.usefixtures("here", "put_back")
+@pytest.mark.usefixtures("here")
 def test_the_steps_and_seconds_to_an_accuracy_are_those_of_the_first_epoch_that_has_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -154,6 +154,7 @@ def test_the_seconds_of_a_training_leave_its_evaluations_out(monkeypatch: pytest
     assert record.scores == [(3, 6.0, 0.5), (6, 16.0, 0.5)]
 
 
+@pytest.mark.usefixtures("put_back")
 def test_the_books_settings_are_its_own_but_for_those_that_are_set_and_the_seed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
