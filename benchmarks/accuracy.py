@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from transformers import AutoTokenizer, TrainerCallback, TrainerState, set_seed
 
-from stages import entry, environment, fine_tuning, params, paths, tables
+from stages import entry, fine_tuning, params, paths, tables
 from stages.batching import TokenizedRows
 from stages.classifier import load_pretrained
 from stages.train import TrainParams
@@ -84,7 +84,6 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the section train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments = parser.parse_args()
-    environment.prepare(offline=True, bars=False)
     changes = {key: load_yaml(value) for key, _, value in (change.partition("=") for change in arguments.set)}
     for name, seed in itertools.product(arguments.settings, arguments.seeds):
         book = name == "book"
@@ -102,4 +101,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    entry.run(main, computes=False)

@@ -16,7 +16,7 @@ import transformers
 
 from benchmarks.measuring import Report
 from benchmarks.ways import WAYS
-from stages import entry, environment, machine
+from stages import entry, machine
 
 EPOCH = 250  # steps: on AMX, 50 gave a tenth fewer samples/s
 # steps at most on a CPU: all their batches have one shape, and a few tell the rate; these compute in float32 everywhere
@@ -82,7 +82,6 @@ def main() -> None:
     parser.add_argument("--size", choices=("checkpoint", "distilbert"), default="checkpoint")
     parser.add_argument("--ways", nargs="+", choices=WAYS, help="all by default; packed is for BERT only")
     arguments = parser.parse_args()
-    environment.prepare(offline=True, bars=False)  # else variables, as of NVIDIA's images, would make float32 TF32
     every = [way for way in WAYS if way != "packed" or arguments.size == "checkpoint"]
     names = ["products", *dict.fromkeys([*(arguments.ways or every), "ours"])]
     few = FIXED if machine.device().type == "cpu" else {}
@@ -103,4 +102,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    entry.run(main, computes=False)  # other versions will do, but not variables by which float32 would be TF32

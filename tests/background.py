@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import BaseServer
 from typing import Any, TypeVar
-
-Running = TypeVar("Running", bound=BaseServer)
 
 
 class Server(ThreadingHTTPServer):
@@ -38,13 +35,17 @@ class Handler(BaseHTTPRequestHandler):
     ) -> None:
         """Send an answer, with ``cut`` half of it."""
         self.send_response(status)
-        every = {"Content-Type": kind, "Content-Length": str(len(content))} | (headers or {})
-        for name, value in every.items():
+        every = {"Content-Type": kind, "Content-Length": str(len(content))} | self.every_time(content)
+        for name, value in (every | (headers or {})).items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content[: len(content) // 2] if cut else content)
             self.close_connection |= cut
+
+    def every_time(self, content: bytes) -> dict[str, str]:  # noqa: ARG002
+        """The headers that each answer has besides."""
+        return {}
 
     def parse_request(self) -> bool:
         """Note what is asked."""
@@ -54,6 +55,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Print nothing."""
+
+
+Running = TypeVar("Running", bound=Server)
 
 
 @contextmanager

@@ -72,7 +72,7 @@ class _Handler(Handler):
             self._answer_json(_tree(files, path, recursive=parse_qs(url.query).get("recursive") == ["true"]))
         elif action == "resolve" and path in files:
             large = path.endswith((".parquet", ".safetensors"))
-            self._answer(files[path], "application/octet-stream", cut=owner == "cut" and large)
+            self.answer(files[path], "application/octet-stream", cut=owner == "cut" and large)
         else:
             self._error(HTTPStatus.NOT_FOUND, "EntryNotFound", "Entry not found")
 
@@ -121,7 +121,7 @@ class _Handler(Handler):
         """Take a large file."""
         content = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.stored[hashlib.sha256(content).hexdigest()] = content
-        self._answer(b"", "text/plain")
+        self.answer(b"", "text/plain")
 
     def _create(self, asked: dict[str, Any]) -> None:
         url = f"{self.server.url}/{asked['organization']}/{asked['name']}"
@@ -129,7 +129,7 @@ class _Handler(Handler):
             self._error(HTTPStatus.FORBIDDEN, None, "You don't have the rights to create a model there")
         elif ("models", asked["name"]) in self.server.repositories:
             body = json.dumps({"error": "You already created this model repo", "url": url}).encode()
-            self._answer(body, "application/json", HTTPStatus.CONFLICT)
+            self.answer(body, "application/json", HTTPStatus.CONFLICT)
         else:
             self.server.created.append(asked)
             self.server.repositories["models", asked["name"]] = {}
@@ -137,22 +137,14 @@ class _Handler(Handler):
 
     def _error(self, status: HTTPStatus, code: str | None, message: str) -> None:
         headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
-        self._answer(json.dumps({"error": message}).encode(), "application/json", status, headers)
+        self.answer(json.dumps({"error": message}).encode(), "application/json", status, headers)
 
     def _answer_json(self, content: Any) -> None:
-        self._answer(json.dumps(content).encode(), "application/json")
+        self.answer(json.dumps(content).encode(), "application/json")
 
-    def _answer(
-        self,
-        body: bytes,
-        kind: str,
-        status: int = HTTPStatus.OK,
-        headers: dict[str, str] | None = None,
-        *,
-        cut: bool = False,
-    ) -> None:
-        every = {"ETag": f'"{hashlib.sha256(body).hexdigest()}"', "X-Repo-Commit": _commit(_parts(self.path)[2])}
-        self.answer(body, kind, status, every | (headers or {}), cut=cut)
+    def every_time(self, content: bytes) -> dict[str, str]:
+        """The hash of the content, and the commit that it is of."""
+        return {"ETag": f'"{hashlib.sha256(content).hexdigest()}"', "X-Repo-Commit": _commit(_parts(self.path)[2])}
 
 
 def _parts(path: str) -> tuple[bool, Kind, str, str, str, str, str]:

@@ -1,6 +1,7 @@
 """Folders of a user's own data and checkpoint, for what is wrong with them to be put in."""
 
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,9 @@ from typing import Any
 from stages import paths
 
 GOOD = "text,label\n" + "".join(f"text {number},{'ab'[number % 2]}\n" for number in range(20))
+
+# what Python says of JSON that is nested too deeply
+TOO_DEEP = "Stack overflow" if sys.version_info >= (3, 14) else "maximum recursion depth exceeded"
 
 Fail = Callable[..., str]
 Workspace = Callable[..., Path]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from edits import cut, edit_json, instead, link_to_nowhere
-from own_data import GOOD, Fail, Workspace, own_checkpoint, own_dataset
+from own_data import GOOD, TOO_DEEP, Fail, Workspace, own_checkpoint, own_dataset
 from safetensors.numpy import save_file
 from token_rows import small_model
 
@@ -55,7 +55,10 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         replace("config.json", b"{nope"), "own-model/config.json: not JSON (Expecting property name"
     ),
     "config that is not UTF-8": (replace("config.json", b"\xff"), "own-model/config.json: not JSON ("),
-    "config nested without end": (replace("config.json", b"[" * 100_000), "own-model/config.json: not JSON ("),
+    "config nested without end": (
+        replace("config.json", b"[" * 100_000),
+        f"own-model/config.json: not JSON ({TOO_DEEP}",
+    ),
     "config that is a folder": (
         lambda checkpoint: instead(checkpoint / "config.json", Path.mkdir),
         "own-model: no config.json",

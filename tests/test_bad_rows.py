@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from edits import instead
-from own_data import GOOD, Fail, Workspace, own_dataset
+from own_data import GOOD, TOO_DEEP, Fail, Workspace, own_dataset
 
 from stages import audit, download, paths, tables
 
@@ -290,7 +290,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         "own/train.jsonl, line 1: not JSON (Exceeds the limit",
     ),
     "jsonl nested without end": (
-        {"train.jsonl": "[" * 100_000}, {}, "own/train.jsonl, line 1: not JSON ("
+        {"train.jsonl": "[" * 100_000}, {}, f"own/train.jsonl, line 1: not JSON ({TOO_DEEP}"
     ),
     "jsonl by position": (
         {"train.jsonl": '{"text": "x", "label": "a"}\n'}, {"dataset__text_column": 0},

@@ -25,7 +25,7 @@ from stages.train import TrainParams
 
 
 @pytest.fixture
-def here(pipeline: Path, monkeypatch: pytest.MonkeyPatch, put_back: None) -> None:  # noqa: ARG001
+def here(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(pipeline)
 
 
@@ -154,7 +154,6 @@ def test_the_seconds_of_a_training_leave_its_evaluations_out(monkeypatch: pytest
     assert record.scores == [(3, 6.0, 0.5), (6, 16.0, 0.5)]
 
 
-@pytest.mark.usefixtures("put_back")
 def test_the_books_settings_are_its_own_but_for_those_that_are_set_and_the_seed(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

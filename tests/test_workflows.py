@@ -176,9 +176,9 @@ def test_a_second_try_commits_nothing_and_ends_at_the_commit_of_the_first(jobs: 
     assert heads == [git("rev-parse", "branch", cwd=tmp_path / "origin")] * 2
 
 
-@pytest.mark.parametrize("refusal", ["a hook", "no branch"])
+@pytest.mark.parametrize(("refusal", "code"), [("a hook", 1), ("no branch", 128)])
 def test_results_that_may_not_be_pushed_stay_uncommitted_so_that_no_report_names_a_commit_of_theirs(
-    jobs: list[Path], tmp_path: Path, refusal: str
+    jobs: list[Path], tmp_path: Path, refusal: str, code: int
 ) -> None:
     if refusal == "a hook":
         hook = tmp_path / "origin/hooks/update"
@@ -187,6 +187,6 @@ def test_results_that_may_not_be_pushed_stay_uncommitted_so_that_no_report_names
     else:
         git("update-ref", "-d", "refs/heads/branch", cwd=tmp_path / "origin")
     before = git("rev-parse", "HEAD", cwd=jobs[0])
-    assert run(".ci/commit-results", cwd=jobs[0], check=False, env=PUSHES).returncode
+    assert run(".ci/commit-results", cwd=jobs[0], check=False, env=PUSHES).returncode == code
     assert git("rev-parse", "HEAD", cwd=jobs[0]) == before
     assert git("diff", "--cached", "--name-only", cwd=jobs[0]).split() == ["dvc.lock", "metrics/metrics.json"]
