@@ -36,6 +36,7 @@ for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]
 # of git and DVC, no words in another language, no signatures, and nothing that is set for all of a machine's clones
 os.environ |= {"LC_ALL": "C.UTF-8", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "commit.gpgsign"}
 os.environ["GIT_CONFIG_VALUE_0"] = "false"
+os.environ["DVC_NO_ANALYTICS"] = "1"  # also where a test is outside of any clone
 os.environ["DVC_GLOBAL_CONFIG_DIR"] = os.environ["DVC_SYSTEM_CONFIG_DIR"] = f"{CHECKPOINTS.name}-none"
 
 # two workers share the cores: a thread for each of them, and one that waits is not to keep a core busy
