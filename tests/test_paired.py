@@ -130,16 +130,34 @@ def test_differences_in_accuracy_are_spread_as_the_rows_that_differ_say() -> Non
     assert given.std() == pytest.approx(of_rows.std() / 500**0.5, rel=5 / (2 * paired.RESAMPLES) ** 0.5)
 
 
-def test_differences_of_several_seeds_are_spread_as_those_of_rows_and_seeds_drawn_one_by_one() -> None:
+def test_differences_of_several_seeds_are_spread_as_rows_and_the_seeds_own_part_say() -> None:
     labels, *seeds = judged(np.random.default_rng(0), 500, 0.7, 0.75, 0.8, 0.76, 0.84)
     right = np.stack(seeds) == labels
-    generator, resamples, drawn = np.random.default_rng(1), 2_000, []
-    for _ in range(resamples):
-        rows = generator.integers(0, 500, 500)
-        base, head = generator.integers(0, 3, 2), generator.integers(3, 5, 1)  # one fewer than there are
-        drawn.append(right[head][:, rows].mean() - right[base][:, rows].mean())
+    base, head = right[:3], right[3:]
+    variance = (head.mean(axis=0) - base.mean(axis=0)).var() / 500  # of the rows, the seeds as they are
+    for side in (base, head):
+        of_seeds = side.mean(axis=1).var(ddof=1)
+        from_rows = (side - side.mean(axis=0)).var(axis=1).sum() / (len(side) - 1) / 500  # with seeds all alike
+        assert of_seeds > from_rows
+        variance += (of_seeds - from_rows) / len(side)
     given = paired.differences(labels, np.stack(seeds[:3]), np.stack(seeds[3:]), CLASSES)[:, 0]
-    assert given.std() == pytest.approx(np.std(drawn), rel=5 / (2 * resamples) ** 0.5)
+    assert given.std() == pytest.approx(variance**0.5, rel=7 / (2 * paired.RESAMPLES) ** 0.5)
+
+
+def test_three_seeds_that_differ_by_chance_alone_make_an_interval_narrower_than_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(paired, "RESAMPLES", 1_000)
+    generator, widths = np.random.default_rng(5), []
+    for _ in range(20):
+        labels, open_to_chance = generator.integers(0, CLASSES, 300), generator.random(300) < 0.24
+        wrong = open_to_chance & (generator.random((6, 300)) < 0.5)
+        seeds = np.where(wrong, (labels + 1) % CLASSES, labels)
+        for base, head in ((seeds[:1], seeds[3:4]), (seeds[:3], seeds[3:])):
+            low, high = paired.intervals(labels, base, head, CLASSES)
+            widths.append(high[0] - low[0])
+    one, three = np.reshape(widths, (20, 2)).mean(axis=0)
+    assert 3**-0.5 < three / one < 0.9
 
 
 @pytest.mark.parametrize("seeds", [1, 2])

@@ -49,9 +49,9 @@ def intervals(labels: Numbers, base: Numbers, head: Numbers, classes: int) -> Fl
 
     The percentile interval of the paired bootstrap (Efron & Tibshirani 1993, chapter 13): rows are resampled, each with
     its label and all its predictions. Where both sides have several seeds, these are resampled too, independently of
-    the rows and of each other (the pigeonhole bootstrap, Owen 2007, which errs on the wide side), and the interval is
-    stretched about the difference from the normal distribution's to Student's t, because a few seeds tell little of
-    their spread (Hesterberg 2015); the degrees of freedom are Welch's (1947), so that seeds alike stretch nothing.
+    the rows and of each other, and the interval is stretched about the difference from the normal distribution's to
+    Student's t, because a few seeds tell little of their spread (Hesterberg 2015); the degrees of freedom are Welch's
+    (1947), so that seeds alike stretch nothing.
 
     Args:
         labels: label numbers, ``[rows]``.
@@ -80,17 +80,18 @@ def differences(labels: Numbers, base: Numbers, head: Numbers, classes: int) -> 
     rows, sides = len(labels), (base, head)
     cells, counts = np.unique(np.vstack([labels, *sides]), axis=1, return_counts=True)
     sums = _sums(cells, classes)
-    resampled = seeds_are_resampled(base, head)
-    old, new = (_seed_weights(generator, len(side), resampled=resampled) for side in sides)
-    weights = np.hstack([-old, new])
     step = max(1, NUMBERS // max(sums.shape))
     parts = []
     for start in range(0, RESAMPLES, step):
         drawn = generator.multinomial(rows, counts / rows, size=min(step, RESAMPLES - start))
-        of_each = _scores((sums @ drawn.T).reshape(-1, classes, len(drawn)), rows)
-        parts.append(np.einsum("rc,mcr->rm", weights[start : start + step], of_each))
+        parts.append(_scores((sums @ drawn.T).reshape(-1, classes, len(drawn)), rows))
+    before, after = np.split(np.concatenate(parts, axis=-1), [len(base)], axis=1)
+    difference = after.mean(axis=1) - before.mean(axis=1)
+    if seeds_are_resampled(base, head):
+        difference += _luck(generator, after, scores(labels, head, classes))
+        difference -= _luck(generator, before, scores(labels, base, classes))
     # Sums of floats that are equal on paper differ by a hair, and whether 0 lies in an interval must not hang on it.
-    return np.concatenate(parts).round(DIGITS)
+    return np.asarray(difference.T.round(DIGITS))
 
 
 def scores(labels: Numbers, side: Numbers, classes: int) -> Floats:
@@ -141,12 +142,21 @@ def _degrees_of_freedom(variance: Floats, base: Floats, head: Floats) -> Floats:
     return freedom
 
 
-def _seed_weights(generator: np.random.Generator, seeds: int, *, resampled: bool) -> Floats:
-    """The weight of each seed in each resample, ``[resamples, seeds]``.
+def _luck(generator: np.random.Generator, drawn: Floats, observed: Floats) -> Floats:
+    """What resampling its seeds adds to the mean score of a side, ``[metrics, resamples]``.
 
-    One seed fewer is drawn than there are: only then is the spread of the drawn means that of the mean (Rao & Wu 1988),
-    which among three seeds would else come out a third too small.
+    Each resample draws one seed fewer than there are: only then is the spread of the drawn means that of the mean (Rao
+    & Wu 1988), which among three seeds would else come out a third too small. It is scaled down to the part of the
+    spread that does not come from the rows alone, which drawing these has already brought in.
+
+    Args:
+        generator: draws the seeds.
+        drawn: the scores on each resample of the rows, ``[metrics, seeds, resamples]``.
+        observed: those on all rows, ``[metrics, seeds]``.
     """
-    if not resampled:
-        return np.full((RESAMPLES, seeds), 1 / seeds)
-    return generator.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=RESAMPLES) / (seeds - 1)
+    seeds = observed.shape[1]
+    spread = observed.var(axis=1, ddof=1)
+    from_rows = (drawn - observed[..., None]).var(axis=1, ddof=1).mean(axis=1)
+    share = np.divide(np.maximum(spread - from_rows, 0), spread, out=np.zeros_like(spread), where=spread > 0)
+    weights = generator.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=RESAMPLES) / (seeds - 1) - 1 / seeds
+    return np.asarray(np.sqrt(share)[:, None] * (observed @ weights.T))
