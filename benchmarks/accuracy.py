@@ -13,13 +13,12 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from transformers import AutoTokenizer, TrainerCallback, TrainerState, set_seed
+from transformers import TrainerCallback, TrainerState, set_seed
 
-from stages import entry, fine_tuning, params, paths, tables
+from stages import documents, entry, fine_tuning, params, paths, tables
 from stages.batching import TokenizedRows
-from stages.classifier import load_pretrained
+from stages.classifier import load_pretrained, load_tokenizer
 from stages.train import TrainParams
-from tools.lockfile import load_yaml
 
 BOOK = {
     "epochs": 2,
@@ -63,7 +62,7 @@ def train(settings: TrainParams, *, in_random_order: bool) -> list[Score]:
     rows, validation = TokenizedRows(table), TokenizedRows(tables.read(paths.tokenized("validation")))
     set_seed(settings.seed)
     model = load_pretrained(tables.label_names(table.schema))
-    tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER)
+    tokenizer = load_tokenizer(paths.TOKENIZER)
     fine_tuning.speed_up(model, tokenizer.pad_token_id, rows, validation)
     record = Record()
     with tempfile.TemporaryDirectory() as folder:
@@ -84,7 +83,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the section train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     arguments = parser.parse_args()
-    changes = {key: load_yaml(value) for key, _, value in (change.partition("=") for change in arguments.set)}
+    changes = {key: documents.parse(value) for key, _, value in (change.partition("=") for change in arguments.set)}
     for name, seed in itertools.product(arguments.settings, arguments.seeds):
         book = name == "book"
         settings = params.load("train", TrainParams).model_dump() | (BOOK if book else {}) | changes | {"seed": seed}

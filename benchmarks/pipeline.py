@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from stages import paths, tables
+from stages import entry, paths, tables
 from tools.lockfile import STAGES
 
 ROUNDS = 3
@@ -187,6 +187,7 @@ def repro() -> None:
 
 def main() -> None:
     """Print the tables."""
+    entry.parser("benchmarks.pipeline", __doc__).parse_args()
     subprocess.run(("dvc", "repro", "--quiet"), check=True)
     repro()
     show(
@@ -204,4 +205,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    entry.run(main)

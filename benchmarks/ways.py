@@ -16,7 +16,6 @@ import torch
 from datasets import Dataset
 from transformers import (
     AutoModelForSequenceClassification,
-    AutoTokenizer,
     DataCollatorWithPadding,
     DistilBertConfig,
     PreTrainedModel,
@@ -32,8 +31,9 @@ from benchmarks import packing
 from benchmarks.measuring import BATCH, Counted, Forward, Report, Stopwatch, products, report, synchronize
 from stages import checkpoints, fine_tuning, machine, params, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
-from stages.classifier import load_pretrained
-from stages.interruption import FiniteLoss, Interruption
+from stages.classifier import load_pretrained, load_tokenizer
+from stages.interruption import Interruption
+from stages.losses import FiniteLoss
 from stages.train import TrainParams
 
 WARM_UP = 2  # steps before the clock starts
@@ -135,7 +135,7 @@ def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int
 
 def bare(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
     """(d) plain PyTorch loop with all of (e)'s optimizations."""
-    counted = Counted(PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side), steps)
+    counted = Counted(PadToLongest(tokenizer), steps)
     fine_tuning.speed_up(model, tokenizer.pad_token_id, rows)
     return loop(model, counted, batches(rows, LengthGroupedSampler(BATCH, lengths=rows.lengths.tolist())), steps)
 
@@ -219,7 +219,7 @@ def main() -> None:
     if name == "products":
         print(json.dumps(products(model.config.hidden_size)))
         return
-    tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER)
+    tokenizer = load_tokenizer(paths.TOKENIZER)
     rows = TokenizedRows(table)
     WAYS[name](model, tokenizer, rows, WARM_UP)
     set_seed(42)  # the Trainer's; with one number drawn, as by its loader, every way takes the same rows

@@ -85,7 +85,8 @@ def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
             raise errors.InputError(
                 f"params.yaml: audit.{key} is {limit}, the data has {len(rows)}; the first is row {one['row']} (from "
                 f"0) of {one['split']}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} of "
-                f"{one['other_split']}, {one['other_label']}: fix the data, or raise the limit"
+                f"{one['other_split']}, {one['other_label']}: fix the data, or raise the limit (null: none, and "
+                f"{paths.FINDINGS} lists them all)"
             )
 
 
@@ -109,7 +110,7 @@ def main() -> None:
         for splits, shared in report["shared_texts"].items():
             print(f"{splits}: {shared['texts']} texts in both, {shared['other_label']} of them with another label")
         for split, leaked in report["leaked_rows"].items():
-            print(f"{split}: {leaked['rows']} rows nearly or exactly in train as well, {leaked['equal']} of them equal")
+            print(f"{split}: {leaked['rows']} rows are near-duplicates of train rows, {leaked['equal']} of them exact")
         check_limits(params, found)
         data.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         tables.write_csv(listing, found.round({"similarity": 4}))  # only now: a near-duplicate is not to count as equal

@@ -27,6 +27,7 @@ DIGITS = 4
 TFIDF_C = (1, 10, 100, 1000, 10_000)  # the last is next to no regularization
 HIDDEN_STATES_C = (0.001, 0.01, 0.1, 1)
 TOLERANCE, MOST_ITERATIONS = 1e-6, 1000
+MOST_COEFFICIENTS = 30_000_000  # labels times features, of which the solver holds a dozen copies in float64
 
 
 def scores(labels: "dict[str, npt.NDArray[np.int64]]", predictions: dict[str, Any]) -> Report:
@@ -75,8 +76,10 @@ def regression(features: dict[str, Any], labels: "dict[str, npt.NDArray[np.int64
     return best
 
 
-def tfidf() -> dict[str, Any]:
+def tfidf(labels: int) -> dict[str, Any]:
     """TF-IDF of the unigrams and bigrams of words and punctuation in train, ``[rows, features]``, sparse.
+
+    With very many ``labels`` only the most frequent of them count, as memory allows.
 
     Of scripts that write no spaces between words (Thai, Chinese, Japanese), each character counts as a word.
     """
@@ -86,7 +89,13 @@ def tfidf() -> dict[str, Any]:
     from stages import tables
 
     words = regex.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[^\w\s]")  # whose \w has combining marks, unlike re's
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, tokenizer=words.findall, token_pattern=None)
+    vectorizer = TfidfVectorizer(
+        ngram_range=(1, 2),
+        sublinear_tf=True,
+        tokenizer=words.findall,
+        token_pattern=None,
+        max_features=max(1, MOST_COEFFICIENTS // labels),
+    )
     texts = {split: tables.read(paths.raw(split))["text"].to_pylist() for split in paths.SPLITS}
     vectorizer.fit(texts["train"])
     return {split: vectorizer.transform(texts[split]) for split in paths.SPLITS}
@@ -140,7 +149,7 @@ def main() -> None:
     labels = {split: rows[split].labels for split in paths.SPLITS}
     names = tables.label_names(tokenized["train"].schema)
     with staged(stamp, paths.BASELINES) as (output,):
-        report = {"majority": majority(labels), "tfidf": regression(tfidf(), labels, TFIDF_C)}
+        report = {"majority": majority(labels), "tfidf": regression(tfidf(len(names)), labels, TFIDF_C)}
         for name, features in hidden_states(rows, names).items():
             report[name] = regression(features, labels, HIDDEN_STATES_C)
         for name, found in report.items():

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import torch
+from transformers import PreTrainedTokenizerBase
 
 
 class TokenizedRows(torch.utils.data.Dataset[dict[str, Any]]):
@@ -33,8 +34,8 @@ class TokenizedRows(torch.utils.data.Dataset[dict[str, Any]]):
 class PadToLongest:
     """Collates rows to ``input_ids``, ``attention_mask`` ``[rows, longest]`` and ``labels`` ``[rows]``."""
 
-    def __init__(self, pad_token_id: int, side: str = "right") -> None:
-        self.pad_token_id, self.side = pad_token_id, side
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.pad_token_id, self.side = tokenizer.pad_token_id, tokenizer.padding_side
 
     def __call__(self, rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """Pad ``rows`` to the longest among them."""

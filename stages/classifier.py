@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from stages import machine, paths
-from stages.errors import InputError, reading, reason, require
+from stages.errors import InputError, listed, reading, reason, require
 
 
 def load_pretrained(names: list[str]) -> PreTrainedModel:
@@ -25,7 +25,10 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
     """
     require(paths.PRETRAINED)
     try:
-        own = AutoConfig.from_pretrained(paths.PRETRAINED, trust_remote_code=False).id2label
+        config = AutoConfig.from_pretrained(paths.PRETRAINED, trust_remote_code=False)
+        own, more = config.id2label, {}
+        if getattr(config, "attention_type", "") == "block_sparse":  # BigBird's first short text would end that anyway
+            more["attention_type"] = "original_full"
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             paths.PRETRAINED,
             num_labels=len(names),
@@ -41,6 +44,7 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
             trust_remote_code=False,
             ignore_mismatched_sizes=True,  # a head for other labels is replaced; the body is checked below
             output_loading_info=True,
+            **more,
         )
     except Exception as error:  # whatever another architecture or a damaged file makes the library raise
         raise InputError(
@@ -79,14 +83,14 @@ def _check_weights(model: PreTrainedModel, loading: dict[str, Any]) -> None:
     missing = sorted(key for key in unfilled if key.startswith(body) and ".pooler." not in key)
     if missing:
         raise InputError(
-            f"{paths.PRETRAINED}: its weights lack {missing[0]} (of that shape) and {len(missing) - 1} more: they and "
-            f"config.json are not of one {type(model).__name__}"
+            f"{paths.PRETRAINED}: its weights lack, or have in another shape, {listed(missing)}: they and config.json "
+            f"are not of one {type(model).__name__}: choose another checkpoint, or fetch this one again"
         )
     parts = {name for name, _ in model.base_model.named_children() if name != "pooler"}
     if unused := sorted(key for key in loading["unexpected_keys"] if key.removeprefix(body).split(".")[0] in parts):
         print(
-            f"warning: {paths.PRETRAINED}: its weights have {unused[0]} and {len(unused) - 1} more that "
-            f"{type(model).__name__} by its config.json does not use"
+            f"warning: {paths.PRETRAINED}: {type(model).__name__} by its config.json does not use these of its "
+            f"weights: {listed(unused)}"
         )
 
 

@@ -27,7 +27,7 @@ def check_fit(
     _check_vocabulary(model, max(tokenizer.pad_token_id, *(int(rows.ids.max(initial=0)) for rows in splits)))
     _check_positions(model, tokenizer.pad_token_id, max(int(rows.lengths.max()) for rows in splits))
     short, _ = _extremes(splits[0])
-    _compute(model, PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)([short]), bf16=bf16)
+    _compute(model, PadToLongest(tokenizer)([short]), bf16=bf16)
 
 
 def check_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TokenizedRows) -> None:
@@ -37,7 +37,9 @@ def check_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
         InputError: it gives no hidden state for each token, or gives a text other logits where it is padded.
     """
     short, long = _extremes(rows)
-    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
+    if len(short["input_ids"]) == len(long["input_ids"]):  # such as texts that were all cut at tokenize.max_length
+        short = short | {"input_ids": short["input_ids"][: max(1, len(short["input_ids"]) // 2)]}
+    collate = PadToLongest(tokenizer)
     alone, padded = (_compute(model, collate(texts), output_hidden_states=True) for texts in ([short], [short, long]))
     if alone.hidden_states[-1].shape[1] != len(short["input_ids"]):
         raise InputError(
@@ -66,8 +68,8 @@ def _check_vocabulary(model: PreTrainedModel, largest: int) -> None:
         ) from None
     if largest >= size:
         raise InputError(
-            f"{paths.TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: "
-            "they do not belong together"
+            f"{paths.TOKENIZER}: gives token id {largest}, but the model knows {size} tokens: take the "
+            "checkpoint's own tokenizer"
         )
 
 
@@ -78,12 +80,13 @@ def _check_positions(model: PreTrainedModel, pad_token_id: int, longest: int) ->
         if reserved != pad_token_id:  # and would take that token for padding
             raise InputError(
                 f"{paths.TOKENIZER}: pads with token {pad_token_id}, but {type(model).__name__} counts "
-                f"positions from its own padding token, {reserved}: they do not belong together"
+                f"positions from its own padding token, {reserved}: take the checkpoint's own tokenizer"
             )
         positions -= reserved + 1
     if 0 < positions < longest:
         raise InputError(
-            f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions"
+            f"params.yaml: tokenize.max_length: texts of {longest} tokens, but the model has {positions} positions: "
+            f"set it to at most {positions}"
         )
 
 

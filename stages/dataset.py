@@ -88,7 +88,7 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
 
 def _check(name: str, split: Split, names: Sequence[str]) -> None:
     reasons = ", ".join(f"{count} with {reason}" for reason, count in split.skipped.items())
-    left_out = f" ({split.skipped.total()} bad rows left out: {reasons})" if split.skipped else ""
+    left_out = f" (bad rows left out: {reasons})" if split.skipped else ""
     if not split.texts:
         remove = ", or remove it (of a hub dataset, save the other splits as files) to have it carved from train"
         carve = "" if name == "train" else remove
@@ -96,7 +96,8 @@ def _check(name: str, split: Split, names: Sequence[str]) -> None:
     if len(set(split.labels)) < 2:
         label = names[split.labels[0]]
         raise InputError(
-            f"the {name} split has a single class, {label[:50]!r}{left_out}: at least two are needed to tell them apart"
+            f"the {name} split has a single class, {label[:50]!r}{left_out}: at least two are needed: check "
+            "dataset.label_column, or add rows of another label"
         )
 
 
@@ -108,9 +109,10 @@ def _problem(row: Row) -> str:
         return "no text"
     if not _is_text(row.text):
         return "a text that is not a string of Unicode"
-    if label := _label(row.label):
+    label = _label(row.label)
+    if label:
         return "a label with a control character" if re.search(r"[\0-\x1f\x7f-\x9f]", label) else ""
-    if label is not None or row.label is None or row.label != row.label:  # NaN
+    if label == "" or row.label is None or row.label != row.label:  # the last: NaN
         return "no label"
     kind = "a fraction, which only a string may be" if isinstance(row.label, float) else "not a name or an integer"
     return f"a label that is {kind}"
@@ -133,11 +135,8 @@ def _name(label: str) -> str:
 
 
 def _sorted(names: set[str]) -> list[str]:
-    return sorted(names, key=lambda name: (int(name), name)) if all(map(_is_integer, names)) else sorted(names)
-
-
-def _is_integer(name: str) -> bool:
-    return re.fullmatch("-?[0-9]{1,18}", name) is not None
+    integers = all(re.fullmatch("-?[0-9]{1,18}", name) for name in names)
+    return sorted(names, key=lambda name: (int(name), name)) if integers else sorted(names)
 
 
 def _is_text(value: object) -> bool:

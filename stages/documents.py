@@ -3,15 +3,16 @@
 DVC reads YAML 1.2, PyYAML 1.1: there 1e-4 is a string, no and on are booleans, 1:30 is 90 and 010 is 8.
 """
 
-import copy
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import yaml
 
 from stages.errors import InputError, reason
 
+T = TypeVar("T")
 INT = (r"[-+]?[0-9_]+", r"[-+]?0b[01_]+", r"[-+]?0o[0-7_]+", r"[-+]?0x[0-9a-fA-F_]+")
 FLOAT = (
     r"[-+]?[0-9][0-9_]*\.[0-9_]*(?:[eE][-+]?[0-9]+)?",
@@ -52,21 +53,39 @@ def _integer(_: Loader, node: yaml.ScalarNode) -> int:
 Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
+def parse(content: str | bytes) -> Any:
+    """The content of a YAML document.
+
+    Raises:
+        yaml.YAMLError: it is not one.
+    """
+    try:
+        return yaml.load(content, Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError:
+        raise
+    except Exception as error:  # whatever PyYAML raises where a value does not fit its tag
+        raise yaml.YAMLError(reason(error)) from error
+
+
 def read(path: Path) -> Any:
     """The content of a YAML file.
 
     Raises:
-        InputError: as `read_with_nodes`.
-    """
-    return read_with_nodes(path)[0]
-
-
-def read_with_nodes(path: Path) -> tuple[Any, yaml.Node | None]:
-    """The content of a YAML file, and its nodes, which know their lines.
-
-    Raises:
         InputError: it is missing, not UTF-8, not YAML, or has the conflicts of a merge.
     """
+    return _load(path, parse)
+
+
+def nodes(path: Path) -> yaml.Node | None:
+    """The nodes of a YAML file, which know their lines; None where it is empty.
+
+    Raises:
+        InputError: as `read`.
+    """
+    return _load(path, lambda text: yaml.compose(text, Loader))
+
+
+def _load(path: Path, parser: Callable[[str], T]) -> T:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -79,11 +98,10 @@ def read_with_nodes(path: Path) -> tuple[Any, yaml.Node | None]:
             f"{path}, line {line}: a merge conflict: resolve it, or take one side by `git checkout --ours {path}`"
         )
     try:
-        loader = Loader(text)
-        node = loader.get_single_node()
-        return None if node is None else loader.construct_document(copy.deepcopy(node)), node  # it merges `<<` in place
-    except Exception as error:  # PyYAML's own, and whatever it raises where a value does not fit its tag
+        return parser(text)
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        said = getattr(error, "problem", None) or reason(error)
+        cause = error.__cause__ if isinstance(error.__cause__, Exception) else error  # which `parse` has named
+        said = getattr(error, "problem", None) or reason(cause)
         raise InputError(f"{path}{where}: invalid YAML: {said}") from error

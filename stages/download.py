@@ -18,10 +18,13 @@ from stages.outputs import staged
 from stages.params import Section, load
 
 
-def _hexadecimal(value: str, digits: int, what: str) -> str:
-    if not re.fullmatch(f"[0-9a-f]{{{digits}}}", value):
-        raise ValueError(f"{what} ({digits} lower-case hexadecimal digits)")
-    return value
+def _matching(pattern: str, what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(what)
+        return value
+
+    return AfterValidator(check)
 
 
 def _distinct(names: list[str]) -> list[str]:
@@ -41,14 +44,10 @@ def _path(path: str) -> str:
     return path
 
 
-def _pinned(package: str) -> str:
-    if not re.fullmatch(r"[\w.-]+==[\w.+!-]+", package):
-        raise ValueError("a package and its version, as name==version")
-    return package
-
-
-Commit = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 40, "a commit hash"))]
-Sha256 = Annotated[str, AfterValidator(lambda value: _hexadecimal(value, 64, "a sha256"))]
+Commit = Annotated[str, _matching("[0-9a-f]{40}", "a commit hash (40 lower-case hexadecimal digits)")]
+Sha256 = Annotated[str, _matching("[0-9a-f]{64}", "a sha256 (64 lower-case hexadecimal digits)")]
+Pinned = Annotated[str, _matching(r"[\w.-]+==[\w.+!-]+", "a package and its version, as name==version")]
+HubName = Annotated[str, _matching("[^/]+/[^/]+", "owner/name")]  # a bare "csv" would be the csv files at hand
 LabelNames = Annotated[list[str], Field(min_length=2), AfterValidator(_distinct)]
 DataPath = Annotated[str, AfterValidator(_path)]
 Position = Annotated[int, Field(ge=0)]
@@ -72,14 +71,15 @@ class DatasetParams(Section):
         "dataset that names them: those, in its order)"
     )
     on_bad_rows: Literal["error", "skip"] = Field(
-        description="a row with no text or no known label: stop, or leave it out and count it"
+        description="a row with no text or no known label: error stops, skip leaves it out and counts it"
     )
     validation_fraction: Fraction = Field(
-        description="the share of train, less a carved test split, that becomes validation where none is given"
+        description="the share of train, less a carved test split, that becomes validation where none is given; at "
+        "most 0.5"
     )
-    test_fraction: Fraction = Field(description="the share of train that becomes test where none is given")
-    seed: Annotated[int, Field(ge=0)] = Field(description="which rows the carved splits get")
-    hub_name: str = Field(description="hub: the dataset, as owner/name")
+    test_fraction: Fraction = Field(description="the share of train that becomes test where none is given; at most 0.5")
+    seed: Annotated[int, Field(ge=0)] = Field(description="the random seed of carving")
+    hub_name: HubName = Field(description="hub: the dataset, as owner/name")
     hub_config: str | None = Field(description="hub: its configuration, null where it has one only")
     hub_revision: Commit = Field(description="hub: the commit hash")
 
@@ -90,12 +90,12 @@ class ModelParams(Section):
     source: Literal["package", "hub", "path"] = Field(
         description="package: installed with pip; hub: from the Hugging Face hub; path: a folder"
     )
-    package: Annotated[str, AfterValidator(_pinned)] = Field(description="package: its name and version, name==version")
+    package: Pinned = Field(description="package: its name and version, name==version")
     path: DataPath = Field(description="path: a folder with config.json, safetensors weights and tokenizer files")
     weights_sha256: Sha256 | None = Field(
         description="the sha256 of the weights, checked wherever they come from; null (path and hub only): unchecked"
     )
-    hub_name: str = Field(description="hub: the checkpoint, as owner/name")
+    hub_name: HubName = Field(description="hub: the checkpoint, as owner/name")
     hub_revision: Commit = Field(description="hub: the commit hash")
 
 
@@ -135,7 +135,7 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
         if missing := [name for number, name in enumerate(names) if number not in present]:
             so = "its scores do not cover it" if split != "train" else "set dataset.labels to null if it is another's"
             print(f"warning: no {split} row has the label {errors.listed(missing)}: {so}")
-    print(f"{len(names)} labels: {', '.join(names[:20])}{' …' if len(names) > 20 else ''}")
+    print(f"{len(names)} labels: {errors.listed(names)}")
 
 
 def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> None:
@@ -155,7 +155,8 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
         copied = [file.name for folder in (model, tokenizer) for file in folder.iterdir()]
         hashing.check_hashed(source, (source / name for name in copied))
     size = sum(file.stat().st_size for file in model.iterdir()) / 1e6
-    print(f"checkpoint: {source.name if params.source != 'hub' else params.hub_name}, {size:.0f} MB")
+    where = {"package": params.package, "hub": params.hub_name, "path": params.path}[params.source]
+    print(f"checkpoint: {where}, {size:.0f} MB")
 
 
 def main() -> None:

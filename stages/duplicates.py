@@ -60,7 +60,7 @@ def near_duplicates(texts: Sequence[str], among: Sequence[str]) -> dict[int, tup
                 if similarity >= SIMILARITY or failed[key] == CHECKS:
                     index.remove(key)  # templates would make it a candidate again and again
     if many := sum(count == CHECKS for count in failed.values()):
-        print(f"near-duplicates of {many} texts: not looked for beyond {CHECKS} texts that are nearly similar enough")
+        print(f"{many} texts were compared with only {CHECKS} of those nearly like them: near-duplicates may be missed")
     return dict(sorted(found.items()))
 
 

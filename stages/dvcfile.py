@@ -94,7 +94,10 @@ def check_outs(stage: str, outs: Iterable[str]) -> None:
         InputError: they differ.
     """
     if _runs(stage) and (others := set(outs).symmetric_difference(declared(read(stage), *WRITTEN))):
-        raise InputError(f"dvc.yaml: {stage}: outs: {listed(sorted(others))}: has to be written and listed, or neither")
+        raise InputError(
+            f"dvc.yaml: {stage}: outs: {listed(sorted(others))}: the stage must write it and dvc.yaml list it, or "
+            "neither"
+        )
 
 
 def _runs(stage: str) -> bool:

@@ -80,7 +80,7 @@ def _in_this_session(parent: int) -> bool:
 
 
 class Log(io.TextIOWrapper):
-    """Standard output of a stage, whose product is in files: where nobody takes what it says, that is let go."""
+    """Standard output of a stage: what it prints is dropped once nobody reads it, since its results are files."""
 
     def write(self, text: str) -> int:
         """Write, if that can be done."""
@@ -96,7 +96,7 @@ class Log(io.TextIOWrapper):
 
 @contextmanager
 def _unless_unwritable(stream: TextIO) -> Iterator[None]:
-    """Send to nowhere what ``stream`` still holds, and all that it is given, once it cannot be written."""
+    """Once ``stream`` cannot be written, have it write to /dev/null, what it still holds included."""
     try:
         yield
     except OSError:
@@ -139,5 +139,5 @@ def _message(error: Exception) -> str | None:
     if of_gpu(error):
         return f"{reason(error)}: free the GPU, or compute on the CPU by setting CUDA_VISIBLE_DEVICES to nothing"
     if any(kind.__name__ == "DvcException" for kind in type(error).__mro__):
-        return f"DVC cannot go on ({reason(error)}): undo the last edit, of .dvc/config perhaps"
+        return f"DVC cannot go on ({reason(error)}): undo the last edit, perhaps of .dvc/config"
     return None

@@ -41,11 +41,14 @@ def check() -> None:
     if not endpoint.startswith(("https://", "http://")):
         raise InputError("HF_ENDPOINT: it does not begin with https:// or http://: correct it, or unset it")
     if not re.fullmatch("[!-~]*", os.environ.get("HF_TOKEN", "").strip()):
-        raise InputError("HF_TOKEN: it holds characters that no token has: correct it, or unset it")
+        raise InputError("HF_TOKEN: it has characters that no token has: copy it again, or unset it")
 
 
 def prepare(*, offline: bool, bars: bool) -> None:
-    """Set what every stage and tool runs with; with ``offline`` no Hugging Face library reaches for the hub."""
+    """Set what every stage and tool runs with.
+
+    With ``offline`` no Hugging Face library reaches for the hub, without ``bars`` none draws progress bars.
+    """
     if sys.prefix != sys.base_prefix:  # DVC starts `python`, and has to find that of this virtual environment
         os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
     if not os.environ.get("HF_ENDPOINT"):

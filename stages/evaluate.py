@@ -37,8 +37,8 @@ class Evaluated(NamedTuple):
 
 def predict_split(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", split: str
-) -> "tuple[Evaluated, npt.NDArray[np.float32]]":
-    """Give what the model makes of a split, and its last hidden states, mean-pooled, ``[rows, width]``."""
+) -> "tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.float32]]":
+    """The labels of a split ``[rows]``, the probabilities ``[rows, labels]``, mean-pooled states ``[rows, width]``."""
     import torch
     from scipy.special import softmax
 
@@ -54,7 +54,7 @@ def predict_split(
 
     both = inference.infer(model, tokenizer, rows, f"evaluate {split}", pool)
     logits, hidden = both[:, : model.config.num_labels], both[:, model.config.num_labels :]
-    return Evaluated(rows.labels, softmax(logits, axis=1), leaked_rows(split, len(rows))), hidden
+    return rows.labels, softmax(logits, axis=1), hidden
 
 
 def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
@@ -109,17 +109,17 @@ def main() -> None:
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
     outputs = (*map(paths.predictions, paths.EVALUATED), paths.METRICS, paths.HARDEST, paths.PLOTS)
     with staged(stamp, *outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):
-        evaluated, hidden = {}, {}
+        evaluated = {}
         for split, path in zip(paths.EVALUATED, predictions, strict=True):
-            evaluated[split], hidden[split] = predict_split(model, tokenizer, split)
+            labels, probabilities, hidden = predict_split(model, tokenizer, split)
+            evaluated[split] = Evaluated(labels, probabilities, leaked_rows(split, len(labels)))
             write_predictions(path, evaluated[split], names, made)
         figures = summarize(evaluated)
         metrics_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-        labels, probabilities, _ = evaluated["test"]
         texts = tables.read(paths.raw("test"))["text"].to_pylist()
         tables.write_csv(hardest_rows, hardest.table(texts, labels, probabilities, names))
         plots_folder.mkdir()
-        plots.draw(labels, probabilities, hidden["test"], names, plots_folder)
+        plots.draw(labels, probabilities, hidden, names, plots_folder)
     print(", ".join(f"{name} {value}" for name, value in figures.items()))
 
 

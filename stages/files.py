@@ -31,7 +31,9 @@ GZIP = b"\x1f\x8b"  # how such a file begins
 
 
 def split_files(path: Path) -> dict[str, Path]:
-    """Find the file of each split: one file is train, and of a folder the files named for a split; others are named.
+    """Find the file of each split: a single file is train; in a folder, files go by their names.
+
+    What could hold rows and is named for no split is listed.
 
     Raises:
         InputError: there is no such path, no train file, two files for one split, or one that DVC does not see.
@@ -48,7 +50,8 @@ def split_files(path: Path) -> dict[str, Path]:
     for file in sorted(path.iterdir()):
         split = SPLIT_NAMES.get(file.name.split(".")[0].lower())
         if split is None or file.suffix == ".dvc":
-            unread += [file.name] if file.name.lower().removesuffix(".gz").endswith(ENDINGS) else []
+            could = file.is_dir() or file.name.lower().removesuffix(".gz").endswith(ENDINGS)
+            unread += [file.name] if could and not file.name.startswith(".") else []
             continue
         if not file.is_file():
             raise InputError(f"{file}: named for the {split} split, but no file: put a file there, or rename it")
@@ -57,7 +60,7 @@ def split_files(path: Path) -> dict[str, Path]:
             raise InputError(f"{path}: both {files[split].name} and {file.name} are {split}: leave one of them")
         files[split] = file
     if unread:
-        print(f"{path}: not read, since not named for a split: {listed(unread)}")
+        print(f"{path}: ignored, since not named for a split: {listed(unread)}")
     if "train" not in files:
         raise InputError(f"{path}: no train file: name it train with one of the endings {', '.join(ENDINGS)} (or .gz)")
     hashing.check_hashed(path, files.values())
@@ -74,7 +77,7 @@ def ending(path: Path) -> str:
     found = Path(name.removesuffix(".gz")).suffix
     if found not in ENDINGS or name.endswith(".parquet.gz"):
         read = f"{', '.join(ENDINGS)} are read, all but parquet also with .gz"
-        raise InputError(f"{path}: unknown ending: {read}: convert it, or take it out of there")
+        raise InputError(f"{path}: unsupported file extension: {read}: convert it, or take it out of there")
     return found
 
 

@@ -26,9 +26,9 @@ from stages.compatibility import check_checkpoint, check_fit
 from stages.embeddings import trim
 from stages.errors import InputError
 from stages.first_token import narrow
-from stages.interruption import FiniteLoss, Interruption
+from stages.interruption import Interruption
 from stages.log import LogBar, LogLines
-from stages.losses import BatchLoss
+from stages.losses import BatchLoss, FiniteLoss
 
 if TYPE_CHECKING:
     from stages.train import TrainParams
@@ -83,7 +83,7 @@ def fine_tune(
     tokenizer.save_pretrained(classifier)
     for weights in classifier.glob("*.safetensors"):  # which safetensors lets nobody else read
         shutil.copymode(classifier / "config.json", weights)
-    (classifier / Path(paths.CLASSIFIER_PROVENANCE).name).write_text(provenance.text(stamp | made), encoding="utf-8")
+    (classifier / "provenance.json").write_text(provenance.text(stamp | made), encoding="utf-8")
     return list(trainer.state.log_history)
 
 
@@ -166,8 +166,9 @@ def build_trainer(
         args=arguments,
         train_dataset=train,
         eval_dataset=validation,
-        data_collator=PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side),
+        data_collator=PadToLongest(tokenizer),
         compute_metrics=compute_metrics,
+        preprocess_logits_for_metrics=predicted,  # of logits, the Trainer would copy all so far with every batch
         compute_loss_func=BatchLoss(model, params.label_smoothing, params.contrastive_weight) if own else None,
         callbacks=[EarlyStoppingCallback(patience)] if patience else None,
     )
@@ -176,7 +177,11 @@ def build_trainer(
     return trainer
 
 
+def predicted(logits: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    """The label numbers ``[rows]`` that the model predicts by its logits ``[rows, labels]``."""
+    return logits.argmax(dim=-1)
+
+
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:
     """The scores of the Trainer's evaluation after each epoch."""
-    logits = np.asarray(prediction.predictions)
-    return metrics.scores(np.asarray(prediction.label_ids), logits.argmax(axis=-1))
+    return metrics.scores(np.asarray(prediction.label_ids), np.asarray(prediction.predictions))

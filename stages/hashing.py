@@ -10,7 +10,7 @@ from stages.errors import InputError
 
 def files_in(folder: Path) -> Iterator[Path]:
     """The files whose hashes make up a folder's in dvc.lock: all but those that are hidden from DVC."""
-    from dvc.fs import localfs  # a fifth of a second
+    from dvc.fs import localfs  # importing it takes 0.2 s
     from dvc.ignore import DvcIgnoreFilter
 
     return map(Path, DvcIgnoreFilter(localfs, str(Path.cwd())).find(localfs, str(folder)))

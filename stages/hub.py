@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 @contextmanager
 def _explained(what: str, name: str, revision: str, key: str) -> Iterator[None]:
     """Turn the hub libraries' errors into one line that names the params key, and never a token."""
-    if name.count("/") != 1:  # load_dataset takes a bare "csv" for the csv files at hand
-        raise InputError(f"params.yaml: {key}_name: should be owner/name, is {name!r}")
     for library in ("datasets", "huggingface_hub"):  # they log each retry; the error says what came of it
         logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
@@ -95,10 +93,10 @@ def dataset_rows(
         if split:
             splits[split] = rows
     if unread := [found for found in loaded if found.lower() not in SPLIT_NAMES]:
-        print(f"dataset {name}: not read, since not named for a split: {listed(unread)}")
+        print(f"dataset {name}: ignored, since not named for a split: {listed(unread)}")
     if "train" not in splits:
         raise InputError(
-            f"dataset {name}: no train split, there are: {', '.join(loaded)}: choose another dataset.hub_config"
+            f"dataset {name}: no train split, there are: {listed(list(loaded))}: choose another dataset.hub_config"
         )
     return {
         split: _rows(f"{name}, {split}", splits[split], columns, names)

@@ -31,7 +31,7 @@ def infer(
         title: names the work in progress.
         pool: from a batch's output and attention mask ``[batch, tokens]`` to ``[batch, width]``.
     """
-    collate = PadToLongest(tokenizer.pad_token_id, tokenizer.padding_side)
+    collate = PadToLongest(tokenizer)
     device = next(model.parameters()).device
     parts = batches(rows.lengths, TOKENS_ON_CPU if device.type == "cpu" else TOKENS)
     result: npt.NDArray[np.float32] | None = None

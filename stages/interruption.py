@@ -1,17 +1,14 @@
-"""What ends a training early: a signal (a checkpoint, and `dvc repro` resumes from it), and a diverging loss."""
+"""How a signal ends a training: with a checkpoint, from which `dvc repro` resumes."""
 
-import shutil
 import signal
 import time
-from math import isfinite
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
 
-import torch
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from stages.errors import InputError, Stopped
+from stages.errors import Stopped
 from stages.sealing import SEAL, ends_epoch
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -109,47 +106,3 @@ class Interruption(TrainerCallback):
         """
         self.training, self.outside = False, AFTER
         self.on_save(args, state)
-
-
-class FiniteLoss(TrainerCallback):
-    """Ends training when the loss of ``trainer`` is infinite or NaN.
-
-    A CPU looks after each step. A GPU is not made to wait for that, and looks before each line of the log, evaluation
-    and checkpoint. It must be the last callback, so that it sees the flags that the others set.
-    """
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-        self.learning_rate = 0.0
-
-    def on_pre_optimizer_step(self, *_: object, optimizer: torch.optim.Optimizer, **__: object) -> None:
-        """Note the learning rate of this step."""
-        self.learning_rate = optimizer.param_groups[0]["lr"]
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Look at the loss summed up since the last line of the log.
-
-        Raises:
-            InputError: it is infinite or NaN.
-        """
-        if args.device.type == "cpu" or control.should_log or control.should_save or ends_epoch(state):
-            self._check("training", self.trainer._tr_loss.item(), args, state)  # noqa: SLF001
-
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, *_: object, metrics: dict[str, float], **__: object
-    ) -> None:
-        """Look at the validation loss, which shows what the last step did to the weights.
-
-        Raises:
-            InputError: it is infinite or NaN.
-        """
-        self._check("validation", metrics["eval_loss"], args, state)
-
-    def _check(self, split: str, loss: float, args: TrainingArguments, state: TrainerState) -> None:
-        if not isfinite(loss):
-            shutil.rmtree(args.output_dir, ignore_errors=True)  # resuming from them would lead here again
-            raise InputError(
-                f"the {split} loss is {loss} at step {state.global_step} of {state.max_steps}, learning rate "
-                f"{self.learning_rate:.2e}: lower train.learning_rate, raise train.warmup_ratio, or lower "
-                "train.max_grad_norm; where it is so from step 1 on, choose another checkpoint"
-            )

@@ -31,7 +31,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     Raises:
         InputError: names the file, the line and the key of everything that is wrong.
     """
-    document, node = documents.read_with_nodes(path)
+    document, node = documents.read(path), documents.nodes(path)
     if node is None or not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
     lines = _lines(path, node)

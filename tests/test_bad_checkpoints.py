@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from edits import cut, edit_json, instead, link_to_nowhere
 from own_data import GOOD, TOO_DEEP, Fail, Workspace, own_checkpoint, own_dataset
+from safetensors import safe_open
 from safetensors.numpy import save_file
 from token_rows import small_model
 
-from stages import download, errors, pretrained, tokenize, train
+from stages import download, errors, paths, pretrained, tokenize, train
 from stages.classifier import load_pretrained
 
 
@@ -247,7 +248,9 @@ MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "an encoder and a decoder": (
         encoder_and_decoder, "T5ForSequenceClassification has a decoder: choose an encoder, such as BERT"
     ),
-    "weights of another architecture": (other_type("distilbert"), "its weights lack distilbert.transformer."),
+    "weights of another architecture": (
+        other_type("distilbert"), "its weights lack, or have in another shape, distilbert.transformer.",
+    ),
     "hidden_size below 0": (
         lambda checkpoint: edit_json(checkpoint / "config.json", hidden_size=-32),
         "does not load for sequence classification (",
@@ -260,14 +263,14 @@ MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda checkpoint: edit_json(checkpoint / "config.json", hidden_act="nonesuch"),
         "does not load for sequence classification (",
     ),
-    "no weights of the body at all": (no_body, "its weights lack bert."),
+    "no weights of the body at all": (no_body, "its weights lack, or have in another shape, bert."),
     "weights of fewer layers": (
         lambda checkpoint: edit_json(checkpoint / "config.json", num_hidden_layers=3),
-        "its weights lack bert.encoder.layer.2.",
+        "its weights lack, or have in another shape, bert.encoder.layer.2.",
     ),
     "weights of another width": (
         lambda checkpoint: edit_json(checkpoint / "config.json", hidden_size=64),
-        "its weights lack bert.embeddings.LayerNorm.bias (of that shape) and ",
+        "its weights lack, or have in another shape, bert.embeddings.LayerNorm.bias, ",
     ),
     "no layer": (
         lambda checkpoint: edit_json(checkpoint / "config.json", num_hidden_layers=0),
@@ -298,11 +301,20 @@ def test_weights_that_the_model_does_not_use_are_told_of(
     edit_json(own_checkpoint(workspace, tiny_random_checkpoint) / "config.json", num_hidden_layers=1)
     download.main()
     capsys.readouterr()
+    with safe_open(Path(paths.PRETRAINED) / "model.safetensors", "np") as weights:
+        unused = sorted(name for name in weights.keys() if name.startswith("encoder.layer.1."))  # noqa: SIM118
     load_pretrained(["a", "b"])
     assert capsys.readouterr().out == (
-        "warning: models/pretrained/model: its weights have encoder.layer.1.attention.output.LayerNorm.bias and 15 "
-        "more that BertForSequenceClassification by its config.json does not use\n"
+        "warning: models/pretrained/model: BertForSequenceClassification by its config.json does not use these of its "
+        f"weights: {errors.listed(unused)}\n"
     )
+
+
+def test_bigbird_computes_a_text_alike_whatever_texts_came_before(workspace: Workspace) -> None:
+    workspace()
+    model = small_model("big_bird", attention_type="block_sparse", num_labels=2)
+    model.save_pretrained(paths.PRETRAINED)
+    assert load_pretrained(["a", "b"]).config.attention_type == "original_full"
 
 
 def test_every_file_that_a_tokenizer_may_need_is_copied(tiny_random_checkpoint: Path, tmp_path: Path) -> None:

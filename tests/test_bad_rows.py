@@ -19,6 +19,7 @@ REMOVE = "give it some, or remove it (of a hub dataset, save the other splits as
 UNKNOWN = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
 UNREADABLE = "own/train.parquet: not a readable parquet file ("
 COLUMNS = "set dataset.text_column and dataset.label_column, or dataset.header or dataset.delimiter"
+TWO_LABELS = "at least two are needed: check dataset.label_column, or add rows of another label"
 ENDINGS = ".csv, .tsv, .txt, .jsonl, .parquet"
 
 
@@ -206,20 +207,19 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "no row left": (
         {"train.csv": "text,label\n,a\ny,\n"}, {"dataset__on_bad_rows": "skip"},
-        "the train split has no rows (2 bad rows left out: 1 with no text, 1 with no label): give it some",
+        "the train split has no rows (bad rows left out: 1 with no text, 1 with no label): give it some",
     ),
     "train with one class": (
         {"train.csv": "text,label\nx,a\ny,a\n"}, {},
-        "the train split has a single class, 'a': at least two are needed to tell them apart",
+        f"the train split has a single class, 'a': {TWO_LABELS}",
     ),
     "validation with one class": (
         {"validation.csv": "text,label\nx,b\n"}, {},
-        "the validation split has a single class, 'b': at least two are needed to tell them apart",
+        f"the validation split has a single class, 'b': {TWO_LABELS}",
     ),
     "one class left": (
         {"test.csv": "text,label\nx,b\ny,c\n"}, {"dataset__on_bad_rows": "skip"},
-        ("the test split has a single class, 'b' (1 bad rows left out: 1 with an unknown label): "
-        "at least two are needed to tell them apart"),
+        f"the test split has a single class, 'b' (bad rows left out: 1 with an unknown label): {TWO_LABELS}",
     ),
 }  # fmt: skip
 
@@ -422,13 +422,13 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "unknown ending": (
         {"train.xlsx": b"PK"}, {},
-        f"own/train.xlsx: unknown ending: {ENDINGS} are read, all but parquet also with .gz",
+        f"own/train.xlsx: unsupported file extension: {ENDINGS} are read, all but parquet also with .gz",
     ),
     "gzipped parquet": (
         {"train.parquet.gz": gzip.compress(parquet())}, {},
-        f"own/train.parquet.gz: unknown ending: {ENDINGS} are read, all but parquet also with .gz",
+        f"own/train.parquet.gz: unsupported file extension: {ENDINGS} are read, all but parquet also with .gz",
     ),
-    "no ending": ({"train": GOOD}, {}, f"own/train: unknown ending: {ENDINGS} are read"),
+    "no ending": ({"train": GOOD}, {}, f"own/train: unsupported file extension: {ENDINGS} are read"),
     "two train files": (
         {"train.csv": GOOD, "train.tsv": GOOD}, {}, "own: both train.csv and train.tsv are train: leave one of them"
     ),
@@ -442,7 +442,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "single file of unknown ending": (
         {"notes.md": "# x"}, {"dataset__path": "own/notes.md"},
-        f"own/notes.md: unknown ending: {ENDINGS} are read, all but parquet also with .gz",
+        f"own/notes.md: unsupported file extension: {ENDINGS} are read, all but parquet also with .gz",
     ),
     "too few rows to carve from": (
         {"train.csv": "text,label\nw,a\nx,b\ny,a\nz,b\n"}, {"dataset__path": "own/train.csv"},

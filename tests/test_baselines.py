@@ -39,7 +39,7 @@ def test_the_majority_class_is_that_of_train() -> None:
 def test_tfidf_knows_the_words_of_train_only(workspace: Workspace, split: str) -> None:
     own_dataset(workspace, {f"{split}.csv": "text,label\nunheard,a\nof,b\n"})
     download.main()
-    features = baselines.tfidf()
+    features = baselines.tfidf(2)
     assert features["train"].nnz
     assert not features[split].nnz
 
@@ -48,24 +48,36 @@ def test_tfidf_counts_pairs_of_words_and_a_word_that_repeats_less_each_time(work
     rows = "".join(f"word{row} again,{'ab'[row % 2]}\n" for row in range(20))
     own_dataset(workspace, {"train.csv": f"text,label\n{rows}yes yes yes no,a\n"})
     download.main()
-    *_, last = baselines.tfidf()["train"].toarray()
+    *_, last = baselines.tfidf(2)["train"].toarray()
     # by rising weight: "no", "yes no" alike, "yes yes" twice, "yes" three times; each in this row alone
     weights = sorted(last[last > 0])
     assert weights == pytest.approx(weights[0] * np.array([1, 1, 1 + np.log(2), 1 + np.log(3)]))
+
+
+def test_tfidf_takes_the_most_frequent_words_where_labels_are_too_many_for_all(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"word{row} again,{'ab'[row % 2]}\n" for row in range(20))
+    own_dataset(workspace, {"train.csv": f"text,label\n{rows}"})
+    download.main()
+    monkeypatch.setattr(baselines, "MOST_COEFFICIENTS", 7)
+    features = baselines.tfidf(2)["train"]
+    assert features.shape[1] == 3
+    assert (features.getnnz(axis=1) > 0).all(), "each row has the word again"
 
 
 def test_each_character_of_a_script_without_spaces_is_a_word(workspace: Workspace) -> None:
     rows = "".join(f"今天{'好坏'[row % 2]}天{chr(0x4E00 + row)},{'ab'[row % 2]}\n" for row in range(20))
     own_dataset(workspace, {"train.csv": f"text,label\n{rows}", "test.csv": "text,label\n好,a\n坏,b\n"})
     download.main()
-    assert baselines.tfidf()["test"].getnnz(axis=1).tolist() == [1, 1]
+    assert baselines.tfidf(2)["test"].getnnz(axis=1).tolist() == [1, 1]
 
 
 def test_a_combining_mark_is_part_of_its_word(workspace: Workspace) -> None:
     rows = "".join(f"cafe\u0301 {'हिन्दी' if row % 2 else 'बहुत'} w{row},{'ab'[row % 2]}\n" for row in range(20))
     own_dataset(workspace, {"train.csv": f"text,label\n{rows}", "test.csv": "text,label\nहिन्दी,a\ncafe,b\n"})
     download.main()
-    assert baselines.tfidf()["test"].getnnz(axis=1).tolist() == [1, 0]
+    assert baselines.tfidf(2)["test"].getnnz(axis=1).tolist() == [1, 0]
 
 
 def test_hidden_states_are_standardized_as_train_is(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from clones import run
 from own_data import Workspace
-from token_rows import PAD, ROWS, TEXTS
+from token_rows import ROWS, TEXTS, TOKENIZER
 from torch.nn import Module
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForSequenceClassification, Trainer
@@ -77,7 +77,7 @@ def test_operations_counted_without_computing_are_those_of_a_step(
     model = AutoModelForSequenceClassification.from_pretrained(tiny_random_checkpoint, attn_implementation=attention)
     if narrowed:
         narrow(model)
-    counted = Counted(PadToLongest(0), 1)
+    counted = Counted(PadToLongest(TOKENIZER), 1)
     batch = counted([text | {"label": 0} for text in TEXTS])
     with FlopCounterMode(display=False) as counter:
         model.train()(**batch).loss.backward()
@@ -174,7 +174,7 @@ def test_the_books_settings_are_its_own_but_for_those_that_are_set_and_the_seed(
 def test_tokens_of_batches_that_are_read_ahead_are_not_counted() -> None:
     rows = [text | {"label": 0} for text in TEXTS]
     lengths = ROWS.lengths.tolist()
-    counted = Counted(PadToLongest(PAD), 2)
+    counted = Counted(PadToLongest(TOKENIZER), 2)
     for start in (0, 4, 0):
         counted(rows[start : start + 4])
     assert (counted.rows, counted.useful) == (8, sum(lengths))

@@ -128,7 +128,7 @@ def test_a_token_that_may_not_write_is_an_error_in_one_line_without_the_token(re
 
 def test_what_cannot_be_a_token_is_an_error_without_it(refused: Refused) -> None:
     said = refused("report", GITHUB_TOKEN=f"{github_server.TOKEN}\n{github_server.TOKEN}")
-    assert said == "GITHUB_TOKEN: it holds characters that no token has: correct it"
+    assert said == "GITHUB_TOKEN: it has characters that no token has: copy it again"
 
 
 def test_space_around_the_token_does_not_count(github: GitHubServer, comment: Comment) -> None:

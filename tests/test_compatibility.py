@@ -24,7 +24,7 @@ def test_texts_over_the_model_s_positions_are_refused(
     download.main()
     tokenize.main()
     assert fail(stage.main) == (
-        "params.yaml: tokenize.max_length: texts of 512 tokens, but the model has 256 positions"
+        "params.yaml: tokenize.max_length: texts of 512 tokens, but the model has 256 positions: set it to at most 256"
     )
 
 
@@ -33,7 +33,7 @@ def test_positions_that_roberta_s_kind_keeps_for_itself_are_not_counted(reserved
     model = small_model("roberta", max_position_embeddings=34, pad_token_id=reserved)
     tokenizer: Any = SimpleNamespace(pad_token_id=reserved, padding_side="right")
     check_fit(model, tokenizer, make_rows([positions]))
-    said = f"texts of {positions + 1} tokens, but the model has {positions} positions"
+    said = f"texts of {positions + 1} tokens, but the model has {positions} positions: set it to at most {positions}"
     with pytest.raises(errors.InputError, match=said):
         check_fit(model, tokenizer, make_rows([positions + 1]))
 
@@ -65,6 +65,11 @@ def test_an_architecture_that_mixes_padding_into_the_text_is_refused() -> None:
         check_checkpoint(small_model("fnet"), TOKENIZER, ROWS)
 
 
+def test_an_architecture_that_mixes_padding_into_the_text_is_refused_even_where_no_train_row_is_padded() -> None:
+    with pytest.raises(errors.InputError, match="gives a text other logits where it is padded on the right"):
+        check_checkpoint(small_model("fnet"), TOKENIZER, make_rows([40, 40]))
+
+
 def test_a_model_without_embeddings_of_tokens_is_refused() -> None:
     with pytest.raises(errors.InputError, match="CanineForSequenceClassification has no embeddings of tokens: choose"):
         check_fit(small_model("canine"), TOKENIZER, ROWS)
@@ -94,7 +99,7 @@ def test_a_checkpoint_whose_states_are_not_of_the_tokens_is_refused() -> None:
 
 
 def test_a_tokenizer_with_more_tokens_than_the_model_is_refused() -> None:
-    said = "gives token id 59, but the model knows 20 tokens: they do not belong together"
+    said = "gives token id 59, but the model knows 20 tokens: take the checkpoint's own tokenizer"
     with pytest.raises(errors.InputError, match=said):
         check_fit(small_model("bert", vocab_size=20), TOKENIZER, ROWS)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from token_rows import PAD, ROWS, TEXTS, small_model
+from token_rows import PAD, ROWS, TEXTS, TOKENIZER, small_model
 from trainings import Prepare
 from transformers import PreTrainedModel
 
@@ -26,7 +26,7 @@ def test_what_makes_training_fast_changes_no_logit_and_no_gradient(
     plain = small_model(architecture, **SIZES).eval()
     fast = copy.deepcopy(plain)
     fine_tuning.speed_up(fast, PAD, ROWS)
-    batch = {name: tensor.cuda() for name, tensor in PadToLongest(PAD)(texts).items()}
+    batch = {name: tensor.cuda() for name, tensor in PadToLongest(TOKENIZER)(texts).items()}
 
     def learned(model: PreTrainedModel) -> dict[str, torch.Tensor]:
         model.cuda()

@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yaml import YAMLError
 
+from stages import documents
 from stages.documents import read
 from stages.errors import InputError
-from tools.lockfile import load_yaml
 
 NUMBERS = st.one_of(
     st.from_regex(r"[-+]?[0-9]{0,3}\.?[0-9]{0,3}([eE][-+]?[0-9]{1,2})?", fullmatch=True).filter(
@@ -41,7 +41,7 @@ def test_a_scalar_is_what_dvc_takes_it_for(texts: str) -> None:
 
 
 def taken_alike(text: str) -> None:
-    ours = load_yaml(f"key: {text}\n")["key"]
+    ours = documents.parse(f"key: {text}\n")["key"]
     dvcs = parse_yaml(f"key: {text}\n", "params.yaml")["key"]
     assert type(ours) is type(dvcs), text
     assert ours == dvcs or (math.isnan(ours) and math.isnan(dvcs))
@@ -49,7 +49,7 @@ def taken_alike(text: str) -> None:
 
 def test_what_is_not_yaml_is_not_yaml_to_dvc_either() -> None:
     with pytest.raises(Exception, match="line 1"):
-        load_yaml("key: [")
+        documents.parse("key: [")
     with pytest.raises(DvcException):
         parse_yaml("key: [", "params.yaml")
 
@@ -63,7 +63,7 @@ def test_a_directive_by_which_dvc_would_read_other_numbers_is_refused(tmp_path: 
     with pytest.raises(InputError, match=rf"params\.yaml, line 2: invalid YAML: {said}$"):
         read(path)
     with pytest.raises(YAMLError, match=said):  # as of another revision
-        load_yaml(text)
+        documents.parse(text)
 
 
 def test_a_merge_conflict_is_named_with_its_line(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from token_rows import PAD, ROWS, SIZES, TEXTS, make_rows, small_model
+from token_rows import PAD, ROWS, SIZES, TEXTS, TOKENIZER, make_rows, small_model
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 
 from stages import embeddings, first_token
@@ -29,7 +29,7 @@ def test_training_only_the_embeddings_of_tokens_in_use_changes_no_weight(archite
         optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.0)
         for texts in (TEXTS[:4], TEXTS[4:]):
             optimizer.zero_grad()
-            model(**PadToLongest(PAD)(texts)).loss.backward()
+            model(**PadToLongest(TOKENIZER)(texts)).loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
     trimmed.save_pretrained(tmp_path)

@@ -41,7 +41,7 @@ def test_an_empty_address_of_the_hub_is_none(copy: Path) -> None:
         ({"MV2_COMM_WORLD_SIZE": "2"}, "MV2_COMM_WORLD_SIZE is set, as torchrun or mpirun does: "),
         ({"HF_ENDPOINT": "http://me:pass/word@hub"}, "HF_ENDPOINT: it is not an address: correct it, or unset it"),
         ({"HF_ENDPOINT": "hub.example"}, "HF_ENDPOINT: it does not begin with https:// or http://"),
-        ({"HF_TOKEN": "hf_\N{LATIN SMALL LETTER E WITH ACUTE}"}, "HF_TOKEN: it holds characters that no token has"),
+        ({"HF_TOKEN": "hf_\N{LATIN SMALL LETTER E WITH ACUTE}"}, "HF_TOKEN: it has characters that no token has"),
     ],
 )
 def test_a_variable_that_no_stage_can_run_with_is_named(

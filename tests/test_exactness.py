@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from token_rows import PAD, ROWS, SIZES, TEXTS, make_rows, small_model
+from token_rows import PAD, ROWS, SIZES, TEXTS, TOKENIZER, make_rows, small_model
 from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedModel
 from transformers.trainer_pt_utils import LengthGroupedSampler
 
@@ -36,7 +36,7 @@ def alone(model: PreTrainedModel) -> torch.Tensor:
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])  # of inference, and of training on a CPU
 def test_padding_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, attention: str) -> None:
-    batch = PadToLongest(PAD)(TEXTS)
+    batch = PadToLongest(TOKENIZER)(TEXTS)
     default = model.config._attn_implementation  # noqa: SLF001
     model.set_attn_implementation(attention)
     with torch.inference_mode():
@@ -52,7 +52,7 @@ def test_grouping_by_length_changes_no_logit(model: PreTrainedModel, alone: torc
     with torch.inference_mode():
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            batch = PadToLongest(PAD)([TEXTS[row] for row in rows])
+            batch = PadToLongest(TOKENIZER)([TEXTS[row] for row in rows])
             logits[rows] = model(batch["input_ids"], batch["attention_mask"]).logits
     torch.testing.assert_close(logits, alone, rtol=1e-4, atol=1e-5)
 
@@ -77,7 +77,7 @@ def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(archite
         if name.endswith(".bias"):
             torch.nn.init.normal_(weight)
     assert model.config.num_hidden_layers == SIZES["num_hidden_layers"]
-    batch = PadToLongest(PAD)(TEXTS)
+    batch = PadToLongest(TOKENIZER)(TEXTS)
 
     def learned() -> list[torch.Tensor]:
         model.zero_grad()
@@ -103,7 +103,7 @@ def test_what_dropout_takes_from_the_first_token_it_takes_with_the_bias(architec
     attention = [module for module in model.modules() if hasattr(module, "attention_head_size")][-1]
     attention.dropout.p = 1.0
     torch.nn.init.normal_(getattr(attention, "value" if architecture == "bert" else "v_lin").bias)
-    batch = PadToLongest(PAD)(TEXTS)
+    batch = PadToLongest(TOKENIZER)(TEXTS)
     whole = model(**batch).logits
     first_token.narrow(model)
     torch.testing.assert_close(model(**batch).logits, whole, rtol=1e-4, atol=1e-6)

@@ -17,7 +17,7 @@ from stand_ins import read_csv
 from trainings import ROWS, Prepare
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from stages import audit, curves, evaluate, fine_tuning, metrics, paths, tables, train
+from stages import curves, evaluate, fine_tuning, metrics, paths, tables, train
 from stages.batching import TokenizedRows
 from stages.params import load
 
@@ -102,14 +102,13 @@ def test_the_epoch_of_the_least_loss_is_kept(
         train__epochs=6,
         train__learning_rate="1e-3",
     )
-    audit.main()
     train.main()
     losses = [float(row["loss"]) for row in read_csv(Path(paths.VALIDATION_CURVE))]
     assert losses[-1] > 1.5 * min(losses), "else there is nothing to choose"
     model = AutoModelForSequenceClassification.from_pretrained(paths.CLASSIFIER, output_hidden_states=True)
     tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER)
-    evaluated, _ = evaluate.predict_split(model, tokenizer, "validation")
-    loss = metrics.losses(evaluated.labels, evaluated.probabilities).mean()
+    labels, probabilities, _ = evaluate.predict_split(model, tokenizer, "validation")
+    loss = metrics.losses(labels, probabilities).mean()
     assert loss == pytest.approx(min(losses), abs=1e-4)
 
 
@@ -119,14 +118,16 @@ def test_the_scores_of_the_epoch_that_is_kept_are_those_of_the_curve_and_of_the_
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "300")
     monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
     prepared(train__epochs=2)
-    audit.main()
     train.main()
     best = max(read_csv(Path(paths.VALIDATION_CURVE)), key=lambda row: float(row["f1"]))
     logged = f"accuracy {float(best['accuracy']):.4f}, weighted F1 {float(best['f1']):.4f}\n"
     assert logged in capsys.readouterr().out
     model = AutoModelForSequenceClassification.from_pretrained(paths.CLASSIFIER, output_hidden_states=True)
-    evaluated, _ = evaluate.predict_split(model, AutoTokenizer.from_pretrained(paths.CLASSIFIER), "validation")
-    assert evaluated.scores() == pytest.approx({name: float(best[name]) for name in ("accuracy", "f1", "f1_macro")})
+    tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER)
+    labels, probabilities, _ = evaluate.predict_split(model, tokenizer, "validation")
+    assert metrics.scores(labels, probabilities.argmax(axis=1)) == pytest.approx(
+        {name: float(best[name]) for name in ("accuracy", "f1", "f1_macro")}
+    )
 
 
 def test_embeddings_of_tokens_in_no_text_stay_as_they_were(prepared: Prepare) -> None:

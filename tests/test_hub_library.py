@@ -57,7 +57,7 @@ def test_splits_that_are_not_named_for_one_are_said_to_be_unread(
     delivered(monkeypatch, "Train", "validation_matched", "test_1")
     found, _ = hub.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
     assert list(found) == ["train"]
-    said = "dataset tiny/emotions: not read, since not named for a split: validation_matched, test_1\n"
+    said = "dataset tiny/emotions: ignored, since not named for a split: validation_matched, test_1\n"
     assert capsys.readouterr().out == said
 
 

@@ -3,6 +3,7 @@
 import copy
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,8 @@ def test_batches_hold_every_row_once_and_no_more_tokens_than_asked(lengths: np.n
 def test_padding_keeps_every_token_and_masks_the_rest(side: str) -> None:
     rows = make_rows([3, 1, 5])
     pad = 3  # not 0, and no row has it
-    batch = PadToLongest(pad, side)([rows[row] for row in range(3)])
+    tokenizer: Any = SimpleNamespace(pad_token_id=pad, padding_side=side)
+    batch = PadToLongest(tokenizer)([rows[row] for row in range(3)])
     assert set(batch["input_ids"][batch["attention_mask"] == 0].tolist()) == {pad}
     assert batch["input_ids"].shape == batch["attention_mask"].shape == (3, 5)
     for row in range(3):
@@ -65,7 +67,8 @@ def test_padding_keeps_every_token_and_masks_the_rest(side: str) -> None:
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_hidden_states_are_read_from_the_tokens_and_not_from_the_padding(side: str) -> None:
     rows = make_rows([3, 9])
-    batch = PadToLongest(PAD, side)([rows[0], rows[1]])
+    tokenizer: Any = SimpleNamespace(pad_token_id=PAD, padding_side=side)
+    batch = PadToLongest(tokenizer)([rows[0], rows[1]])
     hidden = torch.arange(2 * 9 * 4, dtype=torch.float32).reshape(2, 9, 4)
     own = hidden[0, :3] if side == "right" else hidden[0, -3:]
     assert first_token_pooling(hidden, batch["attention_mask"])[0].tolist() == own[0].tolist()
@@ -117,7 +120,7 @@ def test_the_hidden_states_of_the_picture_are_the_last_layers_mean_pooled(
     monkeypatch.chdir(pipeline)
     model, tokenizer = load_fine_tuned(output_hidden_states=True)
     assert {weights.dtype for weights in model.parameters()} == {torch.float32}
-    _, hidden = evaluate.predict_split(model, tokenizer, "test")
+    _, _, hidden = evaluate.predict_split(model, tokenizer, "test")
     table = tables.read(paths.tokenized("test"))
     with torch.inference_mode():
         last = [model.base_model(torch.tensor([ids])).last_hidden_state[0] for ids in table["input_ids"].to_pylist()]

@@ -16,7 +16,8 @@ from transformers import TrainerControl
 
 from stages import curves, fine_tuning, interruption, paths, train
 from stages.errors import InputError, Stopped
-from stages.interruption import SIGNALS, FiniteLoss, Interruption
+from stages.interruption import SIGNALS, Interruption
+from stages.losses import FiniteLoss
 
 
 @pytest.fixture

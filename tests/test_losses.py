@@ -49,7 +49,8 @@ def test_a_batch_of_one_text_has_a_gradient() -> None:
 
 
 @pytest.mark.parametrize(
-    "architecture", ["bert", "roberta", "distilbert", "electra", "deberta-v2", "mpnet", "modernbert"]
+    "architecture",
+    ["bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra", "deberta-v2", "mpnet", "modernbert"],
 )
 def test_the_contrastive_loss_is_of_what_the_head_is_given(architecture: str) -> None:
     model = make(architecture)

@@ -135,7 +135,8 @@ def test_results_that_do_not_belong_together_are_not_published(copy: Path, refus
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("emotions", "emotions: name a repository of the hub as OWNER/NAME"),
+        ("", "'': name a repository of the hub as OWNER/NAME"),
+        ("emotions", "'emotions': name a repository of the hub as OWNER/NAME"),
         ("tiny/--", "tiny/--: HFValidationError: .*"),
         ("private/emotions", "private/emotions: no access: set HF_TOKEN to a token that may write to it"),
     ],

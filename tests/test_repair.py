@@ -203,7 +203,7 @@ def test_what_dvc_had_not_stored_is_stored_as_the_stage_left_it(copy: Path, call
     lock = load_yaml(copy / "dvc.lock")
     with modify_yaml(copy / "dvc.lock") as cut_short:
         del cut_short["stages"]["train"]
-    assert call(repair.main, copy) == (0, "train had finished, and DVC had not stored it: stored now\n", "")
+    assert call(repair.main, copy) == (0, "train had finished, and dvc.lock did not have it: stored now\n", "")
     assert load_yaml(copy / "dvc.lock") == lock
     assert call(repair.main, copy) == (0, "nothing to repair\n", "")
 
@@ -226,7 +226,7 @@ def test_a_finished_stage_that_dvc_could_not_store_is_named_and_stored_by_the_ne
     assert "\ntrain has finished, but DVC did not store it: " in failed.stderr
     runs.unlink()
     again = run("python", "-m", "tools.repro", cwd=copy).stdout
-    assert again.startswith("train had finished, and DVC had not stored it: stored now\n")
+    assert again.startswith("train had finished, and dvc.lock did not have it: stored now\n")
     assert "Running stage 'train'" not in again
     assert "Running stage 'evaluate'" in again
 

@@ -30,7 +30,7 @@ def test_a_revision_without_a_run_is_told_to_run(copy: Path, refused: Refused) -
     git("rm", "--quiet", "dvc.lock", cwd=copy)
     assert refused("HEAD") == "workspace: has no dvc.lock: run `dvc repro` there and commit it"
     (copy / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
-    assert refused("HEAD") == "workspace: dvc.lock: download is missing: it never ran: run `dvc repro`"
+    assert refused("HEAD") == "workspace: dvc.lock: it has no run of download: run `dvc repro`"
     (copy / "dvc.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
     assert refused("HEAD").startswith("workspace: dvc.lock has merge conflicts: take one side ")
     (copy / "dvc.lock").write_bytes(b"\xff")

@@ -252,8 +252,8 @@ def test_files_are_found_by_the_names_of_splits_and_others_are_named(
     file = tmp_path / f"{name}.{ending}"
     file.touch()
     assert split_files(tmp_path) == {"train": tmp_path / "train.tsv"} | {split: file}
-    unread = "labels.csv, trainer.csv, words.JSONL.GZ"
-    assert capsys.readouterr().out == f"{tmp_path}: not read, since not named for a split: {unread}\n"
+    unread = "labels.csv, tests, trainer.csv, words.JSONL.GZ"
+    assert capsys.readouterr().out == f"{tmp_path}: ignored, since not named for a split: {unread}\n"
 
 
 def test_a_single_file_is_train_whatever_its_name(tmp_path: Path) -> None:

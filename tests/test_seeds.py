@@ -96,10 +96,11 @@ def test_the_table_is_without_leaked_rows_so_that_80_columns_hold_it() -> None:
     ]
 
 
-def test_no_seed_at_all_is_refused(pipeline: Path) -> None:
-    done = run("python", "-m", "tools.seeds", "0", cwd=pipeline, check=False)
+@pytest.mark.parametrize("number", ["0", "1001"])
+def test_no_seed_at_all_is_refused_and_so_are_too_many(pipeline: Path, number: str) -> None:
+    done = run("python", "-m", "tools.seeds", number, cwd=pipeline, check=False)
     assert done.returncode == 2
-    assert done.stderr.endswith("error: N: at least 1 seed is needed\n")
+    assert done.stderr.endswith("error: N: from 1 to 1000 seeds can be run\n")
 
 
 def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp_path: Path, refused: Refused) -> None:

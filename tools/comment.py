@@ -50,7 +50,7 @@ def _ask(method: str, path: str, content: dict[str, str] | None = None) -> Any:
     url = _environment("GITHUB_API_URL") + path
     token = _environment("GITHUB_TOKEN").strip()
     if not re.fullmatch("[!-~]+", token):  # the library's error would quote it
-        raise errors.InputError("GITHUB_TOKEN: it holds characters that no token has: correct it")
+        raise errors.InputError("GITHUB_TOKEN: it has characters that no token has: copy it again")
     headers = {"Authorization": f"Bearer {token}", "Accept": "application/vnd.github+json"}
     try:
         answer = httpx2.request(method, url, headers=headers, json=content, timeout=60)

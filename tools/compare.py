@@ -19,6 +19,7 @@ import argparse
 import dataclasses
 import json
 import sys
+from math import nan
 
 from stages import entry, errors
 from tools import comparison, rendering, revisions
@@ -26,8 +27,11 @@ from tools.trees import WORKSPACE
 
 
 def fraction_of_rows(text: str) -> float:
-    """Parse ``--margin``; argparse says "invalid fraction_of_rows value" where it is no number."""
-    margin = float(text)
+    """Parse ``--margin``."""
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = nan
     if not 0 <= margin < 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1: give a fraction of the rows, such as 0.01")
     return margin

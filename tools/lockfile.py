@@ -18,35 +18,21 @@ STAGES = (*BEHIND_PREDICTIONS, "baselines")
 Stages = dict[str, Any]  # of dvc.lock or dvc.yaml, by name
 
 
-def load_yaml(content: str | bytes) -> Any:
-    """The content of a YAML document.
-
-    Raises:
-        yaml.YAMLError: it is not one.
-    """
-    try:
-        return yaml.load(content, Loader=documents.Loader)  # noqa: S506 - a safe loader
-    except yaml.YAMLError:
-        raise
-    except Exception as error:  # whatever PyYAML raises where a value does not fit its tag
-        raise yaml.YAMLError(reason(error)) from error
-
-
 def parse(content: bytes) -> Stages:
-    """The stages in the content of dvc.lock.
+    """The stages in the content of dvc.lock, but those without a run: `tools.repair` leaves their command alone.
 
     Raises:
         InputError: a merge left conflicts in it, or DVC cannot have written it. (A truncated one may be valid YAML.)
     """
     check_merged(content)
     try:
-        stages = dict(COMPILED_LOCKFILE_SCHEMA(load_yaml(content)).get("stages", {}))
+        stages = dict(COMPILED_LOCKFILE_SCHEMA(documents.parse(content)).get("stages", {}))
     except (yaml.YAMLError, Invalid) as error:
         raise _unreadable(reason(error)) from None
     files = [file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, [])]
     if not all(file.keys() & {"md5", "checksum", "etag", "files", "dataset"} for file in files):
         raise _unreadable("a file has no hash")
-    return stages
+    return {stage: locked for stage, locked in stages.items() if locked.keys() != {"cmd"}}
 
 
 def check_merged(content: bytes) -> None:

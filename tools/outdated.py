@@ -37,7 +37,7 @@ def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterato
             yield f"dvc.yaml: {stage} is missing: undo its last edit"
     for stage, wanted in definition.items():
         if stage not in lock:
-            yield f"dvc.lock: {stage} is missing: it never ran: {RERUN}"
+            yield f"dvc.lock: it has no run of {stage}: {RERUN}"
             continue
         locked = lock[stage]
         if locked["cmd"] != wanted["cmd"]:

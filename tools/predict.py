@@ -32,7 +32,7 @@ def read_texts(file: BinaryIO) -> Iterator[list[str]]:
 def load_predictor() -> Callable[..., list[dict[str, Any]]]:
     """Load the function that gives each text's label and its probability (``score``).
 
-    Its ``first`` is the line of the first text, from which an error counts.
+    Its ``first`` is the line number of the first text, for error messages.
 
     Raises:
         InputError: params.yaml cuts texts at a length other than the one the classifier was trained with.

@@ -66,7 +66,7 @@ def _explained(repository: str) -> Iterator[None]:
     try:
         yield
     except HFValidationError as error:
-        raise errors.InputError(f"{repository}: {errors.reason(error)}: name it otherwise") from None
+        raise errors.InputError(f"{repository}: {errors.reason(error)}: choose another name") from None
     except (httpx2.HTTPError, HfHubHTTPError, ImportError, OSError, RuntimeError) as error:
         if isinstance(error, OSError) and error.filename:
             raise  # the disk's, not the hub's: entry.run explains it
@@ -90,8 +90,8 @@ def main() -> None:
     parser = entry.parser("tools.publish", __doc__)
     parser.add_argument("repository", nargs="?", help="OWNER/NAME on the hub; without it, the card is printed")
     repository = parser.parse_args().repository
-    if repository and repository.count("/") != 1:
-        raise errors.InputError(f"{repository}: name a repository of the hub as {NAME}")
+    if repository is not None and repository.count("/") != 1:
+        raise errors.InputError(f"{repository!r}: name a repository of the hub as {NAME}")
 
     from tools import card
 

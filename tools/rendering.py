@@ -31,7 +31,7 @@ def sections(comparison: Comparison) -> Iterator[Section]:
     params = [(key, _values(sides["base"]), _values(sides["head"])) for key, sides in comparison.params.items()]
     for section in (
         Section(("metric", "base", "head", "change\n95% interval"), 1, metrics),
-        Section(("label", "rows", "F1", "change"), 1, labels),
+        Section(("label", "rows", "F1\nbase to head", "change"), 1, labels),
         Section(("param", "base", "head"), 3, params),
         Section(("input", ""), 1, list(comparison.inputs.items())),
     ):

@@ -78,11 +78,11 @@ def _repair_lock() -> list[str]:
         return [f"{LOCK} was cut short when DVC was killed: {what}; later results come from the cache"]
     if mixed:
         with modify_yaml(LOCK) as lock:
-            for stage in mixed:
-                del lock["stages"][stage]
+            for stage in mixed:  # that DVC has it run again; the stage keeps its place, for the diff's sake
+                lock["stages"][stage] = {"cmd": lock["stages"][stage]["cmd"]}
         run_cache.forget_mixed()
     return [
-        f"{LOCK}: {stage}: its inputs and outputs are not of one run, as after a merge: this stage runs again"
+        f"{LOCK}: {stage}: its inputs and outputs are not of one run, as after a merge: removed from it"
         for stage in mixed
     ]
 
@@ -124,7 +124,7 @@ def store_finished() -> list[str]:
     stages = [] if rwlock.running() else unstored()
     for stage in stages:
         output("dvc", "--wait-for-lock", "commit", "--force", stage, advice="fix that, and run again")
-    return [f"{stage} had finished, and DVC had not stored it: stored now" for stage in stages]
+    return [f"{stage} had finished, and {LOCK} did not have it: stored now" for stage in stages]
 
 
 def main() -> None:

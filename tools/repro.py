@@ -95,8 +95,8 @@ def main() -> None:
     parser.add_argument("--pull", action="store_true", help="fetch what the DVC remote has")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what ran to this JSON file")
     arguments = parser.parse_args()
+    rwlock.check_idle()
     if arguments.recipe:
-        rwlock.check_idle()
         use_recipe(arguments.recipe, check_paths=not arguments.pull)
     else:
         params.check(paths=not arguments.pull)

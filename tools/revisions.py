@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import yaml
 from dvc.exceptions import DvcException
 
-from stages import errors, hashing, paths, tables
+from stages import documents, errors, hashing, paths, tables
 from tools import lockfile, outdated, trees
 from tools.trees import WORKSPACE
 
@@ -87,7 +87,7 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         lock = {
             stage: locked for stage, locked in lockfile.parse(content).items() if stage in lockfile.BEHIND_PREDICTIONS
         }
-        definition, values = (lockfile.load_yaml(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
+        definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
         stages = lockfile.defined(definition)
     except errors.InputError as error:
         raise errors.InputError(f"{revision}: {error}") from None

@@ -6,7 +6,7 @@ import yaml
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from voluptuous import Invalid
 
-from stages import paths
+from stages import documents, paths
 from stages.outputs import remove
 from tools import lockfile
 
@@ -14,7 +14,7 @@ from tools import lockfile
 def mixed() -> list[Path]:
     """The runs in the run cache with outputs that no run on their inputs gave, as by `dvc commit` after an edit.
 
-    Of those with the same inputs it is their folder, where none is genuine: DVC cannot read an empty one.
+    Where all runs on the same inputs are such, their folder is given: DVC cannot read an empty one.
     """
     from dvc.repo import Repo
 
@@ -37,7 +37,7 @@ def forget_mixed() -> None:
 def stages_of(content: bytes) -> lockfile.Stages:
     """An entry of DVC's run cache as one of dvc.lock; empty where it is not whole or has no provenance."""
     try:
-        locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(lockfile.load_yaml(content))
+        locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(documents.parse(content))
     except (yaml.YAMLError, Invalid):
         return {}  # DVC passes over it, too
     folder = Path(paths.provenance("")).parent

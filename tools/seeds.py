@@ -3,7 +3,7 @@
 Run: python -m tools.seeds N
 
 Each seed K from 1 to N is a DVC experiment named COMMIT-seedK. All are queued first, so that later edits do not affect
-them; an edit of data that git does not track does, and is an error at the end. Each runs in a folder of its own;
+them, except edits of data that git does not track, which are an error at the end. Each runs in a folder of its own;
 anything else in DVC's queue runs too. Seeds that have run before are not run again. Ctrl-C leaves DVC's worker running
 in the background (`dvc queue stop --kill` ends it).
 `python -m tools.compare` takes the experiments, joined by commas, as one side.
@@ -28,6 +28,7 @@ from tools.formatting import number, text_table
 
 DVC = ("dvc", "--wait-for-lock")
 POLL = 60  # seconds
+MOST = 1000  # seeds
 ACTIVE = ("Queued", "Running")
 
 
@@ -158,10 +159,10 @@ def _fail_dead() -> None:
 def main() -> None:
     """Run, and print the table."""
     parser = entry.parser("tools.seeds", __doc__)
-    parser.add_argument("seeds", type=int, metavar="N", help="how many seeds, from 1 to N")
+    parser.add_argument("seeds", type=int, metavar="N", help="train with the seeds 1 to N")
     seeds = parser.parse_args().seeds
-    if seeds < 1:
-        parser.error("N: at least 1 seed is needed")
+    if not 1 <= seeds <= MOST:
+        parser.error(f"N: from 1 to {MOST} seeds can be run")
     params.check()
     names = run_experiments(seeds)
     Console().print(table(read_metrics(names)))

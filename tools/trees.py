@@ -54,7 +54,7 @@ def workspace_digest(path: str) -> str | None:
 
 
 def git_digests(files: Any, lock: lockfile.Stages) -> Digest:
-    """What gives the hash of a file or folder that git has or, in a file of `dvc add`, DVC; None where neither has it.
+    """A function that gives the hash of a file or folder, from git or from its .dvc file; None where neither has it.
 
     Git may lack some of the files that a folder has in dvc.lock, or have links, so that its hash is unknown. For one
     that has changed in git since dvc.lock was last committed it is "changed", which equals no hash.

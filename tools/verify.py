@@ -1,4 +1,4 @@
-"""Check that the metrics follow from the params and the data: every hash along the way.
+"""Check by hashes that params, data, model, predictions and metrics come from one run.
 
 Run: python -m tools.verify [--cache]
 
