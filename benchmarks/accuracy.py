@@ -79,9 +79,9 @@ def train(settings: TrainParams, *, in_random_order: bool) -> list[Score]:
 def main() -> None:
     """Train with each seed, and print how accurate it was and what it took to the target."""
     parser = entry.parser("benchmarks.accuracy", __doc__)
-    parser.add_argument("settings", nargs="+", choices=("ours", "book"))
+    parser.add_argument("settings", nargs="+", choices=("ours", "book"), help="params.yaml's, or the book's")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the section train")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
     arguments = parser.parse_args()
     changes = {key: documents.parse(value) for key, _, value in (change.partition("=") for change in arguments.set)}
     for name, seed in itertools.product(arguments.settings, arguments.seeds):

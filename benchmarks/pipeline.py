@@ -1,6 +1,6 @@
 """What is not training: tokenize, inference, how soon each stage starts, and a `dvc repro` that has nothing to do.
 
-Run: python -m benchmarks.pipeline    (in a clone whose tokenize stage has run: `make bench` makes one)
+Run: python -m benchmarks.pipeline    (in a clone whose tokenize stage has run: see benchmarks/README.md)
 """
 
 import shutil

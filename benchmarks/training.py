@@ -1,7 +1,8 @@
 """Training speed: the same checkpoint, rows and steps, each way in fresh processes, the ways by turns.
 
 Run: python -m benchmarks.training [--rounds N] [--steps N] [--size checkpoint|distilbert] [--ways NAME ...]
-In a folder whose tokenize stage has run (`make bench` makes one). Other versions than requirements.txt's will do.
+In a folder whose tokenize stage has run (benchmarks/README.md says how to make one). Other versions than
+requirements.txt's will do.
 """
 
 import inspect
@@ -77,10 +78,12 @@ def spread(figures: Sequence[float], digits: str) -> str:
 def main() -> None:
     """Run the rounds, each in the opposite order of the last, and print the table."""
     parser = entry.parser("benchmarks.training", __doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="in each of which every way runs once; default: 5")
     parser.add_argument("--steps", type=int, default=EPOCH, help=f"of 64 rows; {EPOCH}, an epoch of the emotion data")
-    parser.add_argument("--size", choices=("checkpoint", "distilbert"), default="checkpoint")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, help="all by default; packed is for BERT only")
+    parser.add_argument("--size", choices=("checkpoint", "distilbert"), default="checkpoint", help="of the model")
+    parser.add_argument(
+        "--ways", nargs="+", choices=WAYS, help="(a) to (f) of the table, packed for BERT only; default: all"
+    )
     arguments = parser.parse_args()
     every = [way for way in WAYS if way != "packed" or arguments.size == "checkpoint"]
     names = ["products", *dict.fromkeys([*(arguments.ways or every), "ours"])]

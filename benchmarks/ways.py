@@ -118,7 +118,7 @@ def eager(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: in
 
 
 def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
-    """(e) this pipeline: stages/train.py with its callbacks."""
+    """(e) this pipeline: stages/train.py's Trainer and callbacks."""
     with tempfile.TemporaryDirectory() as folder:
         given = params.load("train", TrainParams).model_copy(update={"batch_size": BATCH, "contrastive_weight": 0.0})
         arguments = fine_tuning.training_arguments(given, Path(folder), len(rows))

@@ -32,8 +32,11 @@ def test_the_keys_are_explained_before_the_data_is_there(workspace: Workspace, c
 @pytest.mark.parametrize("path", ["data", ".", "data/raw/train.parquet", "models/pretrained", "models/classifier/own"])
 def test_data_where_a_stage_writes_are_an_error(workspace: Workspace, path: str) -> None:
     (workspace(dataset__path=path) / path).mkdir(parents=True, exist_ok=True)
-    with pytest.raises(InputError, match=rf"dataset\.path: {path} overlaps .*, which a stage writes: put your files"):
-        check()
+    for present in (True, False):
+        with pytest.raises(
+            InputError, match=rf"dataset\.path: {path} overlaps .*, which a stage writes: put your files"
+        ):
+            check(paths=present)
 
 
 def test_data_where_a_stage_writes_are_an_error_by_an_absolute_path_too(workspace: Workspace, tmp_path: Path) -> None:

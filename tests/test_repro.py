@@ -52,11 +52,12 @@ def test_a_recipe_never_overwrites_uncommitted_edits(folder: Path, refused: Refu
     assert (folder / "params.yaml").read_bytes() == edited
 
 
-def test_a_recipe_waits_for_the_end_of_a_run(folder: Path, refused: Refused) -> None:
+@pytest.mark.parametrize("recipe", [(), ("emotion-files",)])
+def test_nothing_starts_beside_another_run(folder: Path, refused: Refused, recipe: tuple[str, ...]) -> None:
     before, users = (folder / "params.yaml").read_bytes(), folder / ".dvc/tmp/rwlock"
     users.parent.mkdir(parents=True)
     users.write_text(json.dumps({"write": {"models": {"pid": os.getpid(), "cmd": "dvc repro"}}}), encoding="utf-8")
-    said = refused(repro.main, folder, "emotion-files")
+    said = refused(repro.main, folder, *recipe)
     assert said.startswith("DVC is running stages here: wait until it has finished")
     assert (folder / "params.yaml").read_bytes() == before
 

@@ -4,10 +4,9 @@ Run: python -m tools.params
 """
 
 import json
+import shutil
+import textwrap
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from stages import dvcfile, entry, errors
 from stages.audit import AuditParams
@@ -17,6 +16,7 @@ from stages.tokenize import TokenizeParams
 from stages.train import TrainParams
 from tools import lockfile
 
+INDENT = " " * 4
 CLASSES: dict[str, type[Section]] = {
     "dataset": DatasetParams,
     "model": ModelParams,
@@ -27,7 +27,7 @@ CLASSES: dict[str, type[Section]] = {
 
 
 def check(file: Path = PARAMS, *, paths: bool = True) -> dict[str, Section]:
-    """Read every section of params.yaml, or of a recipe, and, unless the data is still to come, check its paths.
+    """Read every section of params.yaml, or of a recipe; without ``paths`` what these lead to may be still to come.
 
     Raises:
         InputError: names every key that is wrong, in every section.
@@ -40,7 +40,7 @@ def check(file: Path = PARAMS, *, paths: bool = True) -> dict[str, Section]:
         except errors.InputError as error:
             problems += error.problems
     try:
-        problems += _path_problems(sections, file) if paths else []
+        problems += _path_problems(sections, file, present=paths)
     except errors.InputError as error:
         problems += error.problems
     if problems:
@@ -48,8 +48,11 @@ def check(file: Path = PARAMS, *, paths: bool = True) -> dict[str, Section]:
     return sections
 
 
-def _path_problems(sections: dict[str, Section], file: Path = PARAMS) -> list[str]:
-    """What is wrong with the paths of the data and of the checkpoint, as far as their sections could be read."""
+def _path_problems(sections: dict[str, Section], file: Path = PARAMS, *, present: bool = True) -> list[str]:
+    """What is wrong with the paths of the data and of the checkpoint, as far as their sections could be read.
+
+    Unless they are to be ``present``, that nothing is there is not wrong.
+    """
     problems = []
     written = _outputs()
     for name, section in sections.items():
@@ -61,7 +64,7 @@ def _path_problems(sections: dict[str, Section], file: Path = PARAMS) -> list[st
                 f"{file}: {name}.path: {path} overlaps {out}, which a stage writes: put your files elsewhere, such "
                 "as into data/own or models/own"
             )
-        if not Path(path).exists():
+        if present and not Path(path).exists():
             advice = "put it there, or set the path to where it is"
             if Path(f"{path.rstrip('/')}.dvc").exists():
                 advice = "run `dvc pull`"
@@ -81,17 +84,15 @@ def _overlap(one: Path, other: Path) -> bool:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print them."""
     entry.parser("tools.params", __doc__).parse_args()
-    table = Table(box=None, pad_edge=False)
-    table.add_column("key", no_wrap=True)
-    table.add_column("value", overflow="fold")
-    table.add_column("what it is")
+    width = shutil.get_terminal_size().columns
     sections = check(paths=False)
     for name, section in sections.items():
         for key, field in type(section).model_fields.items():
-            table.add_row(f"{name}.{key}", json.dumps(getattr(section, key), ensure_ascii=False), field.description)
-    Console(markup=False, emoji=False).print(table)
+            value = json.dumps(getattr(section, key), ensure_ascii=False)
+            print(f"{name}.{key}: {value}")
+            print(textwrap.fill(str(field.description), width, initial_indent=INDENT, subsequent_indent=INDENT))
     if problems := _path_problems(sections):  # only now: whoever lacks the data may still read what the keys are
         raise errors.InputError(*problems)
 
