@@ -103,7 +103,7 @@ def test_texts_that_nearly_all_are_nearly_similar_to_are_compared_with_some_of_t
     assert near_duplicates(texts[:20], texts[20:]) == {}
     assert all(similarity < SIMILARITY for similarity in checks)
     assert len(checks) <= 20 * 3
-    assert "near-duplicates of 20 texts: not looked for beyond 3 texts" in capsys.readouterr().out
+    assert "20 texts were compared with only 3 of those nearly like them" in capsys.readouterr().out
 
 
 def test_of_several_texts_that_are_similar_the_first_is_given() -> None:

@@ -72,7 +72,7 @@ def test_a_hand_edited_lock_is_named(copy: Path, verify: Verify) -> None:
 def test_a_stage_taken_out_of_the_lock_is_named(copy: Path, verify: Verify) -> None:
     with modify_yaml(copy / "dvc.lock") as lock:
         del lock["stages"]["tokenize"]
-    assert "error: dvc.lock: tokenize is missing" in verify(copy)
+    assert "error: dvc.lock: it has no run of tokenize: run `dvc repro`" in verify(copy)
 
 
 def test_a_lock_of_another_dvc_yaml_is_named(copy: Path, verify: Verify) -> None:
