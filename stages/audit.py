@@ -85,8 +85,8 @@ def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
             raise errors.InputError(
                 f"params.yaml: audit.{key} is {limit}, the data has {len(rows)}; the first is row {one['row']} (from "
                 f"0) of {one['split']}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} of "
-                f"{one['other_split']}, {one['other_label']}: fix the data, or raise the limit (null: none, and "
-                f"{paths.FINDINGS} lists them all)"
+                f"{one['other_split']}, {one['other_label']}: fix the data, or raise the limit (with null, "
+                f"{paths.FINDINGS} is written and lists them all)"
             )
 
 

@@ -79,7 +79,7 @@ def regression(features: dict[str, Any], labels: "dict[str, npt.NDArray[np.int64
 def tfidf(labels: int) -> dict[str, Any]:
     """TF-IDF of the unigrams and bigrams of words and punctuation in train, ``[rows, features]``, sparse.
 
-    With very many ``labels`` only the most frequent of them count, as memory allows.
+    At most ``MOST_COEFFICIENTS / labels`` features are kept, the most frequent.
 
     Of scripts that write no spaces between words (Thai, Chinese, Japanese), each character counts as a word.
     """

@@ -27,7 +27,7 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
     try:
         config = AutoConfig.from_pretrained(paths.PRETRAINED, trust_remote_code=False)
         own, more = config.id2label, {}
-        if getattr(config, "attention_type", "") == "block_sparse":  # BigBird's first short text would end that anyway
+        if getattr(config, "attention_type", "") == "block_sparse":  # BigBird's, which its first short text would end
             more["attention_type"] = "original_full"
         model, loading = AutoModelForSequenceClassification.from_pretrained(
             paths.PRETRAINED,

@@ -116,6 +116,7 @@ def main() -> None:
             write_predictions(path, evaluated[split], names, made)
         figures = summarize(evaluated)
         metrics_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        # labels, probabilities and hidden are those of the last split, test
         texts = tables.read(paths.raw("test"))["text"].to_pylist()
         tables.write_csv(hardest_rows, hardest.table(texts, labels, probabilities, names))
         plots_folder.mkdir()

@@ -1,4 +1,4 @@
-"""The loss of training, where the model's own does not do (micro-batches, a contrastive term), and where it ends it."""
+"""The loss of training where the model's own does not do, and the end of a training whose loss is not finite."""
 
 import shutil
 from math import isfinite

@@ -138,7 +138,7 @@ def _hidden_states(
     labels: npt.NDArray[np.int64], hidden: npt.NDArray[np.float32], names: list[str], folder: Path
 ) -> None:
     with np.errstate(invalid="ignore"):  # of states that are all alike, the shares of the variance are 0 / 0
-        components = PCA(n_components=2, svd_solver="covariance_eigh").fit(hidden)
+        components = PCA(n_components=2, svd_solver="full").fit(hidden)
     points = components.transform(hidden)
     figure = Figure(figsize=(8, 6), dpi=120, layout="constrained")
     axes = figure.add_subplot()

@@ -207,6 +207,6 @@ def test_each_label_is_shown_with_its_share_of_the_rows(examine: Audit, capsys: 
 
 def test_a_leak_that_stops_the_stage_is_named_with_the_row_of_train_beside_it(examine: Audit) -> None:
     beside = r"'nobody told us that .*', b, beside row 2 of train, a: fix the data, or raise the limit \("
-    beside += r"null: none, and data/audit/findings.csv lists them all\)$"
+    beside += r"with null, data/audit/findings.csv is written and lists them all\)$"
     with pytest.raises(InputError, match=rf"the first is row 1 \(from 0\) of test, {beside}"):
         examine(CLEAN | {"test": [TEST[0], (TRAIN[2][0], "b")]}, audit__max_leaked_rows=0)

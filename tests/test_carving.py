@@ -53,6 +53,11 @@ def test_what_a_seed_carves_is_the_same_on_every_machine() -> None:
     ]
 
 
+def test_test_and_validation_of_one_seed_are_other_rows() -> None:
+    rows = balanced(3, 100)
+    assert set(carved(rows, name="test")) != set(carved(rows, name="validation"))
+
+
 def test_the_order_of_the_rows_does_not_choose_them() -> None:
     rows = balanced(2, 105)  # the rounding gives one label a row more
     assert set(carved(rows)) == set(carved(rows[::-1]))

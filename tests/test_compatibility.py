@@ -70,6 +70,10 @@ def test_an_architecture_that_mixes_padding_into_the_text_is_refused_even_where_
         check_checkpoint(small_model("fnet"), TOKENIZER, make_rows([40, 40]))
 
 
+def test_rows_of_one_token_each_are_computed() -> None:
+    check_checkpoint(small_model("bert"), TOKENIZER, make_rows([1, 1]))
+
+
 def test_a_model_without_embeddings_of_tokens_is_refused() -> None:
     with pytest.raises(errors.InputError, match="CanineForSequenceClassification has no embeddings of tokens: choose"):
         check_fit(small_model("canine"), TOKENIZER, ROWS)

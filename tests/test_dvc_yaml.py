@@ -56,6 +56,11 @@ def test_a_stage_depends_on_the_modules_it_imports_and_no_others(stage: str) -> 
 
 
 @pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_the_pinned_libraries(stage: str) -> None:
+    assert "requirements.txt" in STAGES[stage]["deps"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_tracks_the_keys_of_its_params_classes_and_no_others(stage: str) -> None:
     keys = [f"{section}.{key}" for section in SECTIONS.get(stage, ()) for key in CLASSES[section].model_fields]
     assert STAGES[stage].get("params", []) == keys

@@ -139,7 +139,7 @@ def test_differences_of_several_seeds_are_spread_as_rows_and_the_seeds_own_part_
         of_seeds = side.mean(axis=1).var(ddof=1)
         from_rows = (side - side.mean(axis=0)).var(axis=1).sum() / (len(side) - 1) / 500  # with seeds all alike
         assert of_seeds > from_rows
-        variance += (of_seeds - from_rows) / len(side)
+        variance += (of_seeds - from_rows) / len(side)  # which is among the seeds already
     given = paired.differences(labels, np.stack(seeds[:3]), np.stack(seeds[3:]), CLASSES)[:, 0]
     assert given.std() == pytest.approx(variance**0.5, rel=7 / (2 * paired.RESAMPLES) ** 0.5)
 
@@ -175,6 +175,15 @@ def test_a_classifier_does_not_differ_from_itself_or_from_several_just_like_it(b
     bases, heads = np.stack([one] * base), np.stack([one] * head)
     assert not paired.differences(labels, bases, heads, CLASSES).any()
     assert not paired.intervals(labels, bases, heads, CLASSES).any()
+
+
+def test_a_recipe_does_not_differ_from_itself_whatever_its_seeds() -> None:
+    labels, *seeds = judged(np.random.default_rng(0), 300, 0.7, 0.75)
+    limits = paired.intervals(labels, np.stack(seeds), np.stack(seeds), CLASSES)
+    assert np.isfinite(limits).all()
+    assert (limits[0] < 0).all()
+    assert (limits[1] > 0).all()
+    assert np.abs(limits).max() < 1
 
 
 def test_mcnemar_is_a_sign_test_on_the_rows_that_differ() -> None:

@@ -151,7 +151,7 @@ def test_a_run_that_dvc_commit_made_up_is_run_again_and_forgotten(copy: Path, ve
     order = list(load_yaml(copy / "dvc.lock")["stages"])
     said = run("python", "-m", "tools.repro", cwd=copy).stdout
     assert list(load_yaml(copy / "dvc.lock")["stages"]) == order
-    assert "dvc.lock: audit: its inputs and outputs are not of one run, as after a merge: removed from it" in said
+    assert "dvc.lock: audit: its inputs and outputs are not of one run, as after a merge: that entry is removed" in said
     assert ("audit", "ran") in outcomes(said)
     assert verify(copy, "--cache") == ""
     assert audited_with(copy) == CHANGED["audit__max_leaked_rows"]

@@ -75,6 +75,12 @@ def test_a_stage_taken_out_of_the_lock_is_named(copy: Path, verify: Verify) -> N
     assert "error: dvc.lock: it has no run of tokenize: run `dvc repro`" in verify(copy)
 
 
+def test_a_stage_of_which_a_repair_has_left_the_command_has_no_run(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.lock") as lock:
+        lock["stages"]["evaluate"] = {"cmd": lock["stages"]["evaluate"]["cmd"]}
+    assert verify(copy) == "error: dvc.lock: it has no run of evaluate: run `dvc repro`\n"
+
+
 def test_a_lock_of_another_dvc_yaml_is_named(copy: Path, verify: Verify) -> None:
     substitute(copy / "dvc.yaml", "exec python -m stages.train", "python -m stages.train")
     substitute(copy / "dvc.yaml", "      - stages/hardest.py\n", "")

@@ -19,7 +19,7 @@ Stages = dict[str, Any]  # of dvc.lock or dvc.yaml, by name
 
 
 def parse(content: bytes) -> Stages:
-    """The stages in the content of dvc.lock, but those without a run: `tools.repair` leaves their command alone.
+    """The stages in the content of dvc.lock, but those of which `tools.repair` has left the command only.
 
     Raises:
         InputError: a merge left conflicts in it, or DVC cannot have written it. (A truncated one may be valid YAML.)

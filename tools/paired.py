@@ -85,11 +85,11 @@ def differences(labels: Numbers, base: Numbers, head: Numbers, classes: int) -> 
     for start in range(0, RESAMPLES, step):
         drawn = generator.multinomial(rows, counts / rows, size=min(step, RESAMPLES - start))
         parts.append(_scores((sums @ drawn.T).reshape(-1, classes, len(drawn)), rows))
-    before, after = np.split(np.concatenate(parts, axis=-1), [len(base)], axis=1)
-    difference = after.mean(axis=1) - before.mean(axis=1)
+    of_sides = np.split(np.concatenate(parts, axis=-1), [len(base)], axis=1)
+    difference = of_sides[1].mean(axis=1) - of_sides[0].mean(axis=1)
     if seeds_are_resampled(base, head):
-        difference += _luck(generator, after, scores(labels, head, classes))
-        difference -= _luck(generator, before, scores(labels, base, classes))
+        observed = [scores(labels, side, classes) for side in sides]
+        difference = _with_seeds(generator, difference, of_sides, observed)
     # Sums of floats that are equal on paper differ by a hair, and whether 0 lies in an interval must not hang on it.
     return np.asarray(difference.T.round(DIGITS))
 
@@ -142,21 +142,29 @@ def _degrees_of_freedom(variance: Floats, base: Floats, head: Floats) -> Floats:
     return freedom
 
 
-def _luck(generator: np.random.Generator, drawn: Floats, observed: Floats) -> Floats:
-    """What resampling its seeds adds to the mean score of a side, ``[metrics, resamples]``.
+def _with_seeds(
+    generator: np.random.Generator, difference: Floats, drawn: list[Floats], observed: list[Floats]
+) -> Floats:
+    """``difference`` with the seeds resampled too, ``[metrics, resamples]``.
 
-    Each resample draws one seed fewer than there are: only then is the spread of the drawn means that of the mean (Rao
-    & Wu 1988), which among three seeds would else come out a third too small. It is scaled down to the part of the
-    spread that does not come from the rows alone, which drawing these has already brought in.
+    Each resample draws one seed fewer than a side has: only then is the spread of the drawn means that of the mean (Rao
+    & Wu 1988), which among three seeds would else come out a third too small. Among these seeds is also what the rows
+    do to each of them by itself, which is therefore taken out of the spread that comes from the rows.
 
     Args:
         generator: draws the seeds.
-        drawn: the scores on each resample of the rows, ``[metrics, seeds, resamples]``.
-        observed: those on all rows, ``[metrics, seeds]``.
+        difference: of the sides' means on each resample of the rows, ``[metrics, resamples]``.
+        drawn: for each side, the scores of its seeds on these, ``[metrics, seeds, resamples]``.
+        observed: for each side, those on all rows, ``[metrics, seeds]``.
     """
-    seeds = observed.shape[1]
-    spread = observed.var(axis=1, ddof=1)
-    from_rows = (drawn - observed[..., None]).var(axis=1, ddof=1).mean(axis=1)
-    share = np.divide(np.maximum(spread - from_rows, 0), spread, out=np.zeros_like(spread), where=spread > 0)
-    weights = generator.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=RESAMPLES) / (seeds - 1) - 1 / seeds
-    return np.asarray(np.sqrt(share)[:, None] * (observed @ weights.T))
+    by_itself = np.zeros(len(difference))
+    of_seeds = np.zeros_like(difference)
+    for sign, of_side, on_all in zip((-1, 1), drawn, observed, strict=True):
+        seeds = on_all.shape[1]
+        by_itself += (of_side - on_all[..., None]).var(axis=1, ddof=1).mean(axis=1) / seeds
+        weights = generator.multinomial(seeds - 1, np.full(seeds, 1 / seeds), size=RESAMPLES) / (seeds - 1)
+        of_seeds += sign * (on_all @ weights.T)
+    center = (observed[1].mean(axis=1) - observed[0].mean(axis=1))[:, None]
+    variance = difference.var(axis=1)
+    shared = np.divide(np.maximum(variance - by_itself, 0), variance, out=np.zeros_like(variance), where=variance > 0)
+    return np.asarray((difference - center) * np.sqrt(shared)[:, None] + of_seeds)

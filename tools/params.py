@@ -32,6 +32,18 @@ def check(file: Path = PARAMS, *, paths: bool = True) -> dict[str, Section]:
     Raises:
         InputError: names every key that is wrong, in every section.
     """
+    sections, problems = _read(file)
+    try:
+        problems += _path_problems(sections, file, present=paths)
+    except errors.InputError as error:
+        problems += error.problems
+    if problems:
+        raise errors.InputError(*problems)
+    return sections
+
+
+def _read(file: Path) -> tuple[dict[str, Section], list[str]]:
+    """The sections that can be read, and what is wrong with the others."""
     sections: dict[str, Section] = {}
     problems: list[str] = []
     for name, section in CLASSES.items():
@@ -39,16 +51,10 @@ def check(file: Path = PARAMS, *, paths: bool = True) -> dict[str, Section]:
             sections[name] = load(name, section, file)
         except errors.InputError as error:
             problems += error.problems
-    try:
-        problems += _path_problems(sections, file, present=paths)
-    except errors.InputError as error:
-        problems += error.problems
-    if problems:
-        raise errors.InputError(*dict.fromkeys(problems))  # an unknown section is a problem of each
-    return sections
+    return sections, list(dict.fromkeys(problems))  # an unknown section is a problem of each
 
 
-def _path_problems(sections: dict[str, Section], file: Path = PARAMS, *, present: bool = True) -> list[str]:
+def _path_problems(sections: dict[str, Section], file: Path, *, present: bool = True) -> list[str]:
     """What is wrong with the paths of the data and of the checkpoint, as far as their sections could be read.
 
     Unless they are to be ``present``, that nothing is there is not wrong.
@@ -87,13 +93,15 @@ def main() -> None:
     """Print them."""
     entry.parser("tools.params", __doc__).parse_args()
     width = shutil.get_terminal_size().columns
-    sections = check(paths=False)
+    sections, problems = _read(PARAMS)
+    if problems:
+        raise errors.InputError(*problems)
     for name, section in sections.items():
         for key, field in type(section).model_fields.items():
             value = json.dumps(getattr(section, key), ensure_ascii=False)
             print(f"{name}.{key}: {value}")
             print(textwrap.fill(str(field.description), width, initial_indent=INDENT, subsequent_indent=INDENT))
-    if problems := _path_problems(sections):  # only now: whoever lacks the data may still read what the keys are
+    if problems := _path_problems(sections, PARAMS):  # only now, so that one may still read what the keys are
         raise errors.InputError(*problems)
 
 

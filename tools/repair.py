@@ -27,19 +27,20 @@ COPY = re.compile(r"\.[\w-]{22}\.tmp")  # dvc_objects.fs.utils.tmp_fname
 
 
 def repair() -> list[str]:
-    """Repair what needs it, unless DVC runs stages here; give a line for each repair.
+    """Repair what needs it; give a line for each repair.
 
     Another DVC command is waited for, as `make repro` does anyway.
 
     Raises:
-        InputError: a merge left conflicts in dvc.lock, or DVC's own lock is taken and may stay so: with DVC's
-            core.hardlink_lock it outlives its process.
+        InputError: DVC runs stages here, a merge left conflicts in dvc.lock, or DVC's own lock is taken and may stay
+            so: with DVC's core.hardlink_lock it outlives its process.
     """
     REPO_LOCK.parent.mkdir(parents=True, exist_ok=True)
     by_links = Config.from_cwd()["core"].get("hardlink_lock", False)
     name, folder = str(REPO_LOCK), str(REPO_LOCK.parent)
     try:
         with make_lock(name, folder, friendly=True, hardlink_lock=by_links, wait=not by_links):
+            rwlock.check_idle()  # only now: other commands are in its list, too, but hold the lock as long as they are
             return _repair()
     except LockError:
         raise InputError(
@@ -49,8 +50,6 @@ def repair() -> list[str]:
 
 def _repair() -> list[str]:
     said = []
-    if rwlock.running():
-        return []
     if rwlock.PATH.exists() and rwlock.users() != set():
         rwlock.PATH.unlink()
         said.append(f"{rwlock.PATH} was left behind when DVC was killed: removed")
@@ -82,7 +81,7 @@ def _repair_lock() -> list[str]:
                 lock["stages"][stage] = {"cmd": lock["stages"][stage]["cmd"]}
         run_cache.forget_mixed()
     return [
-        f"{LOCK}: {stage}: its inputs and outputs are not of one run, as after a merge: removed from it"
+        f"{LOCK}: {stage}: its inputs and outputs are not of one run, as after a merge: that entry is removed"
         for stage in mixed
     ]
 
@@ -131,7 +130,6 @@ def main() -> None:
     """Repair, and print what was repaired."""
     parser = entry.parser("tools.repair", __doc__)
     parser.parse_args()
-    rwlock.check_idle()
     for line in [*repair(), *store_finished()] or ["nothing to repair"]:
         print(line)
 

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from stages import entry, errors, paths
 from stages.params import PARAMS
-from tools import ladder, lockfile, params, repair, rwlock
+from tools import ladder, lockfile, params, repair
 from tools.commands import committed
 from tools.formatting import number
 
@@ -95,12 +95,12 @@ def main() -> None:
     parser.add_argument("--pull", action="store_true", help="fetch what the DVC remote has")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what ran to this JSON file")
     arguments = parser.parse_args()
-    rwlock.check_idle()
+    said = repair.repair()
     if arguments.recipe:
         use_recipe(arguments.recipe, check_paths=not arguments.pull)
     else:
         params.check(paths=not arguments.pull)
-    for line in (*repair.repair(), *repair.store_finished()):
+    for line in (*said, *repair.store_finished()):
         print(line)
     start = time.monotonic()
     code, stages = reproduce(*(["--pull"] if arguments.pull else []))
