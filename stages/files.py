@@ -28,6 +28,7 @@ SPLIT_NAMES = {
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": None}
 ENDINGS = (*DELIMITERS, ".jsonl", ".parquet")
 GZIP = b"\x1f\x8b"  # how such a file begins
+LFS = b"version https://git-lfs"  # and what git LFS leaves in its place
 
 
 def split_files(path: Path) -> dict[str, Path]:
@@ -88,6 +89,9 @@ def read_rows(path: Path, layout: Layout) -> Iterator[Row]:
         InputError: the file is not what its ending says, is not UTF-8, or lacks a column.
     """
     found = ending(path)
+    with path.open("rb") as file:
+        if file.read(len(LFS)) == LFS:
+            raise InputError(f"{path}: git LFS has not fetched it: run `git lfs pull`")
     try:
         if found == ".parquet":
             yield from _parquet(path, layout)

@@ -36,7 +36,8 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
         raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
     lines = _lines(path, node)
     problems = [
-        f"{_place(path, lines, (key,))}: unknown section, did you mean {_nearest(key, SECTIONS)}?"
+        f"{_place(path, lines, (key,))}: unknown section, did you mean {_nearest(key, SECTIONS)}? (Params of a stage "
+        "of your own go into a file of their own, which dvc.yaml lists as `params: - own.yaml: [key]`)"
         for key in document
         if key not in SECTIONS
     ]

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 from sklearn.calibration import calibration_curve
 from sklearn.decomposition import PCA
 from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix, precision_recall_fscore_support
@@ -20,6 +21,7 @@ BINS = 10  # of equal width, for the calibration curve
 FONT = "DejaVu Sans"  # comes with matplotlib
 LONGEST = 30  # characters of a label's name in a picture
 WRITTEN = 40  # labels at most, for a confusion matrix to have figures in its cells
+NAMED = 100  # labels at most, for the axes of a confusion matrix to have their names
 IN_LEGEND = 20  # labels at most, for a legend of colors
 
 
@@ -79,8 +81,14 @@ def show_confusion(axes: Axes, shares: npt.NDArray[np.float64], names: list[str]
     )
     for name in axes.get_xticklabels():
         name.set(rotation=45, horizontalalignment="right", rotation_mode="anchor")
-    axes.set(xlabel="prediction", ylabel="label", title=title)
-    axes.tick_params(labelsize=9 if len(names) <= WRITTEN else 5)
+    by = ""
+    if len(names) > NAMED:
+        by = ", by its number"
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(integer=True))
+            axis.set_major_formatter(ScalarFormatter())
+    axes.set(xlabel=f"prediction{by}", ylabel=f"label{by}", title=title)
+    axes.tick_params(labelsize=5 if WRITTEN < len(names) <= NAMED else 9)
 
 
 def _as_shown(names: list[str]) -> list[str]:
@@ -128,7 +136,7 @@ def _calibration(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[np.floa
     axes.plot((0, 1), (0, 1), color="grey", linestyle="--", linewidth=1, label="perfectly calibrated")
     axes.plot(mean, accuracy, marker="o", label="classifier")
     axes.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title="Calibration on test")
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
     below.hist(confidence, bins=BINS, range=(0, 1))
     below.set(xlabel="confidence (probability of the prediction)", ylabel="rows")
     _save(figure, folder / "calibration.png")

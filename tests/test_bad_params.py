@@ -190,7 +190,9 @@ def test_an_unknown_section_stops_every_stage_with_params(
     folder = workspace()
     with (folder / "params.yaml").open("a", encoding="utf-8") as file:
         file.write("evaluate:\n  batch_size: 1\n")
-    assert "evaluate: unknown section, did you mean" in fail(main)
+    said = fail(main)
+    assert "evaluate: unknown section, did you mean" in said
+    assert "which dvc.yaml lists as `params: - own.yaml: [key]`" in said
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,10 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "gzipped without saying so": (
         {"train.csv": gzip.compress(GOOD.encode())}, {}, "own/train.csv: it is gzipped: add .gz to its name"
     ),
+    "a pointer of git LFS": (
+        {"train.parquet": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"}, {},
+        "own/train.parquet: git LFS has not fetched it: run `git lfs pull`",
+    ),
     "not gzipped": (
         {"train.csv.gz": GOOD}, {}, "own/train.csv.gz: broken gzip file (Not a gzipped file (b'te')): fetch it again"
     ),

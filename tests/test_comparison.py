@@ -37,9 +37,15 @@ def test_another_order_of_the_labels_is_not_comparable_and_is_told_from_another_
     head = replace(base, revision="new", names=["label 0", "label 2", "label 1"])
     result = comparison.compare([base], [head])
     assert result.verdict == "not comparable"
+    assert result.reason == ("the labels are ordered differently: label 1 is `label 1` at `old`, `label 2` at `new`")
+
+
+def test_of_many_labels_that_only_one_side_has_a_few_are_named() -> None:
+    base = stand_in_run("old", 3, {}, {})
+    head = replace(base, revision="new", names=[*base.names, *(f"more {number}" for number in range(9))])
+    result = comparison.compare([base], [head])
     assert result.reason == (
-        "the labels are ordered differently: `old` has `label 0`, `label 1`, `label 2`; "
-        "`new` has `label 0`, `label 2`, `label 1`"
+        "the label sets differ: only `new` has `more 0`, `more 1`, `more 2`, `more 3`, `more 4` and 4 more"
     )
 
 

@@ -50,9 +50,9 @@ def test_a_resumed_training_ends_with_the_bytes_of_one_that_was_not_stopped(
 
 
 ARCHITECTURES = (
-    "albert", "bert", "big_bird", "camembert", "deberta-v2", "distilbert", "electra", "ernie", "esm", "gpt2", "layoutlm",
-    "llama", "longformer", "megatron-bert", "mobilebert", "modernbert", "nystromformer", "rembert", "roberta",
-    "roberta-prelayernorm", "roformer", "xlm", "xlm-roberta", "xlm-roberta-xl",
+    "albert", "bert", "big_bird", "camembert", "deberta-v2", "distilbert", "electra", "ernie", "esm", "gpt2",
+    "layoutlm", "llama", "longformer", "megatron-bert", "mobilebert", "modernbert", "nystromformer", "rembert",
+    "roberta", "roberta-prelayernorm", "roformer", "xlm", "xlm-roberta", "xlm-roberta-xl",
 )  # fmt: skip
 
 

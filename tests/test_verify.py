@@ -145,6 +145,25 @@ def test_what_is_missing_and_no_stage_makes_is_to_be_put_back(copy: Path, verify
     assert "models/classifier is missing: run `dvc pull` or `dvc repro`\n" in verify(copy)
 
 
+def test_data_that_a_stage_of_ones_own_makes_may_be_missing_until_it_has_run(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["prepare"] = {"cmd": "cp -r data/small data/made", "outs": ["data/made"]}
+    change_params(copy, dataset__path="data/made")
+    run("python", "-m", "tools.repro", cwd=copy)
+    shutil.rmtree(copy / "data/made")
+    assert "error: data/made is missing: run `dvc repro`\n" in verify(copy)
+
+
+@pytest.mark.parametrize("split", ["foreach", "matrix"])
+def test_a_stage_of_the_pipeline_that_is_split_in_several_is_named(copy: Path, verify: Verify, split: str) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        baselines = definition["stages"]["baselines"]
+        by = {"foreach": [1], "do": baselines}
+        definition["stages"]["baselines"] = by if split == "foreach" else baselines | {"matrix": {"number": [1]}}
+    said = "dvc.yaml: baselines: foreach and matrix are for stages of your own: undo its last edit"
+    assert verify(copy) == f"error: {said}\n"
+
+
 @pytest.mark.long  # in minutes what a lock edited by hand shows at once, above
 def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy: Path, verify: Verify) -> None:
     git("checkout", "--quiet", "-b", "param", cwd=copy)

@@ -15,6 +15,8 @@ from tools import paired
 from tools.formatting import code, signed
 from tools.revisions import TEST_FILE, Run
 
+FEW = 5  # labels to name
+
 BETTER, WORSE, WITHIN_NOISE, NOT_COMPARABLE = "better", "worse", "within noise", "not comparable"
 
 
@@ -97,11 +99,7 @@ def _why_not_comparable(runs: list[Run]) -> str:
     first = runs[0]
     for run in runs:
         if run.names != first.names:
-            one, other = (", ".join(map(code, names)) for names in (first.names, run.names))
-            what = (
-                "the labels are ordered differently" if set(run.names) == set(first.names) else "the label sets differ"
-            )
-            return f"{what}: {code(first.revision)} has {one}; {code(run.revision)} has {other}"
+            return _other_labels(first, run)
     for run in runs:
         if run.test_file is None:
             return f"{code(run.revision)} does not say which `{TEST_FILE}` it was evaluated on: run `dvc repro` there"
@@ -111,6 +109,22 @@ def _why_not_comparable(runs: list[Run]) -> str:
                 f"{code(first.revision)}, {run.test_file[:8]} at {code(run.revision)}"
             )
     return ""
+
+
+def _other_labels(one: Run, other: Run) -> str:
+    if set(one.names) == set(other.names):
+        pairs = enumerate(zip(one.names, other.names, strict=True))
+        number, (here, there) = next((number, pair) for number, pair in pairs if len(set(pair)) > 1)
+        return (
+            f"the labels are ordered differently: label {number} is {code(here)} at {code(one.revision)}, "
+            f"{code(there)} at {code(other.revision)}"
+        )
+    parts = []
+    for run, rest in ((one, other), (other, one)):
+        names = [code(name) for name in run.names if name not in rest.names]
+        more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+        parts += [f"only {code(run.revision)} has {', '.join(names[:FEW])}{more}"] if names else []
+    return f"the label sets differ: {'; '.join(parts)}"
 
 
 def _scores(side: list[Run]) -> dict[str, float]:

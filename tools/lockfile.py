@@ -9,7 +9,7 @@ import yaml
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA, COMPILED_MULTI_STAGE_SCHEMA
 from voluptuous import Invalid
 
-from stages import documents, hashing, paths, provenance
+from stages import documents, dvcfile, hashing, paths, provenance
 from stages.errors import InputError, reason
 
 PATH = Path("dvc.lock")
@@ -70,7 +70,23 @@ def defined(definition: Any) -> Stages:
         COMPILED_MULTI_STAGE_SCHEMA(definition)
     except Invalid as error:
         raise InputError(f"dvc.yaml: DVC does not take it ({reason(error)}): undo its last edit") from None
+    for stage in STAGES:
+        if {"foreach", "matrix"} & definition["stages"].get(stage, {}).keys():
+            raise InputError(f"dvc.yaml: {stage}: foreach and matrix are for stages of your own: undo its last edit")
     return dict(definition["stages"])
+
+
+def made_by_others(path: str) -> bool:
+    """Whether a stage of dvc.yaml that is not the pipeline's own makes a file or folder, or what is in it."""
+    others = [(stage.get("wdir", "."), stage) for name, stage in pipeline().items() if name not in STAGES]
+    outs = [Path(folder, out) for folder, stage in others for out in dvcfile.declared(stage, *dvcfile.WRITTEN)]
+    return any(overlap(path, out) for out in outs)
+
+
+def overlap(one: str | Path, other: str | Path) -> bool:
+    """Whether one of two paths is the other, or lies in it."""
+    here, there = Path(one).absolute(), Path(other).absolute()
+    return here.is_relative_to(there) or there.is_relative_to(here)
 
 
 def files(locked: dict[str, Any], kind: str) -> dict[str, str]:

@@ -65,12 +65,12 @@ def _path_problems(sections: dict[str, Section], file: Path, *, present: bool = 
         if not isinstance(section, DatasetParams | ModelParams):
             continue
         path = section.path
-        if out := next((out for out in written if _overlap(Path(path), Path(out))), None):
+        if out := next((out for out in written if lockfile.overlap(path, out)), None):
             problems.append(
                 f"{file}: {name}.path: {path} overlaps {out}, which a stage writes: put your files elsewhere, such "
                 "as into data/own or models/own"
             )
-        if present and not Path(path).exists():
+        if present and not Path(path).exists() and not lockfile.made_by_others(path):
             advice = "put it there, or set the path to where it is"
             if Path(f"{path.rstrip('/')}.dvc").exists():
                 advice = "run `dvc pull`"
@@ -82,11 +82,6 @@ def _outputs() -> list[str]:
     """What the pipeline's own stages write."""
     stages = lockfile.pipeline()
     return [out for stage in lockfile.STAGES for out in dvcfile.declared(stages.get(stage, {}), *dvcfile.WRITTEN)]
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    one, other = one.absolute(), other.absolute()
-    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def main() -> None:

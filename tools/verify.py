@@ -88,6 +88,8 @@ def _lock_against_files(definition: Stages, lock: Stages) -> Iterator[str]:
                     if path in made or Path(f"{path}.dvc").exists():
                         fetch = f"git checkout {path}" if path == paths.METRICS else "dvc pull"
                         advice = f"run `{fetch}` or `dvc repro`"
+                    elif lockfile.made_by_others(path):
+                        advice = RERUN
                     yield f"{path} is missing: {advice}"
             if digests[path] not in {None, digest}:
                 if path in made:
