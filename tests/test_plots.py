@@ -46,6 +46,14 @@ def test_names_that_begin_alike_are_numbers_where_they_are_cut() -> None:
     assert [text.get_text() for text in axes.get_yticklabels()] == ["label 0", "label 1", "d" * 29 + "…"]
 
 
+def test_axes_of_very_many_labels_have_a_few_numbers_in_place_of_all_names() -> None:
+    axes = Figure().add_subplot()
+    plots.show_confusion(axes, np.eye(200), [f"topic {number}" for number in range(200)], "")
+    assert axes.get_xlabel() == "prediction, by its number"
+    assert "100" in [tick.get_text() for tick in axes.get_yticklabels()]
+    assert len(axes.get_xticks()) < 20
+
+
 def test_hidden_states_of_too_many_labels_for_a_legend_have_a_scale_of_their_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
