@@ -15,7 +15,7 @@ from own_data import Fail
 from safetensors.numpy import load_file
 from stand_ins import read_csv
 from trainings import ROWS, Prepare
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, EvalPrediction
 
 from stages import curves, evaluate, fine_tuning, metrics, paths, tables, train
 from stages.batching import TokenizedRows
@@ -128,6 +128,22 @@ def test_the_scores_of_the_epoch_that_is_kept_are_those_of_the_curve_and_of_the_
     assert metrics.scores(labels, probabilities.argmax(axis=1)) == pytest.approx(
         {name: float(best[name]) for name in ("accuracy", "f1", "f1_macro")}
     )
+
+
+def test_of_validation_the_trainer_keeps_label_numbers_and_no_logits(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[int, ...]] = []
+    scores = fine_tuning.compute_metrics
+
+    def note(prediction: EvalPrediction) -> dict[str, float]:
+        kept.append(np.shape(prediction.predictions))
+        return scores(prediction)
+
+    monkeypatch.setattr(fine_tuning, "compute_metrics", note)
+    prepared(train__epochs=1)
+    train.main()
+    assert kept == [(tables.read(paths.tokenized("validation")).num_rows,)]
 
 
 def test_embeddings_of_tokens_in_no_text_stay_as_they_were(prepared: Prepare) -> None:

@@ -1,12 +1,13 @@
 """The whole pipeline under `dvc repro`: what it writes, and what it reruns."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from clones import change_params, git, run, stages_run
+from clones import TREE, change_params, git, run, stages_run
 from stand_ins import read_csv
 
 from stages import paths, tables
@@ -135,3 +136,12 @@ def test_the_hardest_rows_and_the_plots_are_of_the_predictions_of_test(pipeline:
     confusion = read_csv(pipeline / "metrics/plots/confusion_matrix.csv")
     pairs = [(row["label"], row["prediction"]) for row in confusion]
     assert pairs == list(zip((LABELS[number] for number in table["label"].to_pylist()), predicted, strict=True))
+
+
+@pytest.mark.parametrize("name", [".venv", "data/own", "data/raw", "models/own/model", "models/classifier", "report"])
+def test_a_link_in_the_place_of_an_ignored_folder_is_ignored_too(tmp_path: Path, name: str) -> None:
+    git("init", "--quiet", str(tmp_path), cwd=tmp_path)
+    shutil.copy(TREE / ".gitignore", tmp_path)
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).symlink_to("elsewhere")
+    assert git("check-ignore", name, cwd=tmp_path).strip() == name
