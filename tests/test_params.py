@@ -63,7 +63,7 @@ def test_data_that_another_stage_writes_are_accepted(workspace: Workspace) -> No
     check()
 
 
-@pytest.mark.parametrize("content", ["stages:\n", "", "- a\n"])
+@pytest.mark.parametrize("content", ["stages:\n", "", "- a\n", "plots: []\n"])
 def test_a_pipeline_without_stages_is_told(workspace: Workspace, content: str) -> None:
     (workspace() / "dvc.yaml").write_text(content, encoding="utf-8")
     with pytest.raises(InputError, match=r"^dvc\.yaml: it has no stages: undo its last edit$"):

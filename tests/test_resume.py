@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -149,30 +150,30 @@ def test_a_checkpoint_with_a_byte_changed_is_passed_over(
 
 
 @pytest.mark.parametrize(
-    ("name", "damaged"),
+    ("name", "damage"),
     [
-        ("weights", "01234567"),
-        ("weights", "0123456788"),
+        ("weights", lambda text: text[:-2]),
+        ("weights", lambda text: f"{text[:-1]}8"),
         ("weights", None),
+        (SEAL, lambda text: text[:60]),
+        (SEAL, lambda text: text.replace("best_step", "best_stop")),
         (SEAL, None),
-        (SEAL, "half a "),
-        (SEAL, "another hash of the same "),
     ],
+    ids=["cut short", "a byte changed", "a file gone", "half a seal", "a seal with a byte changed", "no seal"],
 )
 def test_a_checkpoint_is_whole_with_each_byte_that_its_seal_says(
-    tmp_path: Path, name: str, damaged: str | None
+    tmp_path: Path, name: str, damage: Callable[[str], str] | None
 ) -> None:
     for file, content in (("optimizer", "more"), ("weights", "0123456789")):
         (tmp_path / file).write_text(content, encoding="utf-8")
-    text = json.dumps({"files": {file: hashing.sha256(tmp_path / file) for file in ("optimizer", "weights")}})
-    sealed = f"{hashing.md5_of(text.encode())}\n{text}"
-    (tmp_path / SEAL).write_text(sealed, encoding="utf-8")
+    files = {file: hashing.sha256(tmp_path / file) for file in ("optimizer", "weights")}
+    text = json.dumps({"files": files, "best_step": 9})
+    (tmp_path / SEAL).write_text(f"{hashing.md5_of(text.encode())}\n{text}", encoding="utf-8")
     assert seal_of(tmp_path) == json.loads(text)
-    damages = {"half a ": sealed[:60], "another hash of the same ": sealed.replace(sealed[0], "-", 1)}
-    if damaged is None:
-        (tmp_path / name).unlink()
+    if damage:
+        (tmp_path / name).write_text(damage((tmp_path / name).read_text(encoding="utf-8")), encoding="utf-8")
     else:
-        (tmp_path / name).write_text(damages.get(damaged, damaged), encoding="utf-8")
+        (tmp_path / name).unlink()
     assert seal_of(tmp_path) is None
 
 

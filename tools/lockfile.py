@@ -78,9 +78,13 @@ def defined(definition: Any) -> Stages:
 
 def made_by_others(path: str) -> bool:
     """Whether a stage of dvc.yaml that is not the pipeline's own makes a file or folder, or what is in it."""
-    others = [(stage.get("wdir", "."), stage) for name, stage in pipeline().items() if name not in STAGES]
-    outs = [Path(folder, out) for folder, stage in others for out in dvcfile.declared(stage, *dvcfile.WRITTEN)]
-    return any(overlap(path, out) for out in outs)
+    return any(overlap(path, out) for out in outputs(own=False))
+
+
+def outputs(*, own: bool) -> list[Path]:
+    """What the pipeline's own stages of dvc.yaml write, or all others."""
+    stages = [(stage.get("wdir", "."), stage) for name, stage in pipeline().items() if (name in STAGES) == own]
+    return [Path(folder, out) for folder, stage in stages for out in dvcfile.declared(stage, *dvcfile.WRITTEN)]
 
 
 def overlap(one: str | Path, other: str | Path) -> bool:

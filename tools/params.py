@@ -8,7 +8,7 @@ import shutil
 import textwrap
 from pathlib import Path
 
-from stages import dvcfile, entry, errors
+from stages import entry, errors
 from stages.audit import AuditParams
 from stages.download import DatasetParams, ModelParams
 from stages.params import PARAMS, Section, load
@@ -60,7 +60,7 @@ def _path_problems(sections: dict[str, Section], file: Path, *, present: bool = 
     Unless they are to be ``present``, that nothing is there is not wrong.
     """
     problems = []
-    written = _outputs()
+    written = lockfile.outputs(own=True)
     for name, section in sections.items():
         if not isinstance(section, DatasetParams | ModelParams):
             continue
@@ -76,12 +76,6 @@ def _path_problems(sections: dict[str, Section], file: Path, *, present: bool = 
                 advice = "run `dvc pull`"
             problems.append(f"{file}: {name}.path: {path} does not exist: {advice}")
     return problems
-
-
-def _outputs() -> list[str]:
-    """What the pipeline's own stages write."""
-    stages = lockfile.pipeline()
-    return [out for stage in lockfile.STAGES for out in dvcfile.declared(stages.get(stage, {}), *dvcfile.WRITTEN)]
 
 
 def main() -> None:

@@ -95,12 +95,13 @@ def main() -> None:
     parser.add_argument("--pull", action="store_true", help="fetch what the DVC remote has")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what ran to this JSON file")
     arguments = parser.parse_args()
-    said = repair.repair()
+    for line in repair.repair():
+        print(line)
     if arguments.recipe:
         use_recipe(arguments.recipe, check_paths=not arguments.pull)
     else:
         params.check(paths=not arguments.pull)
-    for line in (*said, *repair.store_finished()):
+    for line in repair.store_finished():
         print(line)
     start = time.monotonic()
     code, stages = reproduce(*(["--pull"] if arguments.pull else []))
