@@ -130,17 +130,22 @@ def test_differences_in_accuracy_are_spread_as_the_rows_that_differ_say() -> Non
     assert given.std() == pytest.approx(of_rows.std() / 500**0.5, rel=5 / (2 * paired.RESAMPLES) ** 0.5)
 
 
-def test_differences_of_several_seeds_are_spread_as_rows_and_the_seeds_own_part_say() -> None:
-    labels, *seeds = judged(np.random.default_rng(0), 500, 0.7, 0.75, 0.8, 0.76, 0.84)
-    right = np.stack(seeds) == labels
-    base, head = right[:3], right[3:]
-    variance = (head.mean(axis=0) - base.mean(axis=0)).var() / 500  # of the rows, the seeds as they are
+@pytest.mark.parametrize(
+    ("rows", "bases", "heads"), [(500, (0.7, 0.75, 0.8), (0.76, 0.84)), (300, (0.7, 0.74), (0.8, 0.84))]
+)
+def test_differences_of_several_seeds_are_spread_as_rows_and_the_seeds_own_part_say(
+    rows: int, bases: tuple[float, ...], heads: tuple[float, ...]
+) -> None:
+    labels, *seeds = judged(np.random.default_rng(0), rows, *bases, *heads)
+    sides = np.stack(seeds[: len(bases)]), np.stack(seeds[len(bases) :])
+    base, head = (side == labels for side in sides)
+    variance = (head.mean(axis=0) - base.mean(axis=0)).var() / rows  # of the rows, the seeds as they are
     for side in (base, head):
         of_seeds = side.mean(axis=1).var(ddof=1)
-        from_rows = (side - side.mean(axis=0)).var(axis=1).sum() / (len(side) - 1) / 500  # with seeds all alike
+        from_rows = (side - side.mean(axis=0)).var(axis=1).sum() / (len(side) - 1) / rows  # with seeds all alike
         assert of_seeds > from_rows
         variance += (of_seeds - from_rows) / len(side)  # which is among the seeds already
-    given = paired.differences(labels, np.stack(seeds[:3]), np.stack(seeds[3:]), CLASSES)[:, 0]
+    given = paired.differences(labels, *sides, CLASSES)[:, 0]
     assert given.std() == pytest.approx(variance**0.5, rel=7 / (2 * paired.RESAMPLES) ** 0.5)
 
 
@@ -184,6 +189,14 @@ def test_a_recipe_does_not_differ_from_itself_whatever_its_seeds() -> None:
     assert (limits[0] < 0).all()
     assert (limits[1] > 0).all()
     assert np.abs(limits).max() < 1
+
+
+def test_an_interval_over_seeds_that_scatter_lies_about_the_change() -> None:
+    labels, *seeds = judged(np.random.default_rng(0), 300, 0.6, 0.7, 0.75, 0.9)
+    base, head = np.stack(seeds[:2]), np.stack(seeds[2:])
+    change = (paired.scores(labels, head, CLASSES) - paired.scores(labels, base, CLASSES)).mean(axis=1)
+    low, high = paired.intervals(labels, base, head, CLASSES)
+    assert np.abs((low + high) / 2 - change).max() < 0.02 * (high - low).min()
 
 
 def test_mcnemar_is_a_sign_test_on_the_rows_that_differ() -> None:
