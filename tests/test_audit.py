@@ -95,7 +95,8 @@ def test_clean_data_give_no_findings(examine: Audit) -> None:
 def test_a_repeated_text_and_a_conflicting_one_are_told_apart(examine: Audit) -> None:
     report = examine(CLEAN | {"train": [*TRAIN, TRAIN[0], (TRAIN[1][0], "a")], "test": [*TEST, TEST[0]]})
     assert (report["splits"]["train"]["repeated_texts"], report["splits"]["train"]["conflicting_texts"]) == (2, 1)
-    assert [(row["row"], row["other_row"]) for row in findings("repeated")] == [("4", "0"), ("2", "0")]
+    repeated = [(row["row"], row["other_row"], float(row["similarity"])) for row in findings("repeated")]
+    assert repeated == [("4", "0", 1), ("2", "0", 1)]
     assert [(row["row"], row["label"], row["other_label"]) for row in findings("conflicting")] == [("5", "a", "b")]
     assert not evaluate.leaked_rows("test", 3).any()
 

@@ -121,6 +121,10 @@ def test_train_too_small_to_carve_from_is_an_error_that_says_what_helps(rows: Ro
         carve(split_of(rows), 0.1, 0, name)
 
 
+def test_two_texts_of_each_of_two_labels_are_enough() -> None:
+    assert sorted(label for _, label in carved(balanced(2, 2), 0.5)) == [0, 1]
+
+
 WORDS = st.sampled_from(["a", "b", "c", "A", "B", " a ", "a  b", "b c", "\N{SNOWMAN}", "d", "e", "f", "g", "h", "i"])
 TRAINS = st.lists(st.tuples(st.one_of(WORDS, st.text(min_size=1, max_size=4)), st.integers(0, 4)), max_size=60)
 

@@ -1,8 +1,12 @@
-"""Dropout masks drawn four to an integer: of the right distribution, independent, and of one seed the same."""
+"""Training on a CPU: dropout's masks are of the right distribution, independent, of one seed the same; the heap."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+from clones import TREE
 from scipy import stats
 
 from stages import cpu
@@ -81,3 +85,27 @@ def test_a_generator_of_its_own_decides_the_mask_and_leaves_the_default_one_alon
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
     assert torch.equal(before, torch.get_rng_state())
+
+
+HEAP = """
+import resource
+import torch
+from stages import cpu
+
+def page_faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(16):
+        torch.ones(10 * 2**20)  # 40 MB: what is larger than 32 glibc gives back whatever went before
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(page_faults())
+cpu.keep_heap()
+page_faults()  # until there are holes where an aligned block fits
+print(page_faults())
+"""
+
+
+def test_the_memory_of_a_large_tensor_is_kept_for_the_next() -> None:
+    said = subprocess.run([sys.executable, "-c", HEAP], cwd=TREE, capture_output=True, text=True, check=True).stdout
+    as_it_comes, kept = map(int, said.split())
+    assert kept < as_it_comes / 2

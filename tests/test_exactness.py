@@ -19,6 +19,7 @@ from stages.batching import PadToLongest
 from stages.embeddings import TrimmedEmbedding
 
 BATCH = 3
+LIVELY = 0.2  # of random weights: with the usual 0.02, every token gets about the same attention
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_packing_changes_no_logit(model: PreTrainedModel, alone: torch.Tensor, l
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])  # a mask of booleans, and one that is added
 @pytest.mark.parametrize("architecture", first_token.PARTS)
 def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(architecture: str, attention: str) -> None:
-    model = small_model(architecture, attn_implementation=attention).eval()
+    model = small_model(architecture, attn_implementation=attention, initializer_range=LIVELY).eval()
     for name, weight in model.named_parameters():  # they begin as zeros, which no mistake would change
         if name.endswith(".bias"):
             torch.nn.init.normal_(weight)
@@ -96,7 +97,7 @@ def test_computing_the_first_token_only_changes_no_logit_and_no_gradient(archite
 
 @pytest.mark.parametrize("architecture", ["bert", "distilbert"])
 def test_what_dropout_takes_from_the_first_token_it_takes_with_the_bias(architecture: str) -> None:
-    model = small_model(architecture).train()
+    model = small_model(architecture, initializer_range=LIVELY).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0

@@ -184,3 +184,9 @@ def test_a_frozen_stage_is_called_frozen(inside: Path) -> None:
     change_params(inside, train__seed=5)
     code, stages = repro.reproduce()
     assert (code, stages["train"], stages["evaluate"]) == (0, "frozen", "unchanged")
+
+
+def test_a_second_run_in_this_process_changes_nothing_of_what_became_of_the_first(inside: Path) -> None:
+    change_params(inside, audit__max_leaked_rows=99)
+    runs = [repro.reproduce()[1] for _ in range(2)]
+    assert [stages["audit"] for stages in runs] == ["ran", "unchanged"]

@@ -26,7 +26,7 @@ CLASSES: dict[str, type[Section]] = {
 }
 
 
-def check(file: Path = PARAMS, *, paths: bool = True) -> dict[str, Section]:
+def check(file: Path = PARAMS, *, paths: bool = True) -> None:
     """Read every section of params.yaml, or of a recipe; without ``paths`` what these lead to may be still to come.
 
     Raises:
@@ -39,7 +39,6 @@ def check(file: Path = PARAMS, *, paths: bool = True) -> dict[str, Section]:
         problems += error.problems
     if problems:
         raise errors.InputError(*problems)
-    return sections
 
 
 def _read(file: Path) -> tuple[dict[str, Section], list[str]]:

@@ -72,9 +72,12 @@ def reproduce(*options: str) -> tuple[int, dict[str, str]]:
     """Run `dvc repro` in this process; return its exit code and what became of each stage."""
     from dvc.cli import main as dvc
 
-    log = StageLog()
-    logging.getLogger("dvc").addHandler(log)
-    return dvc(["--wait-for-lock", "repro", *options]), log.stages  # else a lock may keep a stage from being stored
+    log, logger = StageLog(), logging.getLogger("dvc")
+    logger.addHandler(log)
+    try:
+        return dvc(["--wait-for-lock", "repro", *options]), log.stages  # else a lock may keep a stage from being stored
+    finally:
+        logger.removeHandler(log)
 
 
 def summary(stages: dict[str, str], seconds: float) -> Table:
