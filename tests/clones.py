@@ -66,6 +66,14 @@ def make_clone(folder: Path) -> Path:
     return folder
 
 
+def lay_environment(clone: Path) -> None:
+    """Lay the environment that runs the tests where `make install` looks for one, so that it is taken as it is."""
+    (clone / ".venv").mkdir()
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (clone / ".venv" / name).symlink_to(Path(sys.prefix) / name)
+    (clone / ".venv/.installed").touch()
+
+
 def set_params(folder: Path, **changes: Any) -> None:
     """Write ``folder``'s params.yaml: the default recipe with ``section__key=value`` changed."""
     document = {section: dict(keys) for section, keys in DEFAULTS.items()}

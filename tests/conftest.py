@@ -24,20 +24,27 @@ SET_BY_RUN = (
     "TORCH_FORCE_WEIGHTS_ONLY_LOAD",
 )
 
-# of its own for each process, because two workers may train on the same inputs at the same time
-CHECKPOINTS = tempfile.TemporaryDirectory(prefix="retune-checkpoints-")
-os.environ["RETUNE_CHECKPOINTS"] = CHECKPOINTS.name
-
-# the stand-ins for the hub and GitHub are on the loopback, whatever a developer has set
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
-for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING"))]:
+# what a developer, CI, make or a git hook has set for work of theirs
+OF_OTHERS = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "MAKEFLAGS", *git("rev-parse", "--local-env-vars", cwd=TREE).split()}
+for name in [name for name in os.environ if name in OF_OTHERS or name.startswith(("HF_", "HUGGING", "RETUNE_"))]:
     del os.environ[name]
 
+# of its own for each process, because two workers may train on the same inputs at the same time
+OWN = tempfile.TemporaryDirectory(prefix="retune-tests-")
+os.environ["RETUNE_CHECKPOINTS"] = f"{OWN.name}/checkpoints"
+os.environ["DVC_SITE_CACHE_DIR"] = f"{OWN.name}/site"
+
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # the stand-ins for the hub and GitHub are there
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # on a GPU equal bytes are not promised; test_cuda.py is for one
+
 # of git and DVC, no words in another language, no signatures, and nothing that is set for all of a machine's clones
-os.environ |= {"LC_ALL": "C.UTF-8", "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "commit.gpgsign"}
-os.environ["GIT_CONFIG_VALUE_0"] = "false"
+os.environ |= {"LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+GIT_CONFIG = {"commit.gpgsign": "false", "safe.directory": str(TREE)}
+os.environ["GIT_CONFIG_COUNT"] = str(len(GIT_CONFIG))
+for number, (name, value) in enumerate(GIT_CONFIG.items()):
+    os.environ |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
 os.environ["DVC_NO_ANALYTICS"] = "1"  # also where a test is outside of any clone
-os.environ["DVC_GLOBAL_CONFIG_DIR"] = os.environ["DVC_SYSTEM_CONFIG_DIR"] = f"{CHECKPOINTS.name}-none"
+os.environ["DVC_GLOBAL_CONFIG_DIR"] = os.environ["DVC_SYSTEM_CONFIG_DIR"] = f"{OWN.name}/config"
 
 # two workers share the cores: a thread for each of them, and one that waits is not to keep a core busy
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -114,6 +121,7 @@ def put_back(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in SET_BY_RUN:
         monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # which it puts the environment's programs before
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     logging.disable_progress_bar()
 
@@ -176,14 +184,12 @@ def verify(call: Call) -> Verify:
 def fail(
     workspace: Callable[..., Path],
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
     put_back: None,  # noqa: ARG001
 ) -> Callable[..., str]:
     """Run a stage that is to fail, hold what every failure has in common, and give its message."""
     from stages import download, entry
 
     workspace()
-    monkeypatch.delenv("RETUNE_TRACEBACK", raising=False)
 
     def files() -> set[Path]:
         """What lies where stages write, in the folder of the moment: a test may have gone to another."""

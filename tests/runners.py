@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from clones import git
+from clones import git, lay_environment
 
 SHELL = ("bash", "--noprofile", "--norc", "-eo", "pipefail")  # and a file with the step's command, as on GitHub
 CONTEXT = re.compile(r"\b(github|secrets|vars|needs|steps)((?:\.[\w-]+)+)")
@@ -139,7 +139,7 @@ class _Machine:
             target = f"origin/{settings['ref']}" if not depth else "FETCH_HEAD"
             commit = settings["ref"] if re.fullmatch("[0-9a-f]{40}", settings["ref"]) else target
             git("checkout", "--quiet", "--detach", commit, cwd=self.work)
-            self._install()
+            lay_environment(self.work)
         elif action == "actions/upload-artifact":
             for path in settings["path"].split():
                 source, target_path = self.work / path, artifacts / settings["name"] / path
@@ -153,13 +153,6 @@ class _Machine:
         else:
             assert action == "actions/setup-python", action
         return True
-
-    def _install(self) -> None:
-        """Lay the environment that runs the tests where `make install` looks for one."""
-        (self.work / ".venv").mkdir()
-        for name in ("bin", "lib", "pyvenv.cfg"):
-            (self.work / ".venv" / name).symlink_to(Path(sys.prefix) / name)
-        (self.work / ".venv/.installed").touch()
 
 
 def _look_up(context: dict[str, Any], path: str) -> Any:

@@ -77,7 +77,7 @@ def test_a_card_names_no_path(written: Callable[..., str]) -> None:
     assert header(content).keys() == {"library_name", "pipeline_tag", "metrics"}
     assert "The texts are from files." in content
     assert "Fine-tuned from a local model." in content
-    for path in ("data/small", "models/tiny"):
+    for path in ("data/small", "models/tiny", str(Path.cwd())):
         assert path not in content
 
 

@@ -266,19 +266,10 @@ def test_no_secret_is_in_any_output(project: Project, first: dict[str, Result], 
 def test_a_pull_request_runs_with_a_remote_behind_sshd(first_run: Path, tmp_path: Path) -> None:
     with github_server.serve() as github, remotes.ssh(tmp_path / "ssh") as (address, write, read):
         key = tmp_path / "ssh/keys/write"
-        run("dvc", "remote", "add", "--global", "store", address, cwd=first_run, env={"HOME": str(tmp_path)})
-        run(
-            "dvc",
-            "remote",
-            "modify",
-            "--global",
-            "store",
-            "keyfile",
-            str(key),
-            cwd=first_run,
-            env={"HOME": str(tmp_path)},
-        )
-        origin, clone = pushed(first_run, tmp_path, address, {"HOME": str(tmp_path)})
+        env = {"DVC_GLOBAL_CONFIG_DIR": str(tmp_path / "dvc")}  # of this test alone
+        run("dvc", "remote", "add", "--global", "store", address, cwd=first_run, env=env)
+        run("dvc", "remote", "modify", "--global", "store", "keyfile", str(key), cwd=first_run, env=env)
+        origin, clone = pushed(first_run, tmp_path, address, env)
         secrets = {"DVC_SSH_WRITE_KEY": write, "DVC_SSH_READ_KEY": read}
         project = Project(origin, clone, github, secrets, {}, {"DVC_REMOTE_KIND": "ssh"})
         project.change("epochs", epochs(5))

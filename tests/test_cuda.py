@@ -1,4 +1,7 @@
-"""On a GPU: what makes training fast changes no result, and a training runs (tiny random models). Else skipped."""
+"""On a GPU: what makes training fast changes no result, and a training runs (tiny random models). Else skipped.
+
+conftest.py hides GPUs from the tests unless told otherwise: CUDA_VISIBLE_DEVICES=0 python -m pytest tests/test_cuda.py
+"""
 
 import copy
 import json
@@ -13,7 +16,9 @@ from transformers import PreTrainedModel
 from stages import audit, evaluate, fine_tuning, first_token, paths, tables, train
 from stages.batching import PadToLongest
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+pytestmark = pytest.mark.skipif(
+    not torch.cuda.is_available(), reason="no CUDA device, or CUDA_VISIBLE_DEVICES does not name it"
+)
 SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
 
 

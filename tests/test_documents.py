@@ -48,7 +48,7 @@ def taken_alike(text: str) -> None:
 
 
 def test_what_is_not_yaml_is_not_yaml_to_dvc_either() -> None:
-    with pytest.raises(Exception, match="line 1"):
+    with pytest.raises(YAMLError, match="line 1"):
         documents.parse("key: [")
     with pytest.raises(DvcException):
         parse_yaml("key: [", "params.yaml")

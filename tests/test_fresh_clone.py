@@ -13,7 +13,7 @@ def test_make_repro_sets_itself_up_and_runs_and_does_neither_a_second_time(tmp_p
     clone = make_clone(tmp_path / "clone")
     (tmp_path / "home").mkdir()
     path = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if ".venv" not in part)
-    env = {"HOME": str(tmp_path / "home"), "VENV": ".venv", "PATH": path, "PYTHON": "python3"}
+    env = {"HOME": str(tmp_path / "home"), "VENV": ".venv", "PATH": path}
     first = run("make", "repro", cwd=clone, env=env)
     assert re.search(r"^accuracy +0\.\d+", first.stdout, re.MULTILINE)
     assert re.search(r"^ran +download, audit, tokenize, train, evaluate, baselines", first.stdout, re.MULTILINE)

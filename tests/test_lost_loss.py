@@ -1,7 +1,9 @@
-"""A training whose loss is NaN ends, and leaves nothing behind."""
+"""A training whose loss is infinite or NaN ends, and leaves nothing behind."""
 
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,8 +11,11 @@ import torch
 import transformers
 from own_data import Fail
 from trainings import EPOCHS, STEPS, Prepare, kept
+from transformers import TrainerControl
 
 from stages import train
+from stages.errors import InputError
+from stages.losses import FiniteLoss
 
 
 def test_a_loss_that_is_no_number_ends_training_with_nothing_left(
@@ -58,3 +63,27 @@ def test_a_validation_loss_that_is_no_number_ends_training_with_nothing_left(
     monkeypatch.setattr(transformers.Trainer, "prediction_step", prediction_step)
     assert f"the validation loss is nan at step {STEPS} of {EPOCHS * STEPS}, " in fail(train.main)
     assert kept() == []
+
+
+@pytest.mark.parametrize("loss", [torch.nan, torch.inf])
+@pytest.mark.parametrize(
+    ("device", "looks", "flags", "step"),
+    [
+        ("cuda", False, {}, 4),
+        ("cuda", True, {"should_log": True}, 4),
+        ("cuda", True, {"should_save": True}, 4),
+        ("cuda", True, {}, 5),
+        ("cpu", True, {}, 4),
+    ],
+    ids=["between", "a line of the log", "a checkpoint", "the end of an epoch", "on a CPU"],
+)
+def test_a_gpu_looks_at_the_loss_before_each_line_of_the_log_checkpoint_and_evaluation_and_a_cpu_after_each_step(
+    tmp_path: Path, device: str, flags: dict[str, bool], step: int, loss: float, *, looks: bool
+) -> None:
+    trainer: Any = SimpleNamespace(_tr_loss=torch.tensor(loss))
+    told: Any = SimpleNamespace(output_dir=str(tmp_path / "checkpoints"), device=torch.device(device))
+    state: Any = SimpleNamespace(global_step=step, max_steps=10, num_train_epochs=2, epoch=step / 5)
+    control: Any = TrainerControl(**flags)
+    said = f"the training loss is {loss} at step {step} of 10"
+    with pytest.raises(InputError, match=said) if looks else nullcontext():
+        FiniteLoss(trainer).on_step_end(told, state, control)

@@ -2,14 +2,13 @@
 
 import json
 import operator
-import os
 import re
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 import yaml
-from clones import TREE, git, make_clone, run
+from clones import TREE, git, lay_environment, make_clone, run
 from conftest import EMOTION, needs_emotion
 
 README = (TREE / "README.md").read_text(encoding="utf-8")
@@ -28,15 +27,11 @@ def commands() -> list[str]:
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone whose .venv is the environment that runs the tests, which make is to take as it is."""
-    import sys
-
+    """A clone whose .venv is the environment that runs the tests."""
     clone = make_clone(tmp_path_factory.mktemp("readme") / "clone")
     (clone / "params.yaml").write_bytes((clone / "recipes/default.yaml").read_bytes())  # which a branch may have edited
     git("commit", "--quiet", "--all", "--allow-empty", "--message", "the default recipe", cwd=clone)
-    (clone / ".venv").symlink_to(sys.prefix)
-    for requirements in clone.glob("*.txt"):
-        os.utime(requirements, (0, 0))
+    lay_environment(clone)
     return clone
 
 

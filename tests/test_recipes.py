@@ -10,6 +10,8 @@ from conftest import needs_emotion
 
 from stages import download, paths, tables
 
+RECIPES = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in (TREE / "recipes").glob("*.yaml")}
+
 LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 
 
@@ -28,15 +30,20 @@ def test_emotion_files_reads_the_data_and_carves_a_test_split() -> None:
 
 
 def test_the_distilbert_recipe_is_the_book_s() -> None:
-    recipe = yaml.safe_load((TREE / "recipes/emotion-distilbert.yaml").read_text(encoding="utf-8"))
+    recipe = RECIPES["emotion-distilbert"]
     expected = {"epochs": 2, "batch_size": 64, "learning_rate": "2e-5", "weight_decay": 0.01, "warmup_ratio": 0.0}
     assert recipe["train"] | expected == recipe["train"]
     assert recipe["model"]["hub_name"] == "distilbert/distilbert-base-uncased"
 
 
 def test_the_emotion_recipes_say_the_same_of_the_hubs_data_and_pin_it() -> None:
-    for name in ("emotion-minilm", "emotion-distilbert"):
-        dataset = yaml.safe_load((TREE / f"recipes/{name}.yaml").read_text(encoding="utf-8"))["dataset"]
-        assert dataset["source"] == "hub"
-        assert (dataset["hub_name"], dataset["hub_config"]) == ("dair-ai/emotion", "split")
-        assert dataset["hub_revision"] == "cab853a1dbdf4c42c2b3ef2173804746df8825fe"
+    dataset, other = (RECIPES[name]["dataset"] for name in ("emotion-minilm", "emotion-distilbert"))
+    assert dataset == other
+    assert dataset["source"] == "hub"
+    assert (dataset["hub_name"], dataset["hub_config"]) == ("dair-ai/emotion", "split")
+    assert dataset["hub_revision"] == "cab853a1dbdf4c42c2b3ef2173804746df8825fe"
+
+
+def test_the_emotion_recipes_with_minilm_alone_have_a_contrastive_loss() -> None:
+    weighted = {name for name, recipe in RECIPES.items() if recipe["train"]["contrastive_weight"]}
+    assert weighted == {"emotion-files", "emotion-minilm"}

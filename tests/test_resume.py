@@ -18,7 +18,7 @@ import torch
 from edits import flip
 from stand_ins import make_tiny_random_checkpoint
 from token_rows import small_model
-from trainings import STEPS, Prepare, kept, left_alone, train_until, trained
+from trainings import STEPS, Prepare, kept, left_alone, resumed, train_until, trained
 
 from stages import checkpoints, hashing, paths, train
 from stages.errors import InputError
@@ -39,15 +39,13 @@ from stages.sealing import SEAL, Sealing, seal_of
     ids=str,
 )
 def test_a_resumed_training_ends_with_the_bytes_of_one_that_was_not_stopped(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stops: tuple[int, ...]
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, stops: tuple[int, ...]
 ) -> None:
     folder = prepared()
     expected = left_alone(folder)
     for step in stops:
         train_until(step, monkeypatch)
-    capsys.readouterr()
-    assert trained(folder) == expected
-    assert f"checkpoint-{stops[-1]}\n" in capsys.readouterr().out
+    assert resumed(folder, stops[-1]) == expected
 
 
 ARCHITECTURES = (
@@ -62,7 +60,6 @@ ARCHITECTURES = (
 def test_an_architecture_is_resumed_to_the_same_bytes(
     prepared: Prepare,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     tiny_random_checkpoint: Path,
     tmp_path: Path,
     architecture: str,
@@ -72,9 +69,7 @@ def test_an_architecture_is_resumed_to_the_same_bytes(
     folder = prepared(model__path=str(own), train__epochs=2)
     expected = left_alone(folder)
     train_until(STEPS + 1, monkeypatch)
-    capsys.readouterr()
-    assert trained(folder) == expected
-    assert f"checkpoint-{STEPS + 1}\n" in capsys.readouterr().out
+    assert resumed(folder, STEPS + 1) == expected
 
 
 def test_two_threads_leave_the_same_bytes_each_time(prepared: Prepare, tmp_path: Path) -> None:
@@ -96,7 +91,7 @@ def test_weights_under_names_that_transformers_renames_are_resumed_from(
     folder = prepared(model__path=str(old_names))
     expected = left_alone(folder)
     train_until(STEPS + 1, monkeypatch)
-    assert trained(folder) == expected
+    assert resumed(folder, STEPS + 1) == expected
 
 
 @pytest.mark.parametrize("stop", [2 * STEPS, 2 * STEPS + 4], ids=["at the end", "after it"])
@@ -108,7 +103,7 @@ def test_early_stopping_is_remembered(prepared: Prepare, monkeypatch: pytest.Mon
     expected = left_alone(folder)
     assert (folder / "metrics/curves/validation.csv").read_text(encoding="utf-8").count("\n") < 6
     train_until(stop, monkeypatch)
-    assert trained(folder) == expected
+    assert resumed(folder, stop) == expected
 
 
 def test_checkpoints_that_moved_are_found_with_the_best_one_among_them(
@@ -120,7 +115,7 @@ def test_checkpoints_that_moved_are_found_with_the_best_one_among_them(
     assert kept() == [f"checkpoint-{3 * STEPS}", f"checkpoint-{STEPS}"]
     shutil.move("checkpoints", "moved")
     monkeypatch.setenv("RETUNE_CHECKPOINTS", str(folder / "moved"))
-    assert trained(folder) == expected
+    assert resumed(folder, 3 * STEPS) == expected
 
 
 def test_other_params_never_go_on_from_them(
@@ -134,9 +129,7 @@ def test_other_params_never_go_on_from_them(
     assert f"checkpoint-{STEPS + 2}" in kept()
 
 
-def test_a_checkpoint_with_a_byte_changed_is_passed_over(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_checkpoint_with_a_byte_changed_is_passed_over(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = prepared()
     expected = left_alone(folder)
     with monkeypatch.context() as patched:
@@ -144,9 +137,7 @@ def test_a_checkpoint_with_a_byte_changed_is_passed_over(
         train_until(STEPS + 3, monkeypatch)
     (newest,) = Path(os.environ["RETUNE_CHECKPOINTS"]).glob(f"*/checkpoint-{STEPS + 3}")
     flip(newest / "model.safetensors")
-    capsys.readouterr()
-    assert trained(folder) == expected
-    assert f"resuming from {newest.with_name(f'checkpoint-{STEPS + 2}')}\n" in capsys.readouterr().out
+    assert resumed(folder, STEPS + 2) == expected
 
 
 @pytest.mark.parametrize(
@@ -194,7 +185,7 @@ def test_without_its_best_one_a_checkpoint_is_passed_over(prepared: Prepare, mon
     train_until(2 * STEPS, monkeypatch)
     (best,) = Path(os.environ["RETUNE_CHECKPOINTS"]).glob(f"*/checkpoint-{STEPS}")
     (best / "model.safetensors").write_bytes(b"")
-    assert trained(folder) == expected
+    assert resumed(folder, 0) == expected
 
 
 def test_another_machine_is_named(
@@ -288,7 +279,7 @@ def test_a_training_that_logs_less_often_than_each_step_has_the_same_curve(
     folder = prepared(train__epochs=1)
     expected = trained(folder)
     train_until(6, monkeypatch)
-    assert trained(folder) == expected
+    assert resumed(folder, 6) == expected
 
 
 def test_what_a_checkpoint_replaces_is_removed_only_when_it_is_sealed(

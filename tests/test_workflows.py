@@ -1,11 +1,14 @@
 """The workflow files: what actionlint says, and what must hold of every job, pin and secret in them."""
 
+import base64
 import re
 import shutil
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
+from background import Handler, Server, serving
 from clones import TREE, change_params, commit, git, run
 from runners import Runners, read_workflow
 
@@ -121,10 +124,10 @@ def test_scripts_run_under_pipefail_and_hold_no_expression() -> None:
 def test_every_variable_and_secret_of_the_workflows_is_explained() -> None:
     page = (TREE / "docs/ci.md").read_text(encoding="utf-8")
     text = "".join(file.read_text(encoding="utf-8") for file in FILES)
+    first_cells = "".join(re.findall(r"^\| (`[A-Z_]+`.*?) \|", page, re.MULTILINE))
     named = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
     assert len(named) > 5
-    for name in named:
-        assert f"`{name}`" in page, name
+    assert set(re.findall(r"`(\w+)`", first_cells)) == named
 
 
 def test_the_gate_job_as_it_is_written_opens_for_a_param_and_stays_shut_for_a_page(
@@ -190,3 +193,42 @@ def test_results_that_may_not_be_pushed_stay_uncommitted_so_that_no_report_names
     assert run(".ci/commit-results", cwd=jobs[0], check=False, env=PUSHES).returncode == code
     assert git("rev-parse", "HEAD", cwd=jobs[0]) == before
     assert git("diff", "--cached", "--name-only", cwd=jobs[0]).split() == ["dvc.lock", "metrics/metrics.json"]
+
+
+class Closed(Handler):
+    """A repository that asks who is there, and then is not found."""
+
+    def do_GET(self) -> None:  # noqa: N802
+        """Ask for a name and a password, and note them."""
+        if said := self.headers.get("Authorization"):
+            self.server.log.append(said)
+            self.answer(b"", "text/plain", HTTPStatus.NOT_FOUND)
+        else:
+            self.answer(b"", "text/plain", HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": 'Basic realm="git"'})
+
+
+def test_the_token_to_push_with_reaches_the_repository_and_no_file(jobs: list[Path]) -> None:
+    with serving(Server(Closed)) as server:
+        git("remote", "set-url", "origin", f"{server.url}/owner/name", cwd=jobs[0])
+        done = run(".ci/commit-results", cwd=jobs[0], check=False, env=PUSHES | {"PUSH_TOKEN": "ghs_5e1f"})
+    assert done.returncode == 128
+    _, _, encoded = server.log[-1].partition("Basic ")
+    assert base64.b64decode(encoded) == b"x-access-token:ghs_5e1f"
+    assert not [file for file in jobs[0].rglob("*") if file.is_file() and b"ghs_5e1f" in file.read_bytes()]
+
+
+def test_the_newest_ssh_key_lies_in_a_file_for_its_owner_that_git_does_not_track(tmp_path: Path) -> None:
+    shutil.copytree(TREE / ".ci", tmp_path / "clone/.ci")
+    clone, temporary = tmp_path / "clone", tmp_path / "temporary"
+    temporary.mkdir()
+    git("init", "--quiet", cwd=clone)
+    run("dvc", "init", cwd=clone)
+    run("dvc", "remote", "add", "--default", "store", "ssh://host/store", cwd=clone)
+    git("add", "--all", cwd=clone)
+    for key in ("first", "second"):
+        run(".ci/use-ssh-key", cwd=clone, env={"SSH_KEY": key, "RUNNER_TEMP": str(temporary)})
+    (file,) = temporary.iterdir()
+    assert (file.read_text(encoding="utf-8"), file.stat().st_mode & 0o777) == ("second\n", 0o600)
+    assert f"keyfile = {file}" in (clone / ".dvc/config.local").read_text(encoding="utf-8")
+    assert "keyfile" not in (clone / ".dvc/config").read_text(encoding="utf-8")
+    assert "config.local" not in git("ls-files", "--others", "--exclude-standard", cwd=clone)

@@ -1,7 +1,10 @@
 """Trainings in this process, with a checkpoint after each step: to the end, until killed, or short of memory."""
 
+import contextlib
 import inspect
+import io
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,6 +60,14 @@ def trained(folder: Path) -> dict[str, str]:
     train.main()
     assert not list(Path(os.environ["RETUNE_CHECKPOINTS"]).iterdir())
     return digests(folder, "train")
+
+
+def resumed(folder: Path, step: int) -> dict[str, str]:
+    """The same, and see that it goes on from the checkpoint of ``step``, 0 where it is to begin anew."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        found = trained(folder)
+    assert re.findall(r"resuming from .*/checkpoint-(\d+)\n", said.getvalue()) == ([str(step)] if step else [])
+    return found
 
 
 def left_alone(folder: Path) -> dict[str, str]:
