@@ -30,14 +30,16 @@ class HubServer(Server):
     ``private/NAME`` all is denied, of ``gated/NAME`` the files, and ``cut/NAME`` breaks off in the middle of its large
     files. Every other repository is missing.
 
-    It takes models from anyone, large files by LFS; ``created`` holds what was asked for of each new repository, and
-    ``authorizations`` the header of each POST: a PUT, of a large file, comes without, as the hub's library sends it.
+    It takes models from anyone, large files by LFS; ``created`` holds what was asked for of each new repository,
+    ``messages`` those of the commits, and ``authorizations`` the header of each POST: a PUT, of a large file, comes
+    without, as the hub's library sends it.
     """
 
     def __init__(self, repositories: dict[tuple[Kind, str], Files]) -> None:
         super().__init__(_Handler)
         self.repositories = repositories
         self.created: list[dict[str, Any]] = []
+        self.messages: list[str] = []
         self.authorizations: list[str | None] = []
         self.stored: Files = {}  # by LFS, under their sha256
 
@@ -104,18 +106,23 @@ class _Handler(Handler):
             ]
             self._answer_json({"transfer": "basic", "objects": objects})
         elif action == "commit":
-            repository = self.server.repositories[kind, name]
             for line in map(json.loads, body.splitlines()):
-                if line["key"] == "file":
-                    repository[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
-                elif line["key"] == "lfsFile":
-                    repository[line["value"]["path"]] = self.server.stored[line["value"]["oid"]]
-                elif line["key"] == "deletedFile":
-                    del repository[line["value"]["path"]]
+                self._commit(self.server.repositories[kind, name], line["key"], line["value"])
             url = f"{self.server.url}/{owner}/{name}/commit/{COMMIT}"
             self._answer_json({"success": True, "commitOid": COMMIT, "commitUrl": url})
         else:
             self._error(HTTPStatus.NOT_FOUND, None, "Not found")
+
+    def _commit(self, repository: Files, kind: str, value: dict[str, str]) -> None:
+        """Do what a line of a commit says."""
+        if kind == "header":
+            self.server.messages.append(value["summary"])
+        elif kind == "file":
+            repository[value["path"]] = base64.b64decode(value["content"])
+        elif kind == "lfsFile":
+            repository[value["path"]] = self.server.stored[value["oid"]]
+        elif kind == "deletedFile":
+            del repository[value["path"]]
 
     def do_PUT(self) -> None:  # noqa: N802
         """Take a large file."""

@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,7 @@ def _started(command: list[str], ready: str) -> Iterator[re.Match[str]]:
                     break
             else:
                 raise AssertionError(f"{command[0]} did not start:\n{said}")
+            threading.Thread(target=process.stderr.read, daemon=True).start()  # else it would stop at a full pipe
             yield found
         finally:
             process.kill()

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 from clones import PIPELINE_PARAMS, STAGES, commit, git, run, set_params, stages_run
+from edits import flip
+
+from stages import hashing
 
 OTHER = PIPELINE_PARAMS | {"train__seed": 3}
 
@@ -66,6 +69,38 @@ def test_make_repro_says_which_stages_were_pulled(away: Path) -> None:
     shutil.rmtree(away / "models")
     said = run("python", "-m", "tools.repro", "--pull", cwd=away).stdout
     assert f"pulled {', '.join(STAGES)}" in " ".join(said.split())
+
+
+@pytest.fixture
+def store(pulled: Path, away: Path, tmp_path: Path) -> Path:
+    """The remote of ``away``, whose cache is empty: a copy that a test may change."""
+    store = shutil.copytree(pulled.parents[1] / "store", tmp_path / "store")
+    run("dvc", "remote", "modify", "--local", "store", "url", str(store), cwd=away)
+    shutil.rmtree(away / ".dvc/cache")
+    return store
+
+
+def stored(store: Path, file: Path) -> Path:
+    """Where a remote has a file; it is taken out of the clone."""
+    digest = hashing.md5(file)
+    file.unlink()
+    return store / "files/md5" / digest[:2] / digest[2:]
+
+
+def test_what_a_remote_has_lost_is_made_again(away: Path, store: Path) -> None:
+    stored(store, away / "data/tokenized/train.parquet").unlink()
+    said = run("python", "-m", "tools.repro", "--pull", cwd=away).stdout
+    assert re.search(r"^ran +tokenize *$", said, re.MULTILINE)
+
+
+def test_what_a_remote_has_damaged_is_not_taken_where_it_is_verified(away: Path, store: Path) -> None:
+    file = away / "data/tokenized/train.parquet"
+    damaged = stored(store, file)
+    damaged.chmod(0o644)
+    flip(damaged)
+    run("dvc", "remote", "modify", "--local", "store", "verify", "true", cwd=away)
+    assert run("dvc", "pull", cwd=away, check=False).returncode
+    assert not file.exists()
 
 
 @pytest.mark.long

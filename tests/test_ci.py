@@ -247,12 +247,6 @@ def test_a_run_of_results_pushed_by_others_takes_the_training_from_the_cache(
     assert stages(job)["train"] == "from cache"
 
 
-def test_a_forks_pull_request_reaches_no_runner(project: Project) -> None:
-    runners = project.runners("main")
-    runners.context["github"]["event"]["pull_request"]["head"]["repo"]["full_name"] = "stranger/repository"
-    assert {job.conclusion for job in runners.play().values()} == {"skipped"}
-
-
 def test_no_secret_is_in_any_output(project: Project, first: dict[str, Result], again: dict[str, Result]) -> None:
     said = "".join(job.log for job in (*first.values(), *again.values()))
     said += "".join(comment["body"] for comment in project.github.comments)

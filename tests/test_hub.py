@@ -324,7 +324,7 @@ def test_a_branch_is_refused_before_any_request(
 def test_a_name_without_an_owner_is_refused_and_no_local_file_is_read_for_it(workspace: Workspace, fail: Fail) -> None:
     folder = workspace(dataset__source="hub", dataset__hub_name="csv")
     (folder / "train.csv").write_text("text,label\na decoy,0\na decoy,1\n")
-    assert fail() == "params.yaml, line 20: dataset.hub_name: should be owner/name, is 'csv'"
+    assert re.fullmatch(r"params\.yaml, line \d+: dataset\.hub_name: should be owner/name, is 'csv'", fail())
 
 
 @pytest.mark.parametrize("config", ["nope", None], ids=["a wrong one", "none"])

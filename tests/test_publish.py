@@ -58,6 +58,7 @@ def test_the_classifier_and_its_card_are_published_in_one_commit_of_a_private_re
     done = run(sys.executable, "-m", "tools.publish", NAME, cwd=pipeline, env=env)
     assert (done.stdout, done.stderr) == (f"published: {hub.url}/{NAME}/commit/{COMMIT}\n", "")
     assert [(asked["name"], asked["visibility"]) for asked in hub.created] == [("emotions", "private")]
+    assert hub.messages == [f"Trained at {git('rev-parse', 'HEAD', cwd=pipeline).strip()}"]
     assert len([line for line in hub.log if "/commit/" in line]) == 1
     assert set(hub.authorizations) == {f"Bearer {TOKEN}"}
     published = hub.repositories["models", "emotions"]

@@ -5,9 +5,11 @@ import re
 import shutil
 from http import HTTPStatus
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
+import yaml
 from background import Handler, Server, serving
 from clones import TREE, change_params, commit, git, run
 from runners import Runners, read_workflow
@@ -63,9 +65,13 @@ def test_superseded_runs_are_cancelled(name: str) -> None:
     assert WORKFLOWS[name]["concurrency"]["group"].endswith(f"-${{{{ {of} }}}}")
 
 
-def test_closing_a_pull_request_cancels_its_run_and_starts_no_job(tmp_path: Path) -> None:
+def test_closing_a_pull_request_cancels_its_run() -> None:
     assert "closed" in EXPERIMENT["on"]["pull_request"]["types"]
-    event = {"action": "closed", "pull_request": {"head": {"repo": {"full_name": "owner/name"}}}}
+
+
+@pytest.mark.parametrize(("action", "of"), [("closed", "owner/name"), ("opened", "stranger/name")])
+def test_a_pull_request_that_is_closed_or_of_a_fork_starts_no_job(tmp_path: Path, action: str, of: str) -> None:
+    event = {"action": action, "pull_request": {"head": {"repo": {"full_name": of}}}}
     runners = Runners(EXPERIMENT, tmp_path, tmp_path, {"github": {"repository": "owner/name", "event": event}}, {}, {})
     assert {job.conclusion for job in runners.play().values()} == {"skipped"}
 
@@ -128,6 +134,16 @@ def test_every_variable_and_secret_of_the_workflows_is_explained() -> None:
     named = set(re.findall(r"(?:vars|secrets)\.(\w+)", text))
     assert len(named) > 5
     assert set(re.findall(r"`(\w+)`", first_cells)) == named
+
+
+def test_the_page_for_other_ci_systems_is_yaml_and_names_commands_that_there_are() -> None:
+    page = (TREE / "docs/ci.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(dedent(block)) for block in re.findall(r"```ya?ml\n(.*?)```", page, re.DOTALL)]
+    assert len(blocks) == page.count("```yaml") > 1
+    for module in re.findall(r"python -m ((?:tools|stages)\.\w+)", page):
+        assert (TREE / f"{module.replace('.', '/')}.py").exists(), module
+    for script in re.findall(r"\.ci/[\w-]+", page):
+        assert (TREE / script).exists(), script
 
 
 def test_the_gate_job_as_it_is_written_opens_for_a_param_and_stays_shut_for_a_page(
