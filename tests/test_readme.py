@@ -1,4 +1,4 @@
-"""The README's commands, run in its order in a fresh clone, a home with a name for git: the real job and checkpoint."""
+"""The README's commands, run in its order in a fresh clone, an empty home: the real job and checkpoint."""
 
 import json
 import operator
@@ -39,7 +39,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def readme(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, CompletedProcess[str]]]:
     """The README's commands, and what each printed."""
     home = tmp_path_factory.mktemp("home")
-    (home / ".gitconfig").write_text("[user]\n\tname = test\n\temail = test@example.com\n", encoding="utf-8")
     # the README's figures are of two threads
     environment = {"HOME": str(home), "VENV": ".venv", "OMP_NUM_THREADS": "2"}
     done: list[tuple[str, CompletedProcess[str]]] = []
