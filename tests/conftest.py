@@ -25,7 +25,8 @@ SET_BY_RUN = (
 )
 
 # what a developer, CI, make or a git hook has set for work of theirs
-OF_OTHERS = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "MAKEFLAGS", *git("rev-parse", "--local-env-vars", cwd=TREE).split()}
+OF_GIT = git("rev-parse", "--local-env-vars", cwd=TREE).split()
+OF_OTHERS = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "MAKEFLAGS", "MAKELEVEL", *OF_GIT}
 for name in [name for name in os.environ if name in OF_OTHERS or name.startswith(("HF_", "HUGGING", "RETUNE_"))]:
     del os.environ[name]
 
