@@ -13,7 +13,10 @@ import yaml
 
 TREE = Path(__file__).parents[1]
 STAGES = ("download", "audit", "tokenize", "train", "evaluate", "baselines")
-DEFAULTS: dict[str, dict[str, Any]] = yaml.safe_load((TREE / "recipes/default.yaml").read_text(encoding="utf-8"))
+RECIPES: dict[str, dict[str, dict[str, Any]]] = {
+    file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in (TREE / "recipes").glob("*.yaml")
+}
+DEFAULTS = RECIPES["default"]
 
 PIPELINE_PARAMS = {
     "dataset__path": "data/small",

@@ -11,8 +11,7 @@ from typing import Any
 import filelock
 import hypothesis
 import pytest
-import yaml
-from clones import PIPELINE_PARAMS, SECRETS, TREE, git, make_clone, run, set_params
+from clones import PIPELINE_PARAMS, RECIPES, SECRETS, TREE, git, make_clone, run, set_params
 from stand_ins import make_tiny_random_checkpoint, write_small_dataset
 
 EMOTION = TREE.parent / "shared" / "data" / "emotion"
@@ -111,7 +110,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_check
 @pytest.fixture
 def emotion_files(workspace: Callable[..., Path]) -> Path:
     """The workspace with the dataset of the recipe emotion-files."""
-    recipe = yaml.safe_load((TREE / "recipes/emotion-files.yaml").read_text(encoding="utf-8"))["dataset"]
+    recipe = RECIPES["emotion-files"]["dataset"]
     return workspace(**{f"dataset__{key}": value for key, value in recipe.items()} | {"dataset__path": str(EMOTION)})
 
 

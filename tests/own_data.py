@@ -1,4 +1,4 @@
-"""Folders of a user's own data and checkpoint, for what is wrong with them to be put in."""
+"""Folders of a user's own data and checkpoint, for what is wrong with them to be put in; lines of params.yaml."""
 
 import shutil
 import sys
@@ -32,3 +32,11 @@ def own_checkpoint(workspace: Workspace, checkpoint: Path, **params: Any) -> Pat
     """A folder with a good dataset, and a copy of the checkpoint in ``own-model``, which is given."""
     folder = own_dataset(workspace, {}, model__path="own-model", **params)
     return shutil.copytree(checkpoint, folder / "own-model")
+
+
+def line_of(key: str) -> int:
+    """The line of params.yaml with ``key``, as section.key."""
+    section, name = key.split(".")
+    lines = Path("params.yaml").read_text(encoding="utf-8").splitlines()
+    start = lines.index(f"{section}:")
+    return next(number for number, line in enumerate(lines, 1) if number > start and line.startswith(f"  {name}:"))

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from edits import substitute
-from own_data import Fail, Workspace
+from own_data import Fail, Workspace, line_of
 
 from stages import audit, download, tokenize, train
 from stages.params import load
@@ -137,14 +136,6 @@ MAINS = {
     "tokenize": tokenize.main,
     "train": train.main,
 }
-
-
-def line_of(key: str) -> int:
-    """The line of params.yaml with ``key``, as section.key."""
-    section, name = key.split(".")
-    lines = Path("params.yaml").read_text(encoding="utf-8").splitlines()
-    start = lines.index(f"{section}:")
-    return next(number for number, line in enumerate(lines, 1) if number > start and line.startswith(f"  {name}:"))
 
 
 @pytest.mark.parametrize(("changes", "message"), VALUES.values(), ids=VALUES)

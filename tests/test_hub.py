@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from clones import TREE, run, set_params
+from clones import RECIPES, TREE, run, set_params
 from hub_server import COMMIT, TOKEN, Files, HubServer, Kind, serve
-from own_data import Fail, Workspace
+from own_data import Fail, Workspace, line_of
 
 from stages import tables
 
@@ -202,7 +201,7 @@ def test_the_checkpoint_of_the_hub_is_written(fetched: Run, tiny_random_checkpoi
 
 @pytest.mark.parametrize("recipe", ["emotion-minilm", "emotion-distilbert"])
 def test_a_recipe_of_the_hub_fetches_what_it_names(hub: HubServer, tmp_path: Path, recipe: str) -> None:
-    sections = yaml.safe_load((TREE / f"recipes/{recipe}.yaml").read_text(encoding="utf-8"))
+    sections = RECIPES[recipe]
     params = {f"{section}__{key}": value for section in SOURCES for key, value in sections[section].items()}
     del params["dataset__path"]
     done = download(tmp_path, hub, params | {"model__weights_sha256": None})  # not those that the recipe names
@@ -324,7 +323,8 @@ def test_a_branch_is_refused_before_any_request(
 def test_a_name_without_an_owner_is_refused_and_no_local_file_is_read_for_it(workspace: Workspace, fail: Fail) -> None:
     folder = workspace(dataset__source="hub", dataset__hub_name="csv")
     (folder / "train.csv").write_text("text,label\na decoy,0\na decoy,1\n")
-    assert re.fullmatch(r"params\.yaml, line \d+: dataset\.hub_name: should be owner/name, is 'csv'", fail())
+    place = f"params.yaml, line {line_of('dataset.hub_name')}: dataset.hub_name"
+    assert fail() == f"{place}: should be owner/name, is 'csv'"
 
 
 @pytest.mark.parametrize("config", ["nope", None], ids=["a wrong one", "none"])

@@ -131,6 +131,9 @@ def test_the_ladder_is_shown_again_on_demand(pipeline: Path, call: Call) -> None
 
 
 def test_no_figure_is_cut_short_in_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    write(tfidf=0.6, mean=0.5)
+    Console(width=30).print(ladder.table(ladder.rungs()))
+    assert "…" not in capsys.readouterr().out
     Console(width=4).print(text_table(("f1",), [("0.8200",)]))
     assert "".join(capsys.readouterr().out.split()) == "f10.8200"
 

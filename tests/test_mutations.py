@@ -267,11 +267,7 @@ def seeing(clone: Path) -> set[str]:
     }
 
 
-# of modules with the same stages one: DVC reads the same dvc.yaml as this file
-ONE_OF_EACH = {seen_by: f"{OF_MODULE}{Path(name).name}" for name, seen_by in MODULES.items()}.values()
-
-
-@pytest.mark.parametrize("name", [*PARAMS, *BY_MORE, *OTHERS, *ONE_OF_EACH])
+@pytest.mark.parametrize("name", TABLE)
 def test_dvc_sees_a_mutation_where_the_table_says(mutated: Path, name: str) -> None:
     TABLE[name].change(mutated)
     assert seeing(mutated) == set(TABLE[name].seen_by)

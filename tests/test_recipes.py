@@ -4,13 +4,10 @@ from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
-from clones import TREE
+from clones import RECIPES
 from conftest import needs_emotion
 
 from stages import download, paths, tables
-
-RECIPES = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in (TREE / "recipes").glob("*.yaml")}
 
 LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 
