@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from stages import entry, paths, tables
-from tools.lockfile import STAGES
+from tools.pipeline import STAGES
 
 ROUNDS = 3
 LONG = 1_000_000  # rows: of such a run one tells enough

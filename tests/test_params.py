@@ -19,7 +19,7 @@ def test_data_that_is_not_there_is_named_with_what_brings_it(workspace: Workspac
     Path("own.dvc").touch()  # as `dvc add` makes it
     with pytest.raises(InputError, match=r"dataset\.path: own does not exist: run `dvc pull`"):
         check()
-    check(paths=False)
+    check(present=False)
 
 
 def test_the_keys_are_explained_before_the_data_is_there(workspace: Workspace, call: Call) -> None:
@@ -36,7 +36,7 @@ def test_data_where_a_stage_writes_are_an_error(workspace: Workspace, path: str)
         with pytest.raises(
             InputError, match=rf"dataset\.path: {path} overlaps .*, which a stage writes: put your files"
         ):
-            check(paths=present)
+            check(present=present)
 
 
 def test_data_where_a_stage_writes_are_an_error_by_an_absolute_path_too(workspace: Workspace, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_the_problems_of_every_section_are_named_each_once(workspace: Workspace)
     with (folder / "params.yaml").open("a", encoding="utf-8") as file:
         file.write("evaluate: {}\n")
     with pytest.raises(InputError) as error:
-        check(paths=False)
+        check(present=False)
     assert [problem.split(": ")[1] for problem in error.value.problems] == [
         "evaluate",
         "tokenize.max_length",

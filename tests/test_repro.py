@@ -69,7 +69,7 @@ def test_a_recipe_takes_the_place_of_params_that_can_be_had_again(folder: Path, 
         shutil.copy(folder / "recipes/emotion-distilbert.yaml", params)
     elif before == "none":
         params.unlink()
-    repro.use_recipe("emotion-files", check_paths=False)
+    repro.use_recipe("emotion-files", present=False)
     assert params.read_bytes() == (folder / "recipes/emotion-files.yaml").read_bytes()
 
 
@@ -81,7 +81,7 @@ def test_a_recipe_is_copied_once_nothing_is_wrong_with_it(folder: Path, refused:
     assert params.read_bytes() == before
     (folder / "mine").mkdir()
     substitute(recipe, "../shared/data/emotion", "mine")
-    repro.use_recipe("emotion-files", check_paths=True)
+    repro.use_recipe("emotion-files", present=True)
     assert params.read_bytes() == recipe.read_bytes()
 
 

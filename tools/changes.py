@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stages.errors import InputError, reason
-from tools import lockfile
+from tools import pipeline
 
 
 class Change(NamedTuple):
@@ -56,16 +56,17 @@ def changes() -> list[Change]:
         )
     stored = {str(out) for stage in stages for out in stage.outs}
     stored |= {str(dep) for stage in stages for dep in stage.deps if added.get(dep.fs_path) == dep.hash_info}
-    to_come = {  # of what a stage ran with and gave: an input that is new to it has no hash
-        (stage.addressing, str(file))
-        for stage in stages
-        for file in (*(dep for dep in stage.deps if str(dep) in stored), *(out for out in stage.outs if out.use_cache))
-        if file.hash_info
+    # what DVC can bring back, of what a stage last read and wrote: a file that is new to it has no hash
+    to_come = {
+        (stage.addressing, str(dep)) for stage in stages for dep in stage.deps if dep.hash_info and str(dep) in stored
+    }
+    to_come |= {
+        (stage.addressing, str(out)) for stage in stages for out in stage.outs if out.hash_info and out.use_cache
     }
     found = list(_changes(status, to_come))
     for change in found:
         if change.kind == "changed deps" and change.stage in frozen:
-            raise InputError(f"dvc.yaml: {change}: {lockfile.frozen(change.stage)}")
+            raise InputError(f"dvc.yaml: {change}: {pipeline.frozen(change.stage)}")
     return found
 
 

@@ -15,7 +15,7 @@ run whose data is missing.
 import sys
 
 from stages import entry
-from tools import lockfile, params
+from tools import lockfile, params, pipeline
 from tools.changes import changes
 from tools.commands import commit, output
 
@@ -32,8 +32,8 @@ def main() -> None:
     parser = entry.parser("tools.gate", __doc__)
     parser.add_argument("base", help="the revision that the branch is to be merged into")
     base, head = commits(parser.parse_args().base)
-    params.check(paths=False)
-    stages = lockfile.pipeline()
+    params.check(present=False)
+    stages = pipeline.stages()
     lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
     lock = {name: locked for name, locked in lock.items() if name.partition("@")[0] in stages}  # some may be removed
     why = [*lockfile.against_itself(lock), *map(str, changes())]

@@ -1,4 +1,4 @@
-"""dvc.lock and dvc.yaml, parsed by DVC's schemas; and whether dvc.lock agrees with itself."""
+"""dvc.lock, parsed by DVC's schema; and whether it agrees with itself."""
 
 import re
 from collections.abc import Iterator
@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dvc.schema import COMPILED_LOCKFILE_SCHEMA, COMPILED_MULTI_STAGE_SCHEMA
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from voluptuous import Invalid
 
-from stages import documents, dvcfile, hashing, paths, provenance
+from stages import documents, hashing, paths, provenance
 from stages.errors import InputError, reason
+from tools.pipeline import Stages
 
 PATH = Path("dvc.lock")
-BEHIND_PREDICTIONS = ("download", "audit", "tokenize", "train", "evaluate")
-STAGES = (*BEHIND_PREDICTIONS, "baselines")
-Stages = dict[str, Any]  # of dvc.lock or dvc.yaml, by name
 
 
 def parse(content: bytes) -> Stages:
@@ -49,59 +47,10 @@ def _unreadable(why: str) -> InputError:
     return InputError(f"{PATH}: cannot be read ({why}): undo its last edit, or run `make repro`")
 
 
-def pipeline() -> Stages:
-    """The stages in dvc.yaml.
-
-    Raises:
-        InputError: it cannot be read, has none, or DVC would not take it.
-    """
-    return defined(documents.read(Path("dvc.yaml")))
-
-
-def defined(definition: Any) -> Stages:
-    """The stages in the content of dvc.yaml.
-
-    Raises:
-        InputError: it has none, or DVC would not take it.
-    """
-    if not isinstance(definition, dict) or not isinstance(definition.get("stages"), dict):
-        raise InputError("dvc.yaml: it has no stages: undo its last edit")
-    try:
-        COMPILED_MULTI_STAGE_SCHEMA(definition)
-    except Invalid as error:
-        raise InputError(f"dvc.yaml: DVC does not take it ({reason(error)}): undo its last edit") from None
-    for stage in STAGES:
-        if {"foreach", "matrix"} & definition["stages"].get(stage, {}).keys():
-            raise InputError(f"dvc.yaml: {stage}: foreach and matrix are for stages of your own: undo its last edit")
-    return dict(definition["stages"])
-
-
-def made_by_others(path: str) -> bool:
-    """Whether a stage of dvc.yaml that is not the pipeline's own makes a file or folder, or what is in it."""
-    return any(overlap(path, out) for out in outputs(own=False))
-
-
-def outputs(*, own: bool) -> list[Path]:
-    """What the pipeline's own stages of dvc.yaml write, or all others."""
-    stages = [(stage.get("wdir", "."), stage) for name, stage in pipeline().items() if (name in STAGES) == own]
-    return [Path(folder, out) for folder, stage in stages for out in dvcfile.declared(stage, *dvcfile.WRITTEN)]
-
-
-def overlap(one: str | Path, other: str | Path) -> bool:
-    """Whether one of two paths is the other, or lies in it."""
-    here, there = Path(one).absolute(), Path(other).absolute()
-    return here.is_relative_to(there) or there.is_relative_to(here)
-
-
 def files(locked: dict[str, Any], kind: str) -> dict[str, str]:
     """The MD5 of each file and folder among a stage's ``deps`` or ``outs``, except those with a remote's own hash."""
     found = {Path(file["path"]).as_posix(): _md5(file) for file in locked.get(kind, [])}
     return {path: md5 for path, md5 in found.items() if md5}
-
-
-def frozen(stage: str) -> str:
-    """What a stage being frozen means, and what to do."""
-    return f"{stage} is frozen, so that DVC never runs it: run `dvc unfreeze {stage}`"
 
 
 def makers(stages: Stages) -> dict[str, tuple[str, str]]:

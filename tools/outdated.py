@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from stages import dvcfile
-from tools import lockfile
-from tools.lockfile import Stages
+from tools import lockfile, pipeline
+from tools.pipeline import Stages
 
 Digest = Callable[[str], str | None]
 RERUN = "run `dvc repro`"
@@ -20,11 +20,11 @@ def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> It
         lock: the stages of dvc.lock that are behind the predictions.
         digest: gives the hash of a file or folder that no stage makes, None where that is not known.
     """
-    definition = {stage: definition[stage] for stage in lockfile.BEHIND_PREDICTIONS if stage in definition}
+    definition = {stage: definition[stage] for stage in pipeline.BEHIND_PREDICTIONS if stage in definition}
     yield from against_definition(definition, values, lock)
     yield from against_params(definition, values, lock)
     made = lockfile.makers(lock)
-    read = {file: stage for stage in lock for file in lockfile.files(lock[stage], "deps").items()}
+    read = {(path, md5): stage for stage in lock for path, md5 in lockfile.files(lock[stage], "deps").items()}
     for (path, md5), stage in read.items():
         if path not in made and digest(path) not in {None, md5}:
             yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
@@ -32,7 +32,7 @@ def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> It
 
 def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:
     """A line for each stage that dvc.yaml lacks, or whose command, files or param keys are not those that ran."""
-    for stage in lockfile.BEHIND_PREDICTIONS:
+    for stage in pipeline.BEHIND_PREDICTIONS:
         if stage not in definition:
             yield f"dvc.yaml: {stage} is missing: undo its last edit"
     for stage, wanted in definition.items():
@@ -47,11 +47,17 @@ def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterato
             recorded = {dvcfile.resolved(item["path"], {}) for item in locked.get(kind, [])}
             for path in sorted(expected - recorded):
                 yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
-            for path in sorted(recorded - expected if expected <= recorded else ()):  # which DVC calls no change
-                yield f"dvc.lock: {stage}: {path} is not in dvc.yaml's {kind}: run `dvc repro -f -s {stage}`"
-        ran, read = lockfile.params(locked).keys(), set(dvcfile.param_keys(stage, wanted))
-        for key in sorted(ran - read if read <= ran else ()):  # nor this
-            yield f"dvc.lock: {stage}: {key} is not in dvc.yaml's params: run `dvc repro -f -s {stage}`"
+            if expected < recorded:
+                yield from _dropped(stage, kind, recorded - expected)
+        read, ran = set(dvcfile.param_keys(stage, wanted)), set(lockfile.params(locked))
+        if read < ran:
+            yield from _dropped(stage, "params", ran - read)
+
+
+def _dropped(stage: str, kind: str, names: set[str]) -> Iterator[str]:
+    """A line for each of what dvc.yaml has no more; where nothing else has changed, DVC does not rerun the stage."""
+    for name in sorted(names):
+        yield f"dvc.lock: {stage}: {name} is not in dvc.yaml's {kind}: run `dvc repro -f -s {stage}`"
 
 
 def against_params(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:

@@ -14,7 +14,7 @@ from stages.download import DatasetParams, ModelParams
 from stages.params import PARAMS, Section, load
 from stages.tokenize import TokenizeParams
 from stages.train import TrainParams
-from tools import lockfile
+from tools import pipeline
 
 INDENT = " " * 4
 CLASSES: dict[str, type[Section]] = {
@@ -26,15 +26,15 @@ CLASSES: dict[str, type[Section]] = {
 }
 
 
-def check(file: Path = PARAMS, *, paths: bool = True) -> None:
-    """Read every section of params.yaml, or of a recipe; without ``paths`` what these lead to may be still to come.
+def check(file: Path = PARAMS, *, present: bool = True) -> None:
+    """Read every section of params.yaml, or of a recipe; data and checkpoint are to be ``present``, or may be to come.
 
     Raises:
         InputError: names every key that is wrong, in every section.
     """
     sections, problems = _read(file)
     try:
-        problems += _path_problems(sections, file, present=paths)
+        problems += _path_problems(sections, file, present=present)
     except errors.InputError as error:
         problems += error.problems
     if problems:
@@ -59,17 +59,17 @@ def _path_problems(sections: dict[str, Section], file: Path, *, present: bool = 
     Unless they are to be ``present``, that nothing is there is not wrong.
     """
     problems = []
-    written = lockfile.outputs(own=True)
+    written = pipeline.outputs(own=True)
     for name, section in sections.items():
         if not isinstance(section, DatasetParams | ModelParams):
             continue
         path = section.path
-        if out := next((out for out in written if lockfile.overlap(path, out)), None):
+        if out := next((out for out in written if pipeline.overlap(path, out)), None):
             problems.append(
                 f"{file}: {name}.path: {path} overlaps {out}, which a stage writes: put your files elsewhere, such "
                 "as into data/own or models/own"
             )
-        if present and not Path(path).exists() and not lockfile.made_by_others(path):
+        if present and not Path(path).exists() and not pipeline.made_by_others(path):
             advice = "put it there, or set the path to where it is"
             if Path(f"{path.rstrip('/')}.dvc").exists():
                 advice = "run `dvc pull`"

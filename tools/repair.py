@@ -18,7 +18,7 @@ from dvc.utils.serialize import modify_yaml
 
 from stages import dvcfile, entry, hashing, paths, provenance
 from stages.errors import InputError
-from tools import lockfile, run_cache, rwlock
+from tools import lockfile, pipeline, run_cache, rwlock
 from tools.commands import committed, output
 
 LOCK, REPO_LOCK = lockfile.PATH, Path(".dvc/tmp/lock")
@@ -91,12 +91,12 @@ def unstored() -> list[str]:
 
     DVC could not store them, as on a full disk. A rerun would begin by deleting them.
     """
-    stages: lockfile.Stages = {}
+    stages: pipeline.Stages = {}
     with suppress(InputError, FileNotFoundError):  # the full disk may have cut it short, too
         stages = lockfile.parse(LOCK.read_bytes())
-    definition = lockfile.pipeline()
+    definition = pipeline.stages()
     found = []
-    for stage in lockfile.STAGES:
+    for stage in pipeline.STAGES:
         outs = dvcfile.declared(definition.get(stage, {}), *dvcfile.WRITTEN)
         if not outs or not all(Path(out).exists() for out in outs):
             continue

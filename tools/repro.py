@@ -19,7 +19,7 @@ from rich.table import Table
 
 from stages import entry, errors, paths
 from stages.params import PARAMS
-from tools import ladder, lockfile, params, repair
+from tools import ladder, params, pipeline, repair
 from tools.commands import committed
 from tools.formatting import number
 
@@ -49,8 +49,8 @@ class StageLog(logging.Handler):
                 self.stages[match[1]] = outcome
 
 
-def use_recipe(name: str, *, check_paths: bool) -> None:
-    """Copy a recipe onto params.yaml, once it has been checked, and with ``check_paths`` its data and checkpoint, too.
+def use_recipe(name: str, *, present: bool) -> None:
+    """Copy a recipe onto params.yaml, once it has been checked; its data and checkpoint are to be ``present``, or come.
 
     Raises:
         InputError: there is no such recipe, it is wrong, or params.yaml has edits that are neither in git nor in a
@@ -64,7 +64,7 @@ def use_recipe(name: str, *, check_paths: bool) -> None:
             f"{PARAMS} has edits that are neither committed nor a recipe's: commit them, or undo them with "
             f"`git checkout {PARAMS}`"
         )
-    params.check(RECIPES / f"{name}.yaml", paths=check_paths)
+    params.check(RECIPES / f"{name}.yaml", present=present)
     PARAMS.write_bytes(recipes[name])
 
 
@@ -101,9 +101,9 @@ def main() -> None:
     for line in repair.repair():
         print(line)
     if arguments.recipe:
-        use_recipe(arguments.recipe, check_paths=not arguments.pull)
+        use_recipe(arguments.recipe, present=not arguments.pull)
     else:
-        params.check(paths=not arguments.pull)
+        params.check(present=not arguments.pull)
     for line in repair.store_finished():
         print(line)
     start = time.monotonic()
@@ -126,7 +126,7 @@ def main() -> None:
         arguments.record.write_text(json.dumps({"seconds": round(seconds), "stages": stages}), encoding="utf-8")
     steps = ladder.rungs()
     Console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
-    frozen = [lockfile.frozen(stage) for stage, became in stages.items() if became == "frozen"]
+    frozen = [pipeline.frozen(stage) for stage, became in stages.items() if became == "frozen"]
     for finding in (*ladder.findings(steps), *frozen):
         print(f"warning: {finding}")
 

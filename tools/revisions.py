@@ -12,7 +12,7 @@ import yaml
 from dvc.exceptions import DvcException
 
 from stages import documents, errors, hashing, paths, tables
-from tools import lockfile, outdated, trees
+from tools import lockfile, outdated, pipeline, trees
 from tools.trees import WORKSPACE
 
 TEST_FILE = paths.raw("test")
@@ -85,10 +85,10 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
     try:
         lock = {
-            stage: locked for stage, locked in lockfile.parse(content).items() if stage in lockfile.BEHIND_PREDICTIONS
+            stage: locked for stage, locked in lockfile.parse(content).items() if stage in pipeline.BEHIND_PREDICTIONS
         }
         definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
-        stages = lockfile.defined(definition)
+        stages = pipeline.defined(definition)
     except errors.InputError as error:
         raise errors.InputError(f"{revision}: {error}") from None
     except (FileNotFoundError, yaml.YAMLError, DvcException) as error:

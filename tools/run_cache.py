@@ -9,6 +9,7 @@ from voluptuous import Invalid
 from stages import documents, paths
 from stages.outputs import remove
 from tools import lockfile
+from tools.pipeline import Stages
 
 
 def mixed() -> list[Path]:
@@ -34,7 +35,7 @@ def forget_mixed() -> None:
         remove(run)
 
 
-def stages_of(content: bytes) -> lockfile.Stages:
+def stages_of(content: bytes) -> Stages:
     """An entry of DVC's run cache as one of dvc.lock; empty where it is not whole or has no provenance."""
     try:
         locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(documents.parse(content))

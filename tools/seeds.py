@@ -46,17 +46,13 @@ def run_experiments(seeds: int) -> list[str]:
     sources = _sources()
     own = untracked(sources)
     if own or any(path.is_absolute() for path in sources):
-        for change in changes.changes():
-            if Path(change.path) in sources and change.what == "modified":
-                raise errors.InputError(
-                    f"the data has changed since dvc.lock was written ({change}): run `dvc repro` and commit dvc.lock"
-                )
+        _check_unchanged(sources)
     head = commit("HEAD", "--short")
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{head}-seed{seed}" for seed in range(1, seeds + 1)]
-    known: list[str | None] = [*_known(head)]
+    known: set[str | None] = {*_known(head)}
     _fail_dead()
-    known += _waiting()
+    known |= {*_waiting()}
     for seed, name in enumerate(names, 1):
         if name not in known:
             _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
@@ -70,6 +66,19 @@ def run_experiments(seeds: int) -> list[str]:
     except errors.InputError as error:
         raise errors.InputError(f"{error}; to run an experiment again, `dvc exp remove` it first") from None
     return names
+
+
+def _check_unchanged(sources: list[Path]) -> None:
+    """Compare data that git does not track with dvc.lock.
+
+    Raises:
+        InputError: it has changed.
+    """
+    for change in changes.changes():
+        if Path(change.path) in sources and change.what == "modified":
+            raise errors.InputError(
+                f"the data has changed since dvc.lock was written ({change}): run `dvc repro` and commit dvc.lock"
+            )
 
 
 def _run_queue() -> None:

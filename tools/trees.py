@@ -9,6 +9,7 @@ from stages import errors, hashing
 from tools import lockfile
 from tools.commands import output, shallow
 from tools.outdated import Digest
+from tools.pipeline import Stages
 
 WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 MOST_FILES = 1000  # of a folder, to be hashed one by one
@@ -53,7 +54,7 @@ def workspace_digest(path: str) -> str | None:
     return hashing.md5(Path(path)) if Path(path).exists() else None
 
 
-def git_digests(files: Any, lock: lockfile.Stages) -> Digest:
+def git_digests(files: Any, lock: Stages) -> Digest:
     """A function that gives the hash of a file or folder, from git or from its .dvc file; None where neither has it.
 
     Git may lack some of the files that a folder has in dvc.lock, or have links, so that its hash is unknown. For one
@@ -73,18 +74,29 @@ def git_digests(files: Any, lock: lockfile.Stages) -> Digest:
         if not any(link.is_relative_to(path) for link in linked):
             if files.isfile(path):
                 return hashing.md5_of(files.read_bytes(path))
-            found = files.fs.find(path, detail=True)
-            if (sizes.get(path) or 0) <= len(found) <= MOST_FILES:
-                return hashing.md5_of_folder(
-                    {
-                        Path(name).relative_to(path).as_posix(): info.get("md5")
-                        or hashing.md5_of(files.read_bytes(name))
-                        for name, info in found.items()
-                    }
-                )
-        if shallow():
-            raise errors.InputError(f"{path}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
-        ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
-        return "changed" if output("git", "diff", "--name-only", ran, commit, "--", path) else None
+            if md5 := _folder_digest(files, path, at_least=sizes.get(path) or 0):
+                return md5
+        return "changed" if _changed_since_run(commit, path) else None
 
     return digest
+
+
+def _folder_digest(files: Any, folder: str, *, at_least: int) -> str | None:
+    """The hash of a folder, None where it has fewer files than ``at_least`` or more than `MOST_FILES`."""
+    found = files.fs.find(folder, detail=True)
+    if not at_least <= len(found) <= MOST_FILES:
+        return None
+    return hashing.md5_of_folder(
+        {
+            Path(name).relative_to(folder).as_posix(): info.get("md5") or hashing.md5_of(files.read_bytes(name))
+            for name, info in found.items()
+        }
+    )
+
+
+def _changed_since_run(commit: str, path: str) -> bool:
+    """Whether git has another ``path`` in ``commit`` than where dvc.lock was last committed."""
+    if shallow():
+        raise errors.InputError(f"{path}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
+    ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
+    return bool(output("git", "diff", "--name-only", ran, commit, "--", path))

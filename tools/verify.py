@@ -8,6 +8,7 @@ predictions. `--cache` also rehashes what dvc.lock names in DVC's cache. Stages 
 at. It prints a line for each mismatch, and exits with 1 if there is any.
 """
 
+import functools
 import json
 import sys
 from collections.abc import Iterator
@@ -17,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from stages import documents, entry, errors, evaluate, hashing, paths, tables
-from tools import lockfile, run_cache
-from tools.lockfile import Stages
+from tools import lockfile, pipeline, run_cache
 from tools.outdated import RERUN, against_definition, against_params
+from tools.pipeline import Stages
 from tools.trees import workspace_digest
 
 FEW = 4  # outputs that are named one by one, if they are not those of dvc.lock
@@ -40,18 +41,18 @@ def verify(*, cache: bool) -> list[str]:
         problems += _lock_against_cache(lock)
     if problems:
         problems += [
-            f"dvc.yaml: {lockfile.frozen(stage)}" for stage, wanted in definition.items() if wanted.get("frozen")
+            f"dvc.yaml: {pipeline.frozen(stage)}" for stage, wanted in definition.items() if wanted.get("frozen")
         ]
     return problems
 
 
 def _pipeline() -> tuple[Stages, Any, Stages]:
     """The pipeline's own stages in dvc.yaml, params.yaml, and those stages in dvc.lock."""
-    stages, values = lockfile.pipeline(), documents.read(Path("params.yaml"))
+    stages, values = pipeline.stages(), documents.read(Path("params.yaml"))
     if not lockfile.PATH.exists():
         raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}")
     lock = lockfile.parse(lockfile.PATH.read_bytes())
-    own = [name for name in lockfile.STAGES if name in stages]  # dvc.lock keeps those that were removed
+    own = [name for name in pipeline.STAGES if name in stages]  # dvc.lock keeps those that were removed
     return {name: stages[name] for name in own}, values, {name: lock[name] for name in own if name in lock}
 
 
@@ -76,31 +77,37 @@ def check_classifier() -> None:
 
 
 def _lock_against_files(definition: Stages, lock: Stages) -> Iterator[str]:
-    digests: dict[str, str | None] = {}  # None for what is missing or wrong, which is reported once
-    others = []
+    digest_of = functools.cache(workspace_digest)
     made = lockfile.makers(lock)
+    reported: set[str] = set()  # once, although several stages may read a file
+    others = []
     for stage, locked in ((stage, lock.get(stage, {})) for stage in definition):
-        for path, digest in [*lockfile.files(locked, "deps").items(), *lockfile.files(locked, "outs").items()]:
-            if path not in digests:
-                digests[path] = workspace_digest(path)
-                if digests[path] is None:
-                    advice = "no stage makes it: put it back, by `git checkout` if git has it"
-                    if path in made or Path(f"{path}.dvc").exists():
-                        fetch = f"git checkout {path}" if path == paths.METRICS else "dvc pull"
-                        advice = f"run `{fetch}` or `dvc repro`"
-                    elif lockfile.made_by_others(path):
-                        advice = RERUN
-                    yield f"{path} is missing: {advice}"
-            if digests[path] not in {None, digest}:
-                if path in made:
-                    others.append(f"{path} does not match dvc.lock ({stage})")
-                else:
-                    yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
-                digests[path] = None
+        for path, recorded in [*lockfile.files(locked, "deps").items(), *lockfile.files(locked, "outs").items()]:
+            digest = digest_of(path)
+            if digest == recorded or path in reported:
+                continue
+            reported.add(path)
+            if digest is None:
+                yield f"{path} is missing: {_how_to_get(path, made=path in made)}"
+            elif path in made:
+                others.append(f"{path} does not match dvc.lock ({stage})")
+            else:
+                yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
     if len(others) > FEW:  # another branch's, no bad disk
         yield f"{others[0]}, nor do {len(others) - 1} more outputs: run `dvc checkout`, or {RERUN}"
     else:
         yield from (f"{other}: delete it and run `dvc checkout`, or {RERUN}" for other in others)
+
+
+def _how_to_get(path: str, *, made: bool) -> str:
+    """What to do about a missing file, ``made`` by the pipeline or not."""
+    if path == paths.METRICS:
+        return f"run `git checkout {path}` or `dvc repro`"
+    if made or Path(f"{path}.dvc").exists():
+        return "run `dvc pull` or `dvc repro`"
+    if pipeline.made_by_others(path):
+        return RERUN
+    return "no stage makes it: put it back, by `git checkout` if git has it"
 
 
 def _metrics_against_predictions() -> Iterator[str]:

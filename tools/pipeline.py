@@ -1,0 +1,63 @@
+"""The pipeline as dvc.yaml defines it, parsed by DVC's schema: which stages there are, and what they write."""
+
+from pathlib import Path
+from typing import Any
+
+from dvc.schema import COMPILED_MULTI_STAGE_SCHEMA
+from voluptuous import Invalid
+
+from stages import documents, dvcfile
+from stages.errors import InputError, reason
+
+BEHIND_PREDICTIONS = ("download", "audit", "tokenize", "train", "evaluate")
+STAGES = (*BEHIND_PREDICTIONS, "baselines")
+Stages = dict[str, Any]  # of dvc.yaml or dvc.lock, by name
+
+
+def stages() -> Stages:
+    """The stages in dvc.yaml.
+
+    Raises:
+        InputError: it cannot be read, has none, or DVC would not take it.
+    """
+    return defined(documents.read(Path("dvc.yaml")))
+
+
+def defined(definition: Any) -> Stages:
+    """The stages in the content of dvc.yaml.
+
+    Raises:
+        InputError: it has none, or DVC would not take it.
+    """
+    if not isinstance(definition, dict) or not isinstance(definition.get("stages"), dict):
+        raise InputError("dvc.yaml: it has no stages: undo its last edit")
+    try:
+        COMPILED_MULTI_STAGE_SCHEMA(definition)
+    except Invalid as error:
+        raise InputError(f"dvc.yaml: DVC does not take it ({reason(error)}): undo its last edit") from None
+    for stage in STAGES:
+        if {"foreach", "matrix"} & definition["stages"].get(stage, {}).keys():
+            raise InputError(f"dvc.yaml: {stage}: foreach and matrix are for stages of your own: undo its last edit")
+    return dict(definition["stages"])
+
+
+def made_by_others(path: str) -> bool:
+    """Whether a stage of dvc.yaml that is not the pipeline's own makes a file or folder, or what is in it."""
+    return any(overlap(path, out) for out in outputs(own=False))
+
+
+def outputs(*, own: bool) -> list[Path]:
+    """What the pipeline's own stages of dvc.yaml write, or all others."""
+    wanted = [(stage.get("wdir", "."), stage) for name, stage in stages().items() if (name in STAGES) == own]
+    return [Path(folder, out) for folder, stage in wanted for out in dvcfile.declared(stage, *dvcfile.WRITTEN)]
+
+
+def overlap(one: str | Path, other: str | Path) -> bool:
+    """Whether one of two paths is the other, or lies in it."""
+    here, there = Path(one).absolute(), Path(other).absolute()
+    return here.is_relative_to(there) or there.is_relative_to(here)
+
+
+def frozen(stage: str) -> str:
+    """What a stage being frozen means, and what to do."""
+    return f"{stage} is frozen, so that DVC never runs it: run `dvc unfreeze {stage}`"
