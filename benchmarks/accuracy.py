@@ -100,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    entry.run(main, computes=False)
+    entry.run(main, pinned=False)

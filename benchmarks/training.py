@@ -105,4 +105,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    entry.run(main, computes=False)  # other versions will do, but not variables by which float32 would be TF32
+    entry.run(main, pinned=False)  # other versions will do, but not variables by which float32 would be TF32

@@ -29,19 +29,19 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
         digest = hashlib.blake2b(f"{name} {seed} {text}".encode(), digest_size=16).digest()
         strata[train.labels[rows[0]]].append((digest, rows, text in elsewhere))
 
-    left = Counter(label for rows in groups.values() for label in {train.labels[row] for row in rows})  # texts in train
+    texts_left = Counter(label for rows in groups.values() for label in {train.labels[row] for row in rows})  # in train
     taken: set[int] = set()
-    owed = 0.0
+    due = 0.0  # rows
     for _, stratum in sorted(strata.items()):
-        owed += fraction * sum(len(rows) for _, rows, _ in stratum)
+        due += fraction * sum(len(rows) for _, rows, _ in stratum)
         for _, rows, stay in sorted(stratum):
             held = {train.labels[row] for row in rows}
-            # with them the new split is nearer to its size than without, and no label leaves train
-            if not stay and len(rows) <= 2 * owed and all(left[label] > 1 for label in held):
+            nearer = len(rows) <= 2 * due  # the new split is nearer to its size with them than without
+            if nearer and not stay and all(texts_left[label] > 1 for label in held):
                 taken.update(rows)
-                left.subtract(held)
-                owed -= len(rows)
-        owed = min(max(owed, -0.5), 0.5)  # what rounding leaves; other labels make up for nothing else
+                texts_left.subtract(held)
+                due -= len(rows)
+        due = min(max(due, -0.5), 0.5)  # what rounding leaves; other labels make up for nothing else
     stays, carved = Split(skipped=train.skipped), Split()
     for row, (text, label) in enumerate(zip(train.texts, train.labels, strict=True)):
         side = carved if row in taken else stays

@@ -17,7 +17,7 @@ from transformers import Trainer
 from transformers.trainer_utils import sort_checkpoints
 
 from stages.errors import InputError
-from stages.outputs import alone, remove
+from stages.outputs import locked, remove
 from stages.sealing import Sealing, seal_of
 
 ABANDONED_DAYS = 14
@@ -35,9 +35,8 @@ def locked_folder(fingerprint: str) -> Iterator[Path]:
         InputError: another process trains on the same inputs, or there is no home folder and no root is named.
     """
     root = _root()
-    root.mkdir(parents=True, exist_ok=True)
     folder = root / fingerprint
-    with alone(_lock(folder), "trains on the same inputs"):
+    with locked(_lock(folder), "trains on the same inputs"):
         _prune(root)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)

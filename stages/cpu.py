@@ -17,7 +17,7 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 def keep_heap() -> None:
     """Have glibc keep what is freed for the next tensor; does nothing where the C library is another.
 
-    By default glibc gives large blocks back to the system, and each step then pays for zeroed pages anew.
+    By default glibc gives blocks above 32 MB back to the system, and each step then pays for zeroed pages anew.
     """
     libc = ctypes.CDLL(None)
     if hasattr(libc, "gnu_get_libc_version"):

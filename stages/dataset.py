@@ -69,18 +69,17 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
     for row in rows:
         exact = _name(str(row.label))
         label = exact if exact in number else _label(row.label)  # a name may be "1.0"
-        problem = _problem(row) or ("" if label in number else "an unknown label")
+        problem, detail, fix = _problem(row), "", "fix the row, or set dataset.on_bad_rows to skip"
         if label and not problem:
-            split.texts.append(row.text)
-            split.labels.append(number[label])
-            continue
-        if not skip:
-            detail, fix = "", "fix the row, or set dataset.on_bad_rows to skip"
-            if label and problem == "an unknown label":
-                detail = f" {label[:50]!r}, known are: {listed(names)}"
-                fix = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
-            problems.append(f"{row.where}: {problem}{detail}: {fix}")
+            if label in number:
+                split.texts.append(row.text)
+                split.labels.append(number[label])
+                continue
+            problem, detail = "an unknown label", f" {label[:50]!r}, known are: {listed(names)}"
+            fix = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
         split.skipped[problem] += 1
+        if not skip:
+            problems.append(f"{row.where}: {problem}{detail}: {fix}")
     if problems:
         raise InputError(*problems)
     return split

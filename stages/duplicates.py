@@ -53,11 +53,12 @@ def near_duplicates(texts: Sequence[str], among: Sequence[str]) -> dict[int, tup
             for key in keys[(digests[keys] == digest).mean(axis=1) >= LIKELY].tolist():
                 position = waiting[key]
                 similarity = _jaccard(shingles[offset], _shingles(normalized[position]))
-                if similarity >= SIMILARITY:
+                similar = similarity >= SIMILARITY
+                if similar:
                     found[position] = (others[start + offset], min(similarity, ALMOST))
                 else:
                     failed[key] += 1
-                if similarity >= SIMILARITY or failed[key] == CHECKS:
+                if similar or failed[key] == CHECKS:
                     index.remove(key)  # templates would make it a candidate again and again
     if many := sum(count == CHECKS for count in failed.values()):
         print(f"{many} texts were compared with only {CHECKS} of those nearly like them: near-duplicates may be missed")

@@ -27,24 +27,24 @@ def parser(name: str, description: str | None) -> argparse.ArgumentParser:
     return argparse.ArgumentParser(f"python -m {name}", description=description, formatter_class=layout)
 
 
-def run(main: Callable[[], None], *, offline: bool = True, computes: bool = True) -> None:
+def run(main: Callable[[], None], *, offline: bool = True, pinned: bool = True) -> None:
     """Call ``main``; turn what a person can fix into one line on stderr and exit code 1.
 
     ``RETUNE_TRACEBACK=1`` shows the traceback as well. With ``offline`` no Hugging Face library reaches for the hub.
-    Without ``computes`` the libraries of requirements.txt need not be installed.
+    Without ``pinned`` the libraries of requirements.txt need not be installed.
     """
     stage = sys.modules["__main__"]
     name = getattr(stage.__spec__, "name", "")
     is_stage = name.startswith("stages.")
     _prepare_streams(is_stage=is_stage)
-    environment.prepare(offline=offline, bars=sys.stderr.isatty())
+    environment.prepare(offline=offline)
     if is_stage:  # tools have arguments of their own
         parser(name, stage.__doc__).parse_args()
     if "DVC_STAGE" in os.environ:
         threading.Thread(target=_end_without, args=(os.getppid(),), daemon=True).start()
     try:
         environment.check()
-        if computes:
+        if pinned:
             requirements.check_installed()
         main()
         if sys.stdout is not None:

@@ -44,10 +44,10 @@ def check() -> None:
         raise InputError("HF_TOKEN: it has characters that no token has: copy it again, or unset it")
 
 
-def prepare(*, offline: bool, bars: bool) -> None:
+def prepare(*, offline: bool) -> None:
     """Set what every stage and tool runs with.
 
-    With ``offline`` no Hugging Face library reaches for the hub, without ``bars`` none draws progress bars.
+    With ``offline`` no Hugging Face library reaches for the hub; in a terminal only, one that does draws progress bars.
     """
     if sys.prefix != sys.base_prefix:  # DVC starts `python`, and has to find that of this virtual environment
         os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
@@ -60,5 +60,5 @@ def prepare(*, offline: bool, bars: bool) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what it warns of is said by the stages, or meant
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"
-    if offline or not bars:
-        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    if offline or not sys.stderr.isatty():
+        os.environ |= {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}

@@ -160,7 +160,7 @@ def build_trainer(
 ) -> Trainer:
     """The Trainer as it comes, with a collator, metrics, and plain lines in place of printed dicts."""
     patience = params.early_stopping_patience
-    own = params.contrastive_weight or arguments.gradient_accumulation_steps > 1
+    own_loss = params.contrastive_weight or arguments.gradient_accumulation_steps > 1
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -169,7 +169,7 @@ def build_trainer(
         data_collator=PadToLongest(tokenizer),
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=predicted,  # of logits, the Trainer would copy all so far with every batch
-        compute_loss_func=BatchLoss(model, params.label_smoothing, params.contrastive_weight) if own else None,
+        compute_loss_func=BatchLoss(model, params.label_smoothing, params.contrastive_weight) if own_loss else None,
         callbacks=[EarlyStoppingCallback(patience)] if patience else None,
     )
     trainer.remove_callback(PrinterCallback if arguments.disable_tqdm else ProgressCallback)

@@ -3,7 +3,6 @@
 import errno
 import logging
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,10 +28,11 @@ def _explained(what: str, name: str, revision: str, key: str) -> Iterator[None]:
     except Exception as error:  # each library on the way to the hub and through its files has its own
         if no_room(error) or getattr(error, "errno", None) in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise  # the disk's, not the hub's: entry.run explains it
-        raise InputError(f"{what} {name} at {revision[:12]}: {_cause(error, key)}") from error
+        raise InputError(f"{what} {name} at {revision[:12]}: {_advice(error, key)}") from error
 
 
-def _cause(error: Exception, key: str) -> str:
+def _advice(error: Exception, key: str) -> str:
+    """What went wrong, and what to do."""
     import httpx2
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import constants, errors, is_offline_mode
@@ -73,8 +73,6 @@ def dataset_rows(
     """
     import datasets
 
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
     remote = f"hf://datasets/{name}"  # a bare name would first be looked for among the folders at hand
     cache = Path("data/raw/.hub.partial")
     with _explained("dataset", name, revision, "dataset.hub"), scratch(cache):
@@ -98,10 +96,11 @@ def dataset_rows(
         raise InputError(
             f"dataset {name}: no train split, there are: {listed(list(loaded))}: choose another dataset.hub_config"
         )
-    return {
+    found_rows = {
         split: _rows(f"{name}, {split}", splits[split], columns, names)
         for split in sorted(splits, key=paths.SPLITS.index)
-    }, names and list(dict.fromkeys(names))  # two that differ in space only are one
+    }
+    return found_rows, names and list(dict.fromkeys(names))  # two names that differ in space only are one
 
 
 def _rows(where: str, split: "datasets.Dataset", columns: tuple[str, str], names: list[str] | None) -> Iterator[Row]:

@@ -42,7 +42,7 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
     dvcfile.check_outs(stamp["stage"], map(str, targets))
     dvcfile.check_imports(stamp["stage"], stamp["deps"])
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
-    with alone(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
+    with locked(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
             yield partials[:-1]
             outs = {
@@ -56,6 +56,7 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
                 remove(target)
                 partial.rename(target)
         except Exception as error:
+            # they are written in this order: the last one begun is the one that there was no room for
             begun = [target for partial, target in zip(partials, targets, strict=True) if partial.exists()]
             if begun and not isinstance(error, InputError) and (said := no_room(error)):
                 raise InputError(f"{begun[-1]}: {said}: {MAKE_ROOM}") from error
@@ -68,7 +69,7 @@ def _files(partial: Path) -> Iterable[Path]:
 
 
 @contextmanager
-def alone(lock: Path, does: str) -> Iterator[None]:
+def locked(lock: Path, does: str) -> Iterator[None]:
     """Hold a lock, which the system releases if the process dies; its file is removed at the end.
 
     Raises:

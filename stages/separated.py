@@ -38,17 +38,23 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
                 f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it, or "
                 "convert the file to .jsonl or .parquet"
             )
-        problem = "more columns than the first line has" if len(fields) > columns else ""
-        if not layout.header and len(fields) < columns:
-            problem = "fewer columns than the first line has"
-        if fields == header:
-            problem = "the header again"
-        elif heading and given == heading:
+        if heading and given == heading and fields != header:
             raise InputError(
                 f"{path}, line {line}: its label is {heading[:50]!r} as on line 1: set dataset.header to false if "
                 "line 1 is a row, else name the columns in place of their positions"
             )
-        yield Row(f"{path}, line {line}", content, given, problem)
+        yield Row(f"{path}, line {line}", content, given, _problem(fields, header, columns))
+
+
+def _problem(fields: list[str], header: list[str] | None, columns: int) -> str:
+    """What is wrong with a row by its number of fields, or since it is the header; empty where nothing is."""
+    if fields == header:
+        return "the header again"
+    if len(fields) > columns:
+        return "more columns than the first line has"
+    if len(fields) < columns and header is None:
+        return "fewer columns than the first line has"
+    return ""
 
 
 def _records(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -> Iterator[tuple[int, list[str]]]:

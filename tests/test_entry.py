@@ -110,7 +110,7 @@ def test_outside_the_virtual_environment_it_is_said_what_to_do(module: str) -> N
 def test_a_virtual_environment_need_not_be_activated_for_its_tools(tmp_path: Path) -> None:
     venv.create(tmp_path, with_pip=False)
     python = tmp_path / "bin/python"
-    code = "import shutil; from stages import entry; entry.run(lambda: print(shutil.which('python')), computes=False)"
+    code = "import shutil; from stages import entry; entry.run(lambda: print(shutil.which('python')), pinned=False)"
     packages = os.pathsep.join(site.getsitepackages())
     assert run(str(python), "-c", code, cwd=TREE, env={"PYTHONPATH": packages}).stdout == f"{python}\n"
 

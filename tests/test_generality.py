@@ -113,6 +113,16 @@ def test_one_file_is_enough(run: Run) -> None:
     assert {split: len(texts) for split, texts in done["texts"].items()} == {"train": 121, "validation": 14, "test": 15}
 
 
+def test_a_checkpoint_in_several_files_makes_a_classifier(
+    run: Run, tiny_random_checkpoint: Path, tmp_path: Path
+) -> None:
+    checkpoint = shutil.copytree(tiny_random_checkpoint, tmp_path / "sharded")
+    (checkpoint / "model.safetensors").unlink()
+    transformers.AutoModel.from_pretrained(tiny_random_checkpoint).save_pretrained(checkpoint, max_shard_size="20KB")
+    assert len(list(checkpoint.glob("model-*.safetensors"))) > 1
+    run(in_three(texts_of(["no", "yes"], 20), 2), model__path=str(checkpoint))
+
+
 def test_texts_of_every_kind_come_through_whole(run: Run) -> None:
     kinds = [
         "an emoji \N{PARTY POPPER}, a thumb of one colour \N{THUMBS UP SIGN}\N{EMOJI MODIFIER FITZPATRICK TYPE-4}",

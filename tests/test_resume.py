@@ -22,7 +22,7 @@ from trainings import STEPS, Prepare, kept, left_alone, resumed, train_until, tr
 
 from stages import checkpoints, hashing, paths, train
 from stages.errors import InputError
-from stages.outputs import alone
+from stages.outputs import locked
 from stages.sealing import SEAL, Sealing, seal_of
 
 
@@ -241,7 +241,7 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(fcntl, "flock", flock)
     said = f"^{tmp_path}/lock: {os.strerror(errno.ENOLCK)}: its file system has no locks: use another one$"
-    with pytest.raises(InputError, match=said), alone(tmp_path / "lock", "runs"):
+    with pytest.raises(InputError, match=said), locked(tmp_path / "lock", "runs"):
         pass
 
 

@@ -45,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    entry.run(main, computes=False)  # a machine that only has DVC will do
+    entry.run(main, pinned=False)  # a machine that only has DVC will do
