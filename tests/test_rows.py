@@ -225,6 +225,31 @@ def test_a_last_line_needs_no_end(tmp_path: Path) -> None:
         assert read(tmp_path / name) == [("a", "b")]
 
 
+def test_an_empty_first_line_is_no_row_where_there_is_no_header(tmp_path: Path) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("\na,b\n", encoding="utf-8")
+    assert read(file, Layout(0, 1, header=False, delimiter=None, quoting=True)) == [("a", "b")]
+
+
+def test_a_line_that_ends_before_the_text_is_a_row_without_one(tmp_path: Path) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("label,text\na\nb,words\n", encoding="utf-8")
+    assert read(file) == [(None, "a"), ("words", "b")]
+
+
+def test_a_label_may_have_the_name_of_its_column(tmp_path: Path) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("text,label\na,label\nb,other\n", encoding="utf-8")
+    assert read(file) == [("a", "label"), ("b", "other")]
+
+
+def test_a_header_within_the_rows_is_a_bad_row_where_columns_go_by_position(tmp_path: Path) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text("text,label\na,b\ntext,label\nc,d\n", encoding="utf-8")
+    rows = read_rows(file, LAYOUT._replace(text_column=0, label_column=1))
+    assert [row.problem for row in rows] == ["", "the header again", ""]
+
+
 def test_space_around_the_names_of_columns_does_not_count(tmp_path: Path) -> None:
     file = tmp_path / "train.csv"
     file.write_text("text , label\na,b\n", encoding="utf-8")
@@ -271,7 +296,15 @@ def test_jsonl_columns_go_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Dear Sir,\nthank you", "joy,\nanger,\nand more", "so,joy\n\nfine", "first\nsecond, joy", "a\nb,joy"]
+    "text",
+    [
+        "Dear Sir,\nthank you",
+        "I came, I saw\nand left",
+        "joy,\nanger,\nand more",
+        "so,joy\n\nfine",
+        "first\nsecond, joy",
+        "a\nb,joy",
+    ],
 )
 def test_a_quoted_text_of_several_lines_with_commas_is_one_row(tmp_path: Path, text: str) -> None:
     path = tmp_path / "train.csv"
