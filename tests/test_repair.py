@@ -15,6 +15,7 @@ from dvc.lock import Lock, make_lock
 from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import edit_json
 
+from stages import paths
 from stages.errors import InputError
 from tools import repair, repro
 
@@ -191,6 +192,23 @@ def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_
     assert "train" in repair.unstored()
     change_params(inside, train__seed=5)
     assert "train" not in repair.unstored()
+
+
+def test_a_stage_is_not_unstored_where_its_inputs_are_those_of_another_branch(inside: Path) -> None:  # noqa: ARG001
+    with modify_yaml("dvc.lock") as lock:  # that of a branch with another tokenize.max_length, just checked out
+        tokenized = {out["path"]: out for out in lock["stages"]["tokenize"]["outs"]}
+        tokenized["data/tokenized/train.parquet"]["md5"] = "0" * 32
+        trained = {out["path"]: out for out in lock["stages"]["train"]["outs"]}
+        trained[paths.provenance("train")]["md5"] = "0" * 32
+    assert repair.unstored() == []
+
+
+def test_a_stage_is_unstored_where_the_one_before_it_is(inside: Path) -> None:  # noqa: ARG001
+    with modify_yaml("dvc.lock") as lock:
+        for stage in ("tokenize", "train"):
+            for out in lock["stages"][stage]["outs"]:
+                out["md5"] = "0" * 32
+    assert repair.unstored() == ["tokenize", "train"]
 
 
 def test_what_dvc_had_not_stored_is_stored_as_the_stage_left_it(copy: Path, call: Call) -> None:

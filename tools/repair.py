@@ -94,8 +94,8 @@ def unstored() -> list[str]:
     stages: pipeline.Stages = {}
     with suppress(InputError, FileNotFoundError):  # the full disk may have cut it short, too
         stages = lockfile.parse(LOCK.read_bytes())
-    definition = pipeline.stages()
-    found = []
+    definition, made = pipeline.stages(), lockfile.makers(stages)
+    found: list[str] = []
     for stage in pipeline.STAGES:
         outs = dvcfile.declared(definition.get(stage, {}), *dvcfile.WRITTEN)
         if not outs or not all(Path(out).exists() for out in outs):
@@ -103,9 +103,18 @@ def unstored() -> list[str]:
         file = paths.provenance(stage)
         content = Path(file).read_bytes()
         stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
-        if not stored and content == stamp_text(stage, outs).encode():
+        if not stored and content == stamp_text(stage, outs).encode() and _read_as_made(stage, made, found):
             found.append(stage)
     return found
+
+
+def _read_as_made(stage: str, made: dict[str, tuple[str, str]], unstored: list[str]) -> bool:
+    """Whether the inputs that lie here are those of dvc.lock, or of stages that are unstored, too.
+
+    After a checkout of another branch they need not be: then its dvc.lock has the results, and DVC their files.
+    """
+    read = provenance.inputs(stage)["deps"].items()
+    return all(made[path][1] == md5 or made[path][0] in unstored for path, md5 in read if path in made)
 
 
 def stamp_text(stage: str, outs: list[str]) -> str:
