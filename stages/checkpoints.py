@@ -101,14 +101,15 @@ def _lock(folder: Path) -> Path:
 
 
 def _prune(root: Path) -> None:
-    """Remove what was abandoned: not touched for `ABANDONED_DAYS`, and held by no process."""
+    """Remove what was abandoned: checkpoints not touched for `ABANDONED_DAYS`, and held by no process."""
     names = {path.name.removesuffix(".lock") for path in root.iterdir()}
     for folder in [root / name for name in names if re.fullmatch("[0-9a-f]{32}", name)]:
         try:
             touched = [path.stat().st_mtime for path in (folder, _lock(folder), *folder.glob("*")) if path.exists()]
         except OSError:  # in use: its training has just removed one; or another user's
             continue
-        if time.time() - max(touched, default=0) < ABANDONED_DAYS * 86400:
+        foreign = any(not path.name.startswith("checkpoint-") for path in folder.glob("*"))
+        if foreign or time.time() - max(touched, default=0) < ABANDONED_DAYS * 86400:
             continue
         with suppress(filelock.Timeout, OSError), filelock.FileLock(_lock(folder), timeout=0):
             shutil.rmtree(folder, ignore_errors=True)

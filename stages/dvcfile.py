@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stages import documents
-from stages.errors import InputError, listed
+from stages.errors import READ, InputError, listed
 
 WRITTEN = ("outs", "metrics", "plots")
 
@@ -70,15 +70,18 @@ def value_of(values: Any, key: str) -> Any:
     return values
 
 
-def check_imports(stage: str, deps: Iterable[str]) -> None:
-    """Compare a stage's deps with the modules of the clone that this process has loaded, if it is the stage's own.
+def check_deps(stage: str, deps: Iterable[str]) -> None:
+    """Compare a stage's deps with what this process, if it is the stage's own, has read and imported of the clone.
 
     Raises:
-        InputError: a module is not among the deps, so that edits of it would rerun nothing.
+        InputError: a result of another stage or a module is not among the deps, so that a change would rerun nothing.
     """
     if not _runs(stage):
         return
     listed_there, here = {Path(dep) for dep in deps}, Path.cwd()
+    for path in sorted(map(Path, READ)):
+        if listed_there.isdisjoint((path, *path.parents)):
+            raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage reads it: list it there")
     python = [prefix for prefix in (sys.prefix, sys.base_prefix) if Path(prefix).is_relative_to(here)]
     for file in [getattr(module, "__file__", None) for module in list(sys.modules.values())]:
         if file and Path(file).is_relative_to(here) and not any(map(Path(file).is_relative_to, python)):

@@ -14,6 +14,7 @@ GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, by name, since
 GPU_SAYS = ("CUDA error:", "CUDA driver error:", "cuDNN error:", "MPS backend out of memory")
 MOST = 8  # problems to name at once
 LISTED = 12  # names in a message
+READ: set[str] = set()  # what this process has read of what earlier stages left
 
 
 class InputError(Exception):
@@ -74,6 +75,7 @@ def of_gpu(error: BaseException) -> bool:
 
 def require(path: str) -> None:
     """Say what to run where an earlier stage has left nothing at ``path``."""
+    READ.add(path)
     if not Path(path).exists():
         raise InputError(f"{path} does not exist: run `dvc repro`, which makes it first")
 

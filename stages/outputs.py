@@ -36,11 +36,11 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
 
     Raises:
         InputError: another process writes the same outputs, there is no room for one, an input has changed, or dvc.yaml
-            does not list what the stage imports and writes.
+            does not list what the stage reads, imports and writes.
     """
     targets = [Path(output) for output in (*outputs, paths.provenance(stamp["stage"]))]
     dvcfile.check_outs(stamp["stage"], map(str, targets))
-    dvcfile.check_imports(stamp["stage"], stamp["deps"])
+    dvcfile.check_deps(stamp["stage"], stamp["deps"])
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
     with locked(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
@@ -50,7 +50,7 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
                 for partial, target in zip(partials[:-1], targets[:-1], strict=True)
             }
             partials[-1].write_text(provenance.text(stamp | {"outs": outs}), encoding="utf-8")
-            dvcfile.check_imports(stamp["stage"], stamp["deps"])  # again, with those imported late
+            dvcfile.check_deps(stamp["stage"], stamp["deps"])  # again, with those imported late
             provenance.check_unchanged(stamp)
             for partial, target in zip(partials, targets, strict=True):
                 remove(target)

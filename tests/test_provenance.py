@@ -195,6 +195,15 @@ def test_a_module_that_a_stage_imports_and_dvc_yaml_does_not_list_is_an_error(co
     assert not list(copy.rglob(".*.partial"))
 
 
+def test_a_result_that_a_stage_reads_and_dvc_yaml_does_not_list_is_an_error(copy: Path) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["audit"]["deps"].remove("data/raw/train.parquet")
+    done = run("dvc", "repro", "--force", "--single-item", "audit", cwd=copy, check=False)
+    said = "error: dvc.yaml: audit: deps: data/raw/train.parquet: this stage reads it: list it there\n"
+    assert said in done.stdout + done.stderr
+    assert not list(copy.rglob(".*.partial"))
+
+
 def test_an_out_that_a_stage_does_not_write_is_an_error(copy: Path) -> None:
     with modify_yaml(copy / "dvc.yaml") as definition:
         definition["stages"]["audit"]["outs"].append("data/more.csv")

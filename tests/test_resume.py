@@ -251,9 +251,11 @@ def test_abandoned_checkpoints_are_removed_and_those_in_use_or_under_other_names
     monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path))
     newer, old = (time.time() - days * 86400 for days in (13, 15))
     abandoned, held, written_to, other = "a" * 32, "b" * 32, "c" * 32, "d" * 32 + "-mine"
-    for name in (abandoned, held, written_to, other):
+    foreign = "f0" * 16  # such as a run of MLflow
+    for name in (abandoned, held, written_to, other, foreign):
         (tmp_path / name / "checkpoint-1").mkdir(parents=True)
         (tmp_path / f"{name}.lock").touch()
+    (tmp_path / foreign / "artifacts").mkdir()
     (tmp_path / ("e" * 32 + ".lock")).touch()
     for path in (*tmp_path.glob("*/*"), *tmp_path.iterdir()):
         os.utime(path, (old, old))
@@ -263,7 +265,8 @@ def test_abandoned_checkpoints_are_removed_and_those_in_use_or_under_other_names
         with checkpoints.locked_folder("f" * 32):
             pass
         left = {path.name for path in tmp_path.iterdir()}
-    assert left == {name + end for name in (held, written_to, other) for end in ("", ".lock")}
+    assert left == {name + end for name in (held, written_to, other, foreign) for end in ("", ".lock")}
+    assert len(list((tmp_path / foreign).iterdir())) == 2
 
 
 def test_patience_is_of_so_many_epochs(prepared: Prepare) -> None:
