@@ -105,10 +105,11 @@ def _prune(root: Path) -> None:
     names = {path.name.removesuffix(".lock") for path in root.iterdir()}
     for folder in [root / name for name in names if re.fullmatch("[0-9a-f]{32}", name)]:
         try:
-            touched = [path.stat().st_mtime for path in (folder, _lock(folder), *folder.glob("*")) if path.exists()]
+            inside = list(folder.glob("*"))
+            touched = [path.stat().st_mtime for path in (folder, _lock(folder), *inside) if path.exists()]
         except OSError:  # in use: its training has just removed one; or another user's
             continue
-        foreign = any(not path.name.startswith("checkpoint-") for path in folder.glob("*"))
+        foreign = any(not path.name.startswith("checkpoint-") for path in inside)
         if foreign or time.time() - max(touched, default=0) < ABANDONED_DAYS * 86400:
             continue
         with suppress(filelock.Timeout, OSError), filelock.FileLock(_lock(folder), timeout=0):

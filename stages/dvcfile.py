@@ -79,15 +79,16 @@ def check_deps(stage: str, deps: Iterable[str]) -> None:
     if not _runs(stage):
         return
     listed_there, here = {Path(dep) for dep in deps}, Path.cwd()
-    for path in sorted(map(Path, READ)):
-        if listed_there.isdisjoint((path, *path.parents)):
-            raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage reads it: list it there")
     python = [prefix for prefix in (sys.prefix, sys.base_prefix) if Path(prefix).is_relative_to(here)]
-    for file in [getattr(module, "__file__", None) for module in list(sys.modules.values())]:
-        if file and Path(file).is_relative_to(here) and not any(map(Path(file).is_relative_to, python)):
-            path = Path(file).relative_to(here)
-            if listed_there.isdisjoint((path, *path.parents)):
-                raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage imports it: list it there")
+    files = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
+    modules = [
+        file.relative_to(here)
+        for file in files
+        if file.is_relative_to(here) and not any(map(file.is_relative_to, python))
+    ]
+    for path, how in [(Path(path), "reads") for path in sorted(READ)] + [(path, "imports") for path in modules]:
+        if listed_there.isdisjoint((path, *path.parents)):
+            raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there")
 
 
 def check_outs(stage: str, outs: Iterable[str]) -> None:

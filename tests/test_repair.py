@@ -194,7 +194,8 @@ def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_
     assert "train" not in repair.unstored()
 
 
-def test_a_stage_is_not_unstored_where_its_inputs_are_those_of_another_branch(inside: Path) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("inside")
+def test_a_stage_is_not_unstored_where_its_inputs_are_those_of_another_branch() -> None:
     with modify_yaml("dvc.lock") as lock:  # that of a branch with another tokenize.max_length, just checked out
         tokenized = {out["path"]: out for out in lock["stages"]["tokenize"]["outs"]}
         tokenized["data/tokenized/train.parquet"]["md5"] = "0" * 32
@@ -203,7 +204,8 @@ def test_a_stage_is_not_unstored_where_its_inputs_are_those_of_another_branch(in
     assert repair.unstored() == []
 
 
-def test_a_stage_is_unstored_where_the_one_before_it_is(inside: Path) -> None:  # noqa: ARG001
+@pytest.mark.usefixtures("inside")
+def test_a_stage_is_unstored_where_the_one_before_it_is() -> None:
     with modify_yaml("dvc.lock") as lock:
         for stage in ("tokenize", "train"):
             for out in lock["stages"][stage]["outs"]:

@@ -8,6 +8,7 @@ to other processes. Copies that were under way stay beside the outputs as tempor
 and DVC had not stored, would be made again.
 """
 
+import json
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -103,18 +104,19 @@ def unstored() -> list[str]:
         file = paths.provenance(stage)
         content = Path(file).read_bytes()
         stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
-        if not stored and content == stamp_text(stage, outs).encode() and _read_as_made(stage, made, found):
+        if stored or content != stamp_text(stage, outs).encode():
+            continue
+        if _read_as_made(json.loads(content)["deps"], made, found):
             found.append(stage)
     return found
 
 
-def _read_as_made(stage: str, made: dict[str, tuple[str, str]], unstored: list[str]) -> bool:
-    """Whether the inputs that lie here are those of dvc.lock, or of stages that are unstored, too.
+def _read_as_made(read: dict[str, str], made: dict[str, tuple[str, str]], unstored: list[str]) -> bool:
+    """Whether a stage's inputs, as they lie here, are those of dvc.lock, or of stages that are unstored, too.
 
     After a checkout of another branch they need not be: then its dvc.lock has the results, and DVC their files.
     """
-    read = provenance.inputs(stage)["deps"].items()
-    return all(made[path][1] == md5 or made[path][0] in unstored for path, md5 in read if path in made)
+    return all(made[path][1] == md5 or made[path][0] in unstored for path, md5 in read.items() if path in made)
 
 
 def stamp_text(stage: str, outs: list[str]) -> str:
