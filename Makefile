@@ -17,7 +17,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 .PHONY: help install repro test test-all torture bench lint format
 
 help:  ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@awk -F ':.*## ' '/^[a-z-]*:.*## / { printf "  make %-11s%s\n", $$1, $$2 }' Makefile
 
 install: $(INSTALLED)  ## make the virtual environment (.venv)
 
@@ -29,19 +29,19 @@ $(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt c
 	@touch $@
 
 repro: $(INSTALLED)  ## run what a change affects, then print a summary (RECIPE=name: with that recipe's params)
-	@python -m tools.repro $(RECIPE)
+	@$(VENV)/bin/python -m tools.repro $(RECIPE)
 
 test: $(INSTALLED)  ## the tests, in about ten minutes
-	@python -m pytest $(WORKERS) -m "not long"
+	@$(VENV)/bin/python -m pytest $(WORKERS) -m "not long"
 
 test-all: $(INSTALLED)  ## the long tests too
-	@python -m pytest $(WORKERS)
+	@$(VENV)/bin/python -m pytest $(WORKERS)
 
 torture: $(INSTALLED)  ## kill the pipeline 60 times at random moments; outputs must be those of a run left alone
-	@PYTHONPATH=. python tests/torture.py
+	@PYTHONPATH=. $(VENV)/bin/python tests/torture.py
 
 bench: $(INSTALLED)  ## time training, inference and the stages (DATA=folder with train.txt and val.txt)
-	@python -m benchmarks $(DATA)
+	@$(VENV)/bin/python -m benchmarks $(DATA)
 
 lint: $(INSTALLED)  ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy
