@@ -190,7 +190,13 @@ def test_a_merge_that_pairs_a_model_with_params_that_never_made_it_is_named(copy
 def test_params_without_a_key_are_named(copy: Path, verify: Verify) -> None:
     with modify_yaml(copy / "params.yaml") as params:
         del params["tokenize"]
-    assert verify(copy) == "error: params.yaml: tokenize.max_length is missing: undo its last edit\n"
+    assert verify(copy) == "error: params.yaml: section tokenize is missing, or has no keys\n"
+
+
+def test_params_that_equal_those_that_ran_and_are_invalid_are_named(copy: Path, verify: Verify) -> None:
+    change_params(copy, dataset__seed=False)
+    assert "up to date" in run("dvc", "status", cwd=copy).stdout
+    assert verify(copy).endswith(": dataset.seed: should be a valid integer, is False\n")
 
 
 def test_a_lock_cut_short_anywhere_is_named(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

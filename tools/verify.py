@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from stages import documents, entry, errors, evaluate, hashing, paths, tables
-from tools import lockfile, pipeline, run_cache
+from tools import lockfile, params, pipeline, run_cache
 from tools.outdated import RERUN, against_definition, against_params
 from tools.pipeline import Stages
 from tools.trees import workspace_digest
@@ -30,8 +30,9 @@ def verify(*, cache: bool) -> list[str]:
     """A line for each mismatch.
 
     Raises:
-        InputError: there is nothing to verify, or a file of the pipeline cannot be read.
+        InputError: there is nothing to verify, params.yaml is wrong, or a file of the pipeline cannot be read.
     """
+    params.check(present=False)  # what DVC takes for equal need not be valid: true for 1
     definition, values, lock = _pipeline()
     problems = [*against_definition(definition, values, lock), *against_params(definition, values, lock)]
     problems += [*lockfile.against_itself(lock), *_lock_against_files(definition, lock)]
