@@ -11,6 +11,7 @@ from stages import documents
 from stages.errors import READ, InputError, listed
 
 WRITTEN = ("outs", "metrics", "plots")
+PARAMS_READ: set[str] = set()  # the keys of params.yaml that this process has read
 
 
 def read(stage: str) -> dict[str, Any]:
@@ -89,6 +90,20 @@ def check_deps(stage: str, deps: Iterable[str]) -> None:
     for path, how in [(Path(path), "reads") for path in sorted(READ)] + [(path, "imports") for path in modules]:
         if listed_there.isdisjoint((path, *path.parents)):
             raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there")
+
+
+def check_params(stage: str, keys: Iterable[str]) -> None:
+    """Compare the keys of a stage's params, or sections, with those that this process, if it is its own, has read.
+
+    Raises:
+        InputError: a key is not among them, so that another value would rerun nothing.
+    """
+    if not _runs(stage):
+        return
+    listed_there = set(keys)
+    for key in sorted(PARAMS_READ):
+        if listed_there.isdisjoint((key, key.partition(".")[0])):
+            raise InputError(f"dvc.yaml: {stage}: params: {key}: this stage reads it: list it there")
 
 
 def check_outs(stage: str, outs: Iterable[str]) -> None:

@@ -33,6 +33,10 @@ def check() -> None:
     for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):  # with a wrong value the library is not imported
         if not os.environ.get(name, "0").isdecimal():
             raise InputError(f"{name} is {os.environ[name]!r}: set it to a whole number of seconds, or unset it")
+    if sys.flags.safe_path:
+        raise InputError("PYTHONSAFEPATH is set, or -P given: another clone's modules could be run: unset it")
+    if {"{", "}"} & set(str(Path.cwd())):
+        raise InputError(f"{Path.cwd()}: DVC cannot store files in a folder with braces in its path: rename it")
     endpoint = os.environ.get("HF_ENDPOINT", "https://")
     try:
         _ = urlsplit(endpoint).port

@@ -31,15 +31,15 @@ def md5_of_folder(files: dict[str, str]) -> str:
 
 
 def check_hashed(folder: Path, files: Iterable[Path]) -> None:
-    """Compare what a stage reads of a folder with what DVC hashes of it.
+    """Compare what a stage reads of a folder, or writes to it, with what DVC hashes of it.
 
     Raises:
-        InputError: a file is hidden from DVC, which would miss its edits.
+        InputError: a file is hidden from DVC, which would miss its edits, or not store it.
     """
     if hidden := set(files).difference(files_in(folder)):
         raise InputError(
             f"{min(hidden)}: hidden from DVC, by a pattern in .dvcignore or a .dvc folder beside it, so that no edit "
-            "would rerun anything: remove what hides it"
+            "would rerun anything, and no result be stored: remove what hides it"
         )
 
 

@@ -36,11 +36,12 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
 
     Raises:
         InputError: another process writes the same outputs, there is no room for one, an input has changed, or dvc.yaml
-            does not list what the stage reads, imports and writes.
+            does not list what the stage reads, imports and writes, or DVC would not store a file of a folder.
     """
     targets = [Path(output) for output in (*outputs, paths.provenance(stamp["stage"]))]
     dvcfile.check_outs(stamp["stage"], map(str, targets))
     dvcfile.check_deps(stamp["stage"], stamp["deps"])
+    dvcfile.check_params(stamp["stage"], stamp["params"])
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
     with locked(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
@@ -55,6 +56,8 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
             for partial, target in zip(partials, targets, strict=True):
                 remove(target)
                 partial.rename(target)
+            for target in filter(Path.is_dir, targets):
+                hashing.check_hashed(target, _files(target))
         except Exception as error:
             # they are written in this order: the last one begun is the one that there was no room for
             begun = [target for partial, target in zip(partials, targets, strict=True) if partial.exists()]

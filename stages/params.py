@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stages import documents
+from stages import documents, dvcfile
 from stages.errors import InputError
 
 PARAMS = Path("params.yaml")
@@ -51,6 +51,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
             problems += [_problem(path, lines, name, section, detail) for detail in error.errors()]
     if problems or params is None:
         raise InputError(*problems)
+    dvcfile.PARAMS_READ.update(f"{name}.{key}" for key in section.model_fields)
     return params
 
 

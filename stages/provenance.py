@@ -54,8 +54,14 @@ def check_unchanged(stamp: Stamp) -> None:
 
 
 def text(stamp: Stamp) -> str:
-    """A stamp as it is written: the same bytes from the same inputs."""
-    return json.dumps(stamp, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    """A stamp as it is written: the same bytes from the same inputs, 1.0 and 1 being the same to DVC."""
+    plain = json.loads(json.dumps(stamp), parse_float=_number)
+    return json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _number(digits: str) -> float:
+    number = float(digits)
+    return int(number) if number.is_integer() else number
 
 
 def fingerprint(stamp: Stamp) -> str:

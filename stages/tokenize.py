@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+MUCH = 0.1  # the share of dropped or unknown tokens above which there is a warning
+
+
 class TokenizeParams(Section):
     """How texts become token ids."""
 
@@ -74,6 +77,23 @@ def tokenize_texts(
     return ids, truncated, dropped
 
 
+def report(split: str, rows: int, max_length: int, counts: Counter[str]) -> None:
+    """Print what was found of a split, and warn where the checkpoint sees little of its texts."""
+    unknown = counts["unknown"] / counts["tokens"]
+    dropped = counts["dropped"] / (counts["tokens"] + counts["dropped"])
+    print(
+        f"{split}: {rows} rows, {counts['tokens'] / rows:.1f} tokens on average, {unknown:.1%} of them unknown; "
+        f"truncated to {max_length}: {counts['truncated']} rows, {counts['dropped']} tokens dropped"
+    )
+    if unknown > MUCH:
+        print(f"warning: {unknown:.0%} of {split}'s tokens are unknown: choose a checkpoint for texts like these")
+    if dropped > MUCH:
+        print(
+            f"warning: {dropped:.0%} of {split}'s tokens are dropped: raise tokenize.max_length, if need be with a "
+            "checkpoint that takes more"
+        )
+
+
 def main() -> None:
     """Tokenize the three splits."""
     stamp = provenance.inputs("tokenize")
@@ -106,11 +126,7 @@ def main() -> None:
                     unknown = sum(row.count(tokenizer.unk_token_id) for row in ids)
                     counts.update(tokens=sum(map(len, ids)), unknown=unknown, truncated=truncated, dropped=dropped)
                     progress.advance(len(ids))
-            print(
-                f"{split}: {len(raw)} rows, {counts['tokens'] / len(raw):.1f} tokens on average, "
-                f"{counts['unknown'] / counts['tokens']:.1%} of them unknown; "
-                f"truncated to {params.max_length}: {counts['truncated']} rows, {counts['dropped']} tokens dropped"
-            )
+            report(split, len(raw), params.max_length, counts)
 
 
 if __name__ == "__main__":

@@ -67,6 +67,22 @@ def test_a_variable_that_the_hubs_library_cannot_be_imported_with_is_named(works
     assert done.stderr.startswith(f"error: {name} is 'long': set it to a whole number")
 
 
+def test_a_folder_that_dvc_cannot_store_files_in_is_named(
+    workspace: Workspace, fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = workspace() / "with {braces}"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert fail(train.main) == f"{folder}: DVC cannot store files in a folder with braces in its path: rename it"
+
+
+def test_the_modules_of_another_folder_are_not_run(workspace: Workspace) -> None:
+    environment = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(TREE)}
+    done = run("python", "-m", "stages.train", cwd=workspace(), check=False, env=environment)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: PYTHONSAFEPATH is set, or -P given: ")
+
+
 def test_a_stage_says_what_it_is_and_takes_no_other_argument(workspace: Workspace) -> None:
     folder = workspace()
     assert "\nOut: metrics/data.json" in run("python", "-m", "stages.audit", "--help", cwd=folder).stdout

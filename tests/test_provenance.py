@@ -3,6 +3,7 @@
 import json
 import os
 import py_compile
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,41 @@ def test_a_result_that_a_stage_reads_and_dvc_yaml_does_not_list_is_an_error(copy
     said = "error: dvc.yaml: audit: deps: data/raw/train.parquet: this stage reads it: list it there\n"
     assert said in done.stdout + done.stderr
     assert not list(copy.rglob(".*.partial"))
+
+
+@pytest.mark.parametrize("edited", ["a key is forgotten", "a key is new"])
+def test_a_param_that_a_stage_reads_and_dvc_yaml_does_not_list_is_an_error(copy: Path, edited: str) -> None:
+    if edited == "a key is forgotten":
+        key = "audit.max_leaked_rows"
+        with modify_yaml(copy / "dvc.yaml") as definition:
+            definition["stages"]["audit"]["params"].remove(key)
+    else:
+        key = "audit.most"
+        substitute(copy / "stages/audit.py", "    max_leaked_rows:", "    most: int\n    max_leaked_rows:")
+        substitute(copy / "params.yaml", "audit:\n", "audit:\n  most: 1\n")
+    done = run("dvc", "repro", "--force", "--single-item", "audit", cwd=copy, check=False)
+    said = f"error: dvc.yaml: audit: params: {key}: this stage reads it: list it there\n"
+    assert said in done.stdout + done.stderr
+
+
+def test_a_stage_may_list_its_params_by_their_section(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["audit"]["params"] = ["audit"]
+    run("dvc", "repro", "audit", cwd=copy)
+    assert verify(copy) == ""
+
+
+def test_a_number_written_otherwise_is_the_same_run(copy: Path, verify: Verify) -> None:
+    substitute(copy / "params.yaml", "max_grad_norm: 1.0\n", "max_grad_norm: 1\n")
+    run("dvc", "commit", "--force", "train", cwd=copy)
+    assert lock_of(copy)["train"]["params"]["params.yaml"]["train.max_grad_norm"].__class__ is int
+    assert verify(copy) == ""
+
+
+def test_a_file_of_an_output_that_dvc_would_not_store_is_an_error(copy: Path) -> None:
+    append(copy / ".dvcignore", "*.png\n")
+    done = run("dvc", "repro", "--force", "--single-item", "evaluate", cwd=copy, check=False)
+    assert re.search(r"error: metrics/plots/\w+\.png: hidden from DVC, by a pattern", done.stdout + done.stderr)
 
 
 def test_an_out_that_a_stage_does_not_write_is_an_error(copy: Path) -> None:

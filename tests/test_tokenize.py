@@ -1,6 +1,7 @@
 """How many tokens a text has, how many of them are dropped or unknown, and what is said of that."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,16 @@ def test_the_share_of_tokens_that_the_checkpoint_does_not_know_is_said(
     download.main()
     tokenize.main()
     # [CLS] and [SEP] are of each text's tokens
-    assert "train: 2 rows, 3.5 tokens on average, 42.9% of them unknown; truncated to" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "train: 2 rows, 3.5 tokens on average, 42.9% of them unknown; truncated to" in said
+    assert "\nwarning: 43% of train's tokens are unknown: choose a checkpoint for texts like these\n" in said
+
+
+def test_a_tenth_of_the_tokens_dropped_or_unknown_is_no_reason_to_warn(capsys: pytest.CaptureFixture[str]) -> None:
+    tokenize.report("train", 1, 90, Counter(tokens=90, unknown=9, truncated=1, dropped=10))
+    assert "warning" not in capsys.readouterr().out
+    tokenize.report("train", 1, 89, Counter(tokens=89, truncated=1, dropped=11))
+    assert "\nwarning: 11% of train's tokens are dropped: raise tokenize.max_length, " in capsys.readouterr().out
 
 
 def test_how_many_rows_are_tokenized_at_a_time_changes_nothing(
