@@ -72,6 +72,16 @@ def test_a_card_has_the_figures_of_the_run(pipeline: Path, written: Callable[...
     assert "# emotions\n" in content
 
 
+def test_a_card_counts_the_rows_that_were_left_out(inside: Path, written: Callable[..., str]) -> None:
+    assert "left out" not in written()
+    table = tables.read(paths.raw("test"))
+    names, skipped = tables.label_names(table.schema), {"no label": 2, "an unknown label": 1}
+    schema = tables.schema(tables.TEXTS, names, "label", delivered_as="test", skipped=skipped)
+    (inside / paths.raw("test")).unlink()
+    tables.write(inside / paths.raw("test"), schema, text=table["text"], label=table["label"])
+    assert "| all | 72 | 72 | 72 |\n| left out | 0 | 0 | 3 |\n" in written()
+
+
 def test_a_card_names_no_path(written: Callable[..., str]) -> None:
     content = written()
     assert header(content).keys() == {"library_name", "pipeline_tag", "metrics"}
@@ -105,7 +115,7 @@ def test_a_card_of_a_hub_dataset_and_checkpoint_names_both_and_has_the_metrics_i
 def test_metrics_of_a_carved_test_split_are_not_called_those_of_the_dataset(
     written: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tables, "metadata", lambda _: {"delivered_as": "train"})
+    monkeypatch.setattr(tables, "metadata", lambda _: {"delivered_as": "train", "skipped": {}})
     content = written(**HUB_DATA)
     assert "model-index" not in header(content)
     assert "The test split was carved from train." in content

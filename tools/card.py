@@ -131,11 +131,15 @@ def _rounded(figure: str) -> str:
 
 
 def _rows(splits: dict[str, pa.Table]) -> str:
-    """How many rows of each label are in each split."""
+    """How many rows of each label are in each split, and how many were left out as bad rows."""
     counts = [Counter(table["label"].to_pylist()) for table in splits.values()]
+    left_out = [sum(tables.metadata(table.schema)["skipped"].values()) for table in splits.values()]
     names = tables.label_names(splits["train"].schema)
     rows = [(code(name), *(str(count[label]) for count in counts)) for label, name in enumerate(names)]
-    return markdown_table(("label", *splits), [*rows, ("all", *(str(count.total()) for count in counts))])
+    rows.append(("all", *(str(count.total()) for count in counts)))
+    if any(left_out):
+        rows.append(("left out", *map(str, left_out)))
+    return markdown_table(("label", *splits), rows)
 
 
 def _params(params: dict[str, Any]) -> str:
