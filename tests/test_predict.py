@@ -93,10 +93,14 @@ def test_a_file_that_is_not_there_is_named(refused: Refused, pipeline: Path) -> 
     assert said == "nowhere: No such file or directory: check its name, and run from the top of the clone"
 
 
-def test_more_tokens_than_the_classifier_has_positions_are_an_error(inside: Path) -> None:
+def test_more_tokens_than_the_classifier_has_positions_are_an_error(
+    inside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     change_params(inside, tokenize__max_length=1000)
     (inside / "dvc.lock").unlink()  # which knows of another length
     label = predict.load_predictor()
+    said = "warning: dvc.lock does not exist: neither the classifier nor tokenize.max_length is checked\n"
+    assert capsys.readouterr().err.endswith(said)
     with pytest.raises(errors.InputError, match="max_length: texts of 302 tokens, but the model has 256 positions"):
         label(["a " * 300])
 

@@ -35,7 +35,7 @@ def load_predictor() -> Callable[..., list[dict[str, Any]]]:
     Its ``first`` is the line number of the first text, for error messages.
 
     Raises:
-        InputError: params.yaml cuts texts at a length other than the one the classifier was trained with.
+        InputError: params.yaml cuts texts at another length than dvc.lock says the classifier was trained with.
     """
     limit = load("tokenize", TokenizeParams).max_length
 
@@ -49,9 +49,12 @@ def load_predictor() -> Callable[..., list[dict[str, Any]]]:
     from stages.first_token import narrow
     from tools import lockfile, verify
 
+    model, tokenizer = load_fine_tuned()
     if lockfile.PATH.exists():
         verify.check_classifier()
-    model, tokenizer = load_fine_tuned()
+    else:
+        said = f"warning: {lockfile.PATH} does not exist: neither the classifier nor tokenize.max_length is checked"
+        print(said, file=sys.stderr)
     narrow(model)
 
     def predict(texts: list[str], first: int = 1) -> list[dict[str, Any]]:
