@@ -27,7 +27,7 @@ CLASSES: dict[str, type[Section]] = {
 
 
 def check(file: Path = PARAMS, *, present: bool = True) -> None:
-    """Read every section of params.yaml, or of a recipe; data and checkpoint are to be ``present``, or may be to come.
+    """Read every section of params.yaml, or of a recipe; its data and checkpoint may be missing unless ``present``.
 
     Raises:
         InputError: names every key that is wrong, in every section.

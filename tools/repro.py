@@ -50,7 +50,7 @@ class StageLog(logging.Handler):
 
 
 def use_recipe(name: str, *, present: bool) -> None:
-    """Copy a recipe onto params.yaml, once it has been checked; its data and checkpoint are to be ``present``, or come.
+    """Copy a recipe onto params.yaml, checked; its data and checkpoint may be missing unless ``present``.
 
     Raises:
         InputError: there is no such recipe, it is wrong, or params.yaml has edits that are neither in git nor in a
