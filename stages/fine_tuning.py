@@ -1,5 +1,6 @@
 """Fine-tuning with the Trainer: how it is set, what it is fed, and what it leaves behind."""
 
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ from stages.losses import BatchLoss, FiniteLoss
 if TYPE_CHECKING:
     from stages.train import TrainParams
 
-LOGS_PER_EPOCH = 10
+LOGS_PER_EPOCH = 10  # at most
 
 
 def fine_tune(
@@ -131,7 +132,7 @@ def training_arguments(
         load_best_model_at_end=True,
         metric_for_best_model=params.best_metric,
         greater_is_better=params.best_metric != "loss",
-        logging_steps=max(1, -(-rows // params.batch_size) // LOGS_PER_EPOCH),
+        logging_steps=math.ceil(math.ceil(rows / params.batch_size) / LOGS_PER_EPOCH),
         logging_nan_inf_filter=False,
         disable_tqdm=not sys.stderr.isatty(),
         dataloader_pin_memory=machine.device().type == "cuda",

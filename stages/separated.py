@@ -95,7 +95,10 @@ def _holds_rows(fields: list[str], delimiter: str, text: int, label: int, known:
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:
     if header is None:
         if isinstance(column, str):
-            raise InputError(f"{path}: without a header, columns are positions from 0, not names like {column!r}")
+            raise InputError(
+                f"{path}: without a header, columns are positions from 0, not names like {column!r}: set "
+                "dataset.text_column and dataset.label_column to positions, or dataset.header to true"
+            )
         return column
     if isinstance(column, int) and column < len(header):
         return column  # two columns may have one name

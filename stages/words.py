@@ -3,13 +3,17 @@
 import re
 import unicodedata
 
-UNSPACED = r"\u0e00-\u0eff\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Thai, Lao, Chinese, Japanese
+UNSPACED = r"\u0e00-\u0eff\u2e80-\u2fff\u3001-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Thai, Lao, Chinese, Japanese
 WORD = rf"[{UNSPACED}]|[^\s{UNSPACED}]+"  # what stands between spaces, or a character of those
 
 
 def normalize(text: str) -> str:
-    """A text without case, punctuation and spacing; one that has nothing else is left as it is."""
-    return " ".join(re.sub(r"[^\w\s]+", _kept, unicodedata.normalize("NFKC", text).casefold()).split()) or text.strip()
+    """A text without case, punctuation and spacing; one that has nothing else is left as it is.
+
+    Words stay parted by a space each, and so are those that punctuation parts, except by an apostrophe.
+    """
+    plain = re.sub(r"['\u2019]", "", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(re.sub(r"[^\w\s]+", _kept, plain).split()) or text.strip()
 
 
 def _kept(match: re.Match[str]) -> str:

@@ -138,7 +138,7 @@ def test_traces_of_a_wrong_decoding_are_found(examine: Audit) -> None:
 def test_lengths_are_described_in_words(examine: Audit) -> None:
     texts = [" ".join(["word"] * words) for words in (*range(1, 100), 500)]
     report = examine(CLEAN | {"train": [(text, "ab"[place % 2]) for place, text in enumerate(texts)]})
-    assert report["splits"]["train"]["words"] == {"median": 50, "95%": 95, "most": 500}
+    assert report["splits"]["train"]["words"] == {"median": 50.5, "95%": 95.0, "most": 500}
 
 
 def test_carved_splits_count_as_the_train_that_was_delivered(examine: Audit) -> None:
@@ -186,7 +186,12 @@ def test_a_text_of_512_words_is_not_long_and_one_of_513_is(examine: Audit) -> No
 def test_in_a_script_without_spaces_each_character_is_a_word(examine: Audit) -> None:
     rows = [("字" * 513, "a"), ("two 字字 words", "b")]
     train = examine(CLEAN | {"train": rows})["splits"]["train"]
-    assert (train["long_texts"], train["words"]["median"]) == (1, (513 + 4) // 2)
+    assert (train["long_texts"], train["words"]["median"]) == (1, (513 + 4) / 2)
+
+
+def test_the_wide_space_between_words_is_no_word(examine: Audit) -> None:
+    rows = [("字\N{IDEOGRAPHIC SPACE}字", "a"), ("two words", "b")]
+    assert examine(CLEAN | {"train": rows})["splits"]["train"]["words"]["most"] == 2
 
 
 def test_a_carved_split_is_not_set_against_the_train_that_it_was_delivered_in(examine: Audit) -> None:

@@ -418,7 +418,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "names without a header": (
         {"train.csv": "x,a\ny,b\n"}, {"dataset__header": False},
-        "own/train.csv: without a header, columns are positions from 0, not names like 'text'",
+        "own/train.csv: without a header, columns are positions from 0, not names like 'text': set dataset.text_column",
     ),
     "txt without delimiter": (
         {"train.txt": "x;a\n"}, {},

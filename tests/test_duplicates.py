@@ -67,6 +67,13 @@ def test_marks_and_symbols_tell_texts_apart(one: str, other: str) -> None:
     assert near_duplicates([one], [f"  {one.upper()}!"]) == {0: (0, 1.0)}
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("I'm so happy", "im so happy"), ("don\N{RIGHT SINGLE QUOTATION MARK}t", "dont")]
+)
+def test_texts_that_differ_by_an_apostrophe_are_equal(one: str, other: str) -> None:
+    assert near_duplicates([one], [other]) == {0: (0, 1.0)}
+
+
 @pytest.mark.parametrize("newer", ["\U0001fae8", "\U0001fffe"])  # of Unicode 15, after Python 3.11; and of none ever
 def test_a_character_that_is_newer_than_python_is_a_symbol_too(newer: str) -> None:
     assert normalize(f"So {newer}!") == f"so {newer}"

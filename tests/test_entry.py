@@ -123,6 +123,11 @@ def test_outside_the_virtual_environment_it_is_said_what_to_do(module: str) -> N
     assert re.fullmatch(r"error: \w+ is not installed: run `make install`, then `source \S+activate`\n", done.stderr)
 
 
+def test_a_module_of_the_project_that_is_missing_is_no_package_to_install(workspace: Workspace) -> None:
+    said = run("python", "-c", "import stages.losess", cwd=workspace(), check=False).stderr
+    assert said.endswith("ModuleNotFoundError: No module named 'stages.losess'\n")
+
+
 def test_a_virtual_environment_need_not_be_activated_for_its_tools(tmp_path: Path) -> None:
     venv.create(tmp_path, with_pip=False)
     python = tmp_path / "bin/python"

@@ -38,7 +38,9 @@ def test_integers_that_are_counted_from_1_are_an_error_even_where_bad_rows_are_s
 def test_a_label_without_a_train_row_is_warned_of(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     download_rows(workspace, "a,low\nb,high\n", ["low", "middle", "high"])
     said = capsys.readouterr().out
-    assert "warning: no train row has the label middle: set dataset.labels to null if it is another's\n" in said
+    assert (
+        "warning: no train row has the label middle: set dataset.labels to null if it is of another dataset\n" in said
+    )
     assert "warning: no test row has the label middle: its scores do not cover it\n" in said
 
 
