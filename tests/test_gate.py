@@ -126,6 +126,13 @@ def test_a_wrong_param_fails_on_the_cheap_machine(bare: Path, refused: Refused) 
     assert "train.epochs: should be greater than or equal to 1" in said
 
 
+@pytest.mark.parametrize("line", ["stages/hardest.py", "train.seed", "metrics/plots"])
+def test_what_dvc_yaml_has_lost_fails_on_the_cheap_machine(bare: Path, refused: Refused, line: str) -> None:
+    substitute(bare / "dvc.yaml", f"      - {line}\n", "")
+    said = rf"dvc\.lock: (train|evaluate): {line} is not in dvc\.yaml's (deps|params|outs): put it back there, "
+    assert re.match(said, refused(bare))
+
+
 def test_a_lock_with_the_conflicts_of_a_merge_fails_on_the_cheap_machine(bare: Path, refused: Refused) -> None:
     append(bare / "dvc.lock", "<<<<<<< HEAD\n")
     assert refused(bare).startswith("dvc.lock has merge conflicts: take one side")

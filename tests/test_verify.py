@@ -16,6 +16,8 @@ from stages import hashing, paths, provenance
 from stages.errors import InputError
 from tools import lockfile, repair, revisions
 
+PUT_BACK = "put it back there, or, if the stage can do without, run"
+
 
 def agree(folder: Path, path: str, *, forge: bool = False) -> None:
     """Have dvc.lock name the file or folder as it is, wherever it names it; ``forge``: and have its stage say so."""
@@ -86,7 +88,8 @@ def test_a_lock_of_another_dvc_yaml_is_named(copy: Path, verify: Verify) -> None
     substitute(copy / "dvc.yaml", "      - stages/hardest.py\n", "")
     assert verify(copy) == (
         "error: dvc.lock: train: its command differs from dvc.yaml's: run `dvc repro`\n"
-        "error: dvc.lock: evaluate: stages/hardest.py is not in dvc.yaml's deps: run `dvc repro -f -s evaluate`\n"
+        "error: dvc.lock: evaluate: stages/hardest.py is not in dvc.yaml's deps: "
+        f"{PUT_BACK} `dvc repro -f -s evaluate`\n"
     )
 
 
@@ -152,6 +155,21 @@ def test_data_that_a_stage_of_ones_own_makes_may_be_missing_until_it_has_run(cop
     run("python", "-m", "tools.repro", cwd=copy)
     shutil.rmtree(copy / "data/made")
     assert "error: data/made is missing: run `dvc repro`\n" in verify(copy)
+
+
+def test_a_stage_of_ones_own_that_makes_the_data_is_held_against_what_it_reads(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["prepare"] = {
+            "cmd": "rm -rf data/made && cp -r data/small data/made", "deps": ["data/small"], "outs": ["data/made"]
+        }  # fmt: skip
+        definition["stages"]["after"] = {"cmd": "cp metrics/metrics.json .", "deps": ["metrics/metrics.json"]}
+    change_params(copy, dataset__path="data/made")
+    run("python", "-m", "tools.repro", cwd=copy)
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["after"]["cmd"] = "true"
+    assert verify(copy) == ""
+    append(copy / "data/small/train.csv", "one more row,joy\n")
+    assert verify(copy) == "error: prepare: changed deps: data/small: modified: run `dvc repro`\n"
 
 
 @pytest.mark.parametrize("split", ["foreach", "matrix"])
@@ -240,7 +258,7 @@ def test_an_edited_output_is_named_even_where_the_lock_agrees(copy: Path, verify
     ("line", "said"),
     [
         ("      - metrics/more\n", "metrics/more is in dvc.yaml's outs only: run `dvc repro`"),
-        ("", "metrics/plots is not in dvc.yaml's outs: run `dvc repro -f -s evaluate`"),  # of itself, DVC runs nothing
+        ("", f"metrics/plots is not in dvc.yaml's outs: {PUT_BACK} `dvc repro -f -s evaluate`"),
     ],
 )
 def test_an_output_that_dvc_yaml_has_got_or_lost_since_is_named(
@@ -326,7 +344,7 @@ def test_a_param_without_a_value_that_a_stage_has_got_since_is_named(copy: Path,
 def test_a_param_that_dvc_yaml_has_lost_since_is_named(copy: Path, verify: Verify) -> None:
     substitute(copy / "dvc.yaml", "      - train.seed\n", "")
     change_params(copy, train__seed=5)  # of which DVC sees nothing
-    said = "error: dvc.lock: train: train.seed is not in dvc.yaml's params: run `dvc repro -f -s train`\n"
+    said = f"error: dvc.lock: train: train.seed is not in dvc.yaml's params: {PUT_BACK} `dvc repro -f -s train`\n"
     assert verify(copy) == said
 
 

@@ -22,8 +22,10 @@ class Change(NamedTuple):
         return ": ".join(filter(None, self))
 
 
-def changes() -> list[Change]:
+def changes(*targets: str) -> list[Change]:
     """What of the stages' inputs and outputs differs from dvc.lock, other than by absence where DVC stores it.
+
+    Given ``targets``, names of stages, only those are looked at, and what they depend on.
 
     Raises:
         InputError: DVC cannot read the pipeline, an input is nowhere, or a stage to be run is frozen.
@@ -36,8 +38,9 @@ def changes() -> list[Change]:
     status: dict[str, Any] = {}
     try:
         with Repo() as repo, repo.lock:
-            run = repo.stage.collect("dvc.yaml", with_deps=True)  # what `dvc repro` looks at
-            stages = [stage for stage in run if isinstance(stage, PipelineStage)]  # not what is imported
+            # by default what `dvc repro` looks at
+            run = [stage for target in targets or ["dvc.yaml"] for stage in repo.stage.collect(target, with_deps=True)]
+            stages = [stage for stage in dict.fromkeys(run) if isinstance(stage, PipelineStage)]  # not imported
             frozen = [stage.addressing for stage in stages if stage.frozen]
             for stage in stages:
                 stage.frozen = False  # else DVC would not look at its deps

@@ -5,7 +5,8 @@ Run: python -m tools.gate BASE >> "$GITHUB_OUTPUT"
 Prints `run=true` if `dvc repro` would have something to do, `report=true` if there is something to report (a run, or a
 dvc.lock that differs from the base's), and the commits to use: `head`, and `base`, where this branch left BASE. The
 reasons go to standard error. In doubt both are true. What cannot run at all, such as a wrong param or a pipeline that
-DVC cannot read, is an error here, on a cheap machine.
+DVC cannot read, is an error here, on a cheap machine; so is an input or output that dvc.yaml has lost, since for that
+DVC runs nothing.
 
 `dvc repro --dry --allow-missing` cannot be relied on for this: it calls a stage unchanged if its source file is gone,
 misses a dvc.lock whose stages do not fit together while the data is absent, and exits with 255 at the first stage to be
@@ -14,8 +15,9 @@ run whose data is missing.
 
 import sys
 
-from stages import entry
-from tools import lockfile, params, pipeline
+from stages import documents, entry, errors
+from stages.params import PARAMS
+from tools import lockfile, outdated, params, pipeline
 from tools.changes import changes
 from tools.commands import commit, output
 
@@ -36,6 +38,9 @@ def main() -> None:
     stages = pipeline.stages()
     lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
     lock = {name: locked for name, locked in lock.items() if name.partition("@")[0] in stages}  # some may be removed
+    own = {name: stages[name] for name in pipeline.STAGES if name in stages}
+    if lost := list(outdated.dropped(own, documents.read(PARAMS), lock)):
+        raise errors.InputError(*lost)
     why = [*lockfile.against_itself(lock), *map(str, changes())]
     other = output("git", "diff", "--name-only", base, head, "--", "dvc.lock")
     answers = {"run": bool(why), "report": bool(why or other)}

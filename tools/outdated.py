@@ -39,25 +39,35 @@ def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterato
         if stage not in lock:
             yield f"dvc.lock: it has no run of {stage}: {RERUN}"
             continue
-        locked = lock[stage]
-        if locked["cmd"] != wanted["cmd"]:
+        if lock[stage]["cmd"] != wanted["cmd"]:
             yield f"dvc.lock: {stage}: its command differs from dvc.yaml's: {RERUN}"
-        for kind, keys in (("deps", ("deps",)), ("outs", dvcfile.WRITTEN)):
-            expected = {dvcfile.resolved(path, values) for path in dvcfile.declared(wanted, *keys)}
-            recorded = {dvcfile.resolved(item["path"], {}) for item in locked.get(kind, [])}
-            for path in sorted(expected - recorded):
-                yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
-            if expected < recorded:
-                yield from _dropped(stage, kind, recorded - expected)
-        read, ran = set(dvcfile.param_keys(stage, wanted)), set(lockfile.params(locked))
-        if read < ran:
-            yield from _dropped(stage, "params", ran - read)
+        for kind, expected, recorded in _listed(stage, wanted, values, lock[stage]):
+            if kind != "params":
+                for path in sorted(expected - recorded):
+                    yield f"dvc.lock: {stage}: {path} is in dvc.yaml's {kind} only: {RERUN}"
+    yield from dropped(definition, values, lock)
 
 
-def _dropped(stage: str, kind: str, names: set[str]) -> Iterator[str]:
-    """A line for each of what dvc.yaml has no more; where nothing else has changed, DVC does not rerun the stage."""
-    for name in sorted(names):
-        yield f"dvc.lock: {stage}: {name} is not in dvc.yaml's {kind}: run `dvc repro -f -s {stage}`"
+def dropped(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:
+    """A line for each dep, out or param that dvc.yaml has no more and nothing has taken the place of.
+
+    For that DVC does not run a stage again.
+    """
+    for stage, wanted in definition.items():
+        for kind, expected, recorded in _listed(stage, wanted, values, lock.get(stage, {})):
+            for name in sorted(recorded - expected) if expected < recorded else ():
+                yield (
+                    f"dvc.lock: {stage}: {name} is not in dvc.yaml's {kind}: put it back there, or, if the stage can "
+                    f"do without, run `dvc repro -f -s {stage}`"
+                )
+
+
+def _listed(stage: str, wanted: Any, values: Any, locked: Any) -> Iterator[tuple[str, set[str], set[str]]]:
+    """The deps, outs and param keys of a stage by dvc.yaml, and those of dvc.lock."""
+    for kind, keys in (("deps", ("deps",)), ("outs", dvcfile.WRITTEN)):
+        expected = {dvcfile.resolved(path, values) for path in dvcfile.declared(wanted, *keys)}
+        yield kind, expected, {dvcfile.resolved(item["path"], {}) for item in locked.get(kind, [])}
+    yield "params", set(dvcfile.param_keys(stage, wanted)), set(lockfile.params(locked))
 
 
 def against_params(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:

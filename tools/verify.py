@@ -4,8 +4,9 @@ Run: python -m tools.verify [--cache]
 
 It compares dvc.lock with dvc.yaml, params.yaml and the files as they are; each stage's inputs and outputs with what the
 stage itself said of them when it ran; its inputs with the outputs of the stages before it; and the metrics with the
-predictions. `--cache` also rehashes what dvc.lock names in DVC's cache. Stages that you have added are not looked
-at. It prints a line for each mismatch, and exits with 1 if there is any.
+predictions. Of the stages that you have added, it looks at those that the pipeline depends on, as `dvc status` does.
+`--cache` also rehashes what dvc.lock names in DVC's cache. It prints a line for each mismatch, and exits with 1 if
+there is any.
 """
 
 import functools
@@ -19,6 +20,7 @@ import numpy as np
 
 from stages import documents, entry, errors, evaluate, hashing, paths, tables
 from tools import lockfile, params, pipeline, run_cache
+from tools.changes import changes
 from tools.outdated import RERUN, against_definition, against_params
 from tools.pipeline import Stages
 from tools.trees import workspace_digest
@@ -36,6 +38,8 @@ def verify(*, cache: bool) -> list[str]:
     definition, values, lock = _pipeline()
     problems = [*against_definition(definition, values, lock), *against_params(definition, values, lock)]
     problems += [*lockfile.against_itself(lock), *_lock_against_files(definition, lock)]
+    if pipeline.stages().keys() > definition.keys():
+        problems += [f"{change}: {RERUN}" for change in changes(*definition) if change.stage not in definition]
     if not problems:
         problems += _metrics_against_predictions()
     if cache:
