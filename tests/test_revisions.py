@@ -3,7 +3,6 @@
 import functools
 import os
 import shutil
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -107,10 +106,10 @@ def test_data_behind_links_count_as_changed_only_where_git_sees_it(copy: Path, m
     small = copy / "data/small"
     (small / "train.csv").rename(copy / "kept.csv")
     (small / "train.csv").symlink_to("../../kept.csv")
+    append(copy / "kept.csv", "one more,joy\n")
+    run("dvc", "repro", cwd=copy)
     git("add", "kept.csv", cwd=copy)
-    commit(copy, "a link")
-    append(copy / "dvc.lock", "\n")
-    commit(copy, "a run")
+    commit(copy, "a run with a link")
     assert revisions.read("HEAD").test_file
     git("clone", "--quiet", "--depth", "1", copy.as_uri(), "shallow", cwd=copy)
     monkeypatch.chdir(copy / "shallow")
@@ -227,18 +226,42 @@ def test_damaged_predictions_of_a_commit_are_to_be_looked_at_where_it_is_checked
     assert refused("HEAD").startswith(f"HEAD: {PREDICTIONS} is not what dvc.lock says: check it out and run ")
 
 
-@pytest.mark.parametrize(("most", "hashed"), [(3, True), (2, False)])
-def test_a_folder_of_many_files_counts_as_changed_only_where_git_sees_it_since_the_run(
-    copy: Path, monkeypatch: pytest.MonkeyPatch, most: int, *, hashed: bool
+@pytest.mark.parametrize("most", [3, 2])
+def test_a_folder_of_many_files_counts_as_changed_where_git_sees_it_since_dvc_lock_got_its_hash(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.chdir(copy)
     monkeypatch.setattr(trees, "MOST_FILES", most)  # data/small has three
+    append(copy / "dvc.lock", "\n")
+    commit(copy, "a run with other params")
+    assert revisions.read("HEAD").test_file
     append(copy / "data/small/train.csv", "one more,joy\n")
     append(copy / "dvc.lock", "\n")
     commit(copy, "data, and a run of others")
-    with pytest.raises(InputError, match=r"^HEAD: data/small does not match") if hashed else nullcontext():
+    with pytest.raises(InputError, match=r"^HEAD: data/small does not match"):
         revisions.read("HEAD")
     an_edit_without_a_run_is_named(copy)
+
+
+POINTER = """\
+import hashlib, sys
+content = sys.stdin.buffer.read()
+digest = hashlib.sha256(content).hexdigest()
+print(f"version https://git-lfs.github.com/spec/v1\\noid sha256:{digest}\\nsize {len(content)}")
+"""
+
+
+def test_data_that_git_lfs_has_not_fetched_count_as_changed_where_git_has_another_pointer(inside: Path) -> None:
+    """A filter does what git LFS would, but keeps no file: DVC reads those that it has kept by itself."""
+    (inside.parent / "clean.py").write_text(POINTER, encoding="utf-8")
+    git("config", "filter.lfs.clean", f"python {inside.parent / 'clean.py'}", cwd=inside)
+    append(inside / ".gitattributes", "data/small/*.csv filter=lfs\n")
+    append(inside / "data/small/train.csv", "one more,joy\n")
+    run("dvc", "repro", cwd=inside)
+    commit(inside, "a run with data in LFS")
+    assert git("show", "HEAD:data/small/train.csv", cwd=inside).startswith("version https://git-lfs")
+    assert revisions.read("HEAD").test_file
+    an_edit_without_a_run_is_named(inside)
 
 
 def an_edit_without_a_run_is_named(copy: Path) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from stages import errors, hashing
+from stages.files import LFS
 from tools import lockfile
 from tools.commands import output, shallow
 from tools.outdated import Digest
 from tools.pipeline import Stages
 
 WORKSPACE = "workspace"  # DVC's name for the files in the working tree
+LOCK = str(lockfile.PATH)
 MOST_FILES = 1000  # of a folder, to be hashed one by one
 
 
@@ -57,12 +59,12 @@ def workspace_digest(path: str) -> str | None:
 def git_digests(files: Any, lock: Stages) -> Digest:
     """A function that gives the hash of a file or folder, from git or from its .dvc file; None where neither has it.
 
-    Git may lack some of the files that a folder has in dvc.lock, or have links, so that its hash is unknown. For one
-    that has changed in git since dvc.lock was last committed it is "changed", which equals no hash.
+    Git may lack some of the files that a folder has in dvc.lock, or have links or git LFS's pointers in their place, so
+    that its hash is unknown. For one that has changed in git since dvc.lock got its hash, it is "changed", which equals
+    no hash.
     """
     commit = files.repo.get_rev()
-    deps = [dep for stage in lock.values() for dep in stage.get("deps", [])]
-    sizes = {Path(dep["path"]).as_posix(): dep.get("nfiles") for dep in deps}
+    read = {Path(dep["path"]).as_posix(): dep for stage in lock.values() for dep in stage.get("deps", [])}
     tree = [entry.split("\t", 1) for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
     linked = [Path(name) for mode, name in tree if not mode.startswith("100")]  # links and submodules
 
@@ -71,32 +73,40 @@ def git_digests(files: Any, lock: Stages) -> Digest:
             return None
         if md5 := files.info(path).get("md5"):
             return str(md5)
+        dep = read.get(path, {})
+        known = None
         if not any(link.is_relative_to(path) for link in linked):
-            if files.isfile(path):
-                return hashing.md5_of(files.read_bytes(path))
-            if md5 := _folder_digest(files, path, at_least=sizes.get(path) or 0):
-                return md5
-        return "changed" if _changed_since_run(commit, path) else None
+            known = _digest(files, path, at_least=dep.get("nfiles") or 0)
+        return known or ("changed" if _changed_since_run(commit, path, dep.get("md5", "")) else None)
 
     return digest
 
 
-def _folder_digest(files: Any, folder: str, *, at_least: int) -> str | None:
-    """The hash of a folder, None where it has fewer files than ``at_least`` or more than `MOST_FILES`."""
-    found = files.fs.find(folder, detail=True)
+def _digest(files: Any, path: str, *, at_least: int) -> str | None:
+    """The hash of a file or folder; None where git LFS has a file, or a folder too few files or over `MOST_FILES`."""
+    if files.isfile(path):
+        return _file_digest(files, path)
+    found = files.fs.find(path, detail=True)
     if not at_least <= len(found) <= MOST_FILES:
         return None
-    return hashing.md5_of_folder(
-        {
-            Path(name).relative_to(folder).as_posix(): info.get("md5") or hashing.md5_of(files.read_bytes(name))
-            for name, info in found.items()
-        }
-    )
+    digests = {}
+    for name, info in found.items():
+        if (md5 := info.get("md5") or _file_digest(files, name)) is None:
+            return None
+        digests[Path(name).relative_to(path).as_posix()] = md5
+    return hashing.md5_of_folder(digests)
 
 
-def _changed_since_run(commit: str, path: str) -> bool:
-    """Whether git has another ``path`` in ``commit`` than where dvc.lock was last committed."""
+def _file_digest(files: Any, name: str) -> str | None:
+    content = files.read_bytes(name)
+    return None if content.startswith(LFS) else hashing.md5_of(content)
+
+
+def _changed_since_run(commit: str, path: str, md5: str) -> bool:
+    """Whether git has another ``path`` in ``commit`` than where dvc.lock got its ``md5``, or was last committed."""
     if shallow():
         raise errors.InputError(f"{path}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
-    ran = output("git", "log", "-1", "--format=%H", commit, "--", str(lockfile.PATH)).strip()
+    last = ("git", "log", "-1", "--format=%H", commit)
+    got = output(*last, f"-S{md5}", "--", LOCK).strip() if md5 else ""  # none if a merge brought it, or it has no MD5
+    ran = got or output(*last, "--", LOCK).strip()
     return bool(output("git", "diff", "--name-only", ran, commit, "--", path))
