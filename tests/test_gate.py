@@ -133,6 +133,12 @@ def test_what_dvc_yaml_has_lost_fails_on_the_cheap_machine(bare: Path, refused: 
     assert re.match(said, refused(bare))
 
 
+def test_it_opens_where_a_stage_that_has_lost_an_input_is_to_run_anyway(bare: Path, answers: Answers) -> None:
+    substitute(bare / "dvc.yaml", "      - stages/hardest.py\n", "")
+    append(bare / "stages/evaluate.py", "# without it\n")
+    assert answers(bare)["run"] == "true"
+
+
 def test_a_lock_with_the_conflicts_of_a_merge_fails_on_the_cheap_machine(bare: Path, refused: Refused) -> None:
     append(bare / "dvc.lock", "<<<<<<< HEAD\n")
     assert refused(bare).startswith("dvc.lock has merge conflicts: take one side")

@@ -5,8 +5,8 @@ Run: python -m tools.gate BASE >> "$GITHUB_OUTPUT"
 Prints `run=true` if `dvc repro` would have something to do, `report=true` if there is something to report (a run, or a
 dvc.lock that differs from the base's), and the commits to use: `head`, and `base`, where this branch left BASE. The
 reasons go to standard error. In doubt both are true. What cannot run at all, such as a wrong param or a pipeline that
-DVC cannot read, is an error here, on a cheap machine; so is an input or output that dvc.yaml has lost, since for that
-DVC runs nothing.
+DVC cannot read, is an error here, on a cheap machine; so is an input or output that dvc.yaml has lost where nothing
+else of its stage has changed, since DVC runs nothing for that.
 
 `dvc repro --dry --allow-missing` cannot be relied on for this: it calls a stage unchanged if its source file is gone,
 misses a dvc.lock whose stages do not fit together while the data is absent, and exits with 255 at the first stage to be
@@ -38,10 +38,12 @@ def main() -> None:
     stages = pipeline.stages()
     lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
     lock = {name: locked for name, locked in lock.items() if name.partition("@")[0] in stages}  # some may be removed
-    own = {name: stages[name] for name in pipeline.STAGES if name in stages}
-    if lost := list(outdated.dropped(own, documents.read(PARAMS), lock)):
+    changed = changes()
+    run = {change.stage for change in changed}
+    left = {name: stages[name] for name in pipeline.STAGES if name in stages and name not in run}
+    if lost := list(outdated.dropped(left, documents.read(PARAMS), lock)):
         raise errors.InputError(*lost)
-    why = [*lockfile.against_itself(lock), *map(str, changes())]
+    why = [*lockfile.against_itself(lock), *map(str, changed)]
     other = output("git", "diff", "--name-only", base, head, "--", "dvc.lock")
     answers = {"run": bool(why), "report": bool(why or other)}
     print("\n".join(f"{name}={str(answer).lower()}" for name, answer in answers.items()))
