@@ -133,11 +133,9 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
         print(f"{split}: {len(rows.texts)} rows{carved}{skipped}")
         present = set(rows.labels)
         if missing := [name for number, name in enumerate(names) if number not in present]:
-            so = (
-                "its scores do not cover it"
-                if split != "train"
-                else "set dataset.labels to null if it is of another dataset"
-            )
+            so = "its scores do not cover it"
+            if split == "train":
+                so = "set dataset.labels to null if it is of another dataset"
             print(f"warning: no {split} row has the label {errors.listed(missing)}: {so}")
     print(f"{len(names)} labels: {errors.listed(names)}")
 

@@ -10,7 +10,7 @@ WORD = rf"[{UNSPACED}]|[^\s{UNSPACED}]+"  # what stands between spaces, or a cha
 def normalize(text: str) -> str:
     """A text without case, punctuation and spacing; one that has nothing else is left as it is.
 
-    Words stay parted by a space each, and so are those that punctuation parts, except by an apostrophe.
+    Words are separated by single spaces; punctuation counts as a space, an apostrophe as nothing.
     """
     plain = re.sub(r"['\u2019]", "", unicodedata.normalize("NFKC", text).casefold())
     return " ".join(re.sub(r"[^\w\s]+", _kept, plain).split()) or text.strip()
