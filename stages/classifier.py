@@ -13,7 +13,7 @@ from transformers import (
 )
 
 from stages import machine, paths
-from stages.errors import InputError, listed, reading, reason, require
+from stages.errors import InputError, listed, reason
 
 
 def load_pretrained(names: list[str]) -> PreTrainedModel:
@@ -23,7 +23,7 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
         InputError: the checkpoint has no architecture for sequence classification, or one with a decoder or without a
             layer, its weights do not fill it, or it has a head for these labels in another order.
     """
-    require(paths.PRETRAINED)
+    paths.require(paths.PRETRAINED)
     try:
         config = AutoConfig.from_pretrained(paths.PRETRAINED, trust_remote_code=False)
         own, more = config.id2label, {}
@@ -100,7 +100,7 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
     Raises:
         InputError: it is missing or damaged.
     """
-    with reading(path):
+    with paths.reading(path):
         return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
@@ -110,7 +110,7 @@ def load_fine_tuned(**config: Any) -> tuple[PreTrainedModel, PreTrainedTokenizer
     Raises:
         InputError: one of them is missing or damaged.
     """
-    with reading(paths.CLASSIFIER):
+    with paths.reading(paths.CLASSIFIER):
         model = AutoModelForSequenceClassification.from_pretrained(
             paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False, **config
         )

@@ -4,14 +4,14 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from stages import documents
-from stages.errors import READ, InputError, listed
+from stages.errors import InputError, listed
 
 WRITTEN = ("outs", "metrics", "plots")
-PARAMS_READ: set[str] = set()  # the keys of params.yaml that this process has read
 
 
 def read(stage: str) -> dict[str, Any]:
@@ -71,55 +71,65 @@ def value_of(values: Any, key: str) -> Any:
     return values
 
 
-def check_deps(stage: str, deps: Iterable[str]) -> None:
-    """Compare a stage's deps with what this process, if it is the stage's own, has read and imported of the clone.
+def check_dep(path: Path, how: str) -> None:
+    """Look among the deps of this process's stage for what it reads or imports; ``how`` says which.
 
     Raises:
-        InputError: a result of another stage or a module is not among the deps, so that a change would rerun nothing.
+        InputError: it is not there, so that a change would rerun nothing.
     """
-    if not _runs(stage):
-        return
-    listed_there, here = {Path(dep) for dep in deps}, Path.cwd()
+    stage, definition = _own()
+    deps = {Path(resolved(dep, {})) for dep in definition.get("deps", [])}
+    if stage and deps.isdisjoint((path, *path.parents)):
+        raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there")
+
+
+def check_imports() -> None:
+    """Look among the deps of this process's stage for the modules of the clone that it has imported.
+
+    Raises:
+        InputError: as `check_dep`.
+    """
+    here = Path.cwd()
     python = [prefix for prefix in (sys.prefix, sys.base_prefix) if Path(prefix).is_relative_to(here)]
     files = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
-    modules = [
-        file.relative_to(here)
-        for file in files
-        if file.is_relative_to(here) and not any(map(file.is_relative_to, python))
-    ]
-    for path, how in [(Path(path), "reads") for path in sorted(READ)] + [(path, "imports") for path in modules]:
-        if listed_there.isdisjoint((path, *path.parents)):
-            raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there")
+    for file in files:
+        if file.is_relative_to(here) and not any(map(file.is_relative_to, python)):
+            check_dep(file.relative_to(here), "imports")
 
 
-def check_params(stage: str, keys: Iterable[str]) -> None:
-    """Compare the keys of a stage's params, or sections, with those that this process, if it is its own, has read.
+def check_params(section: str, names: Iterable[str]) -> None:
+    """Look among the params of this process's stage for the names of a section that it reads.
 
     Raises:
-        InputError: a key is not among them, so that another value would rerun nothing.
+        InputError: one is not there, nor its section, so that another value would rerun nothing.
     """
-    if not _runs(stage):
-        return
-    listed_there = set(keys)
-    for key in sorted(PARAMS_READ):
-        if listed_there.isdisjoint((key, key.partition(".")[0])):
-            raise InputError(f"dvc.yaml: {stage}: params: {key}: this stage reads it: list it there")
+    stage, definition = _own()
+    keys = param_keys(stage, definition)
+    unlisted = [key for name in names if (key := f"{section}.{name}") not in keys]
+    if stage and unlisted and section not in keys:
+        raise InputError(f"dvc.yaml: {stage}: params: {listed(unlisted)}: this stage reads it: list it there")
 
 
-def check_outs(stage: str, outs: Iterable[str]) -> None:
-    """Compare a stage's outs with what this process is about to write, if it is the stage's own.
+def check_outs(outs: Iterable[str]) -> None:
+    """Compare the outs of this process's stage with what it is about to write.
 
     Raises:
         InputError: they differ.
     """
-    if _runs(stage) and (others := set(outs).symmetric_difference(declared(read(stage), *WRITTEN))):
+    stage, definition = _own()
+    if stage and (others := set(outs).symmetric_difference(declared(definition, *WRITTEN))):
         raise InputError(
             f"dvc.yaml: {stage}: outs: {listed(sorted(others))}: the stage must write it and dvc.yaml list it, or "
             "neither"
         )
 
 
-def _runs(stage: str) -> bool:
-    """Whether this process is ``python -m stages.STAGE``: a test or a tool has loaded other modules, too."""
+@cache
+def _own() -> tuple[str, dict[str, Any]]:
+    """The stage that this process is, as ``python -m stages.STAGE``, and its definition; else empty, so for tests."""
     main = sys.modules["__main__"].__spec__
-    return main is not None and main.name == f"stages.{stage}"
+    package, _, stage = (main.name if main else "").partition(".")
+    if package == "stages":
+        with suppress(InputError):  # a script of the user's own that is no stage
+            return stage, read(stage)
+    return "", {}

@@ -4,9 +4,7 @@ import errno
 import os
 import signal
 import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
 NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 MAKE_ROOM = "make room, or raise the limit, and run again"
@@ -14,7 +12,6 @@ GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, by name, since
 GPU_SAYS = ("CUDA error:", "CUDA driver error:", "cuDNN error:", "MPS backend out of memory")
 MOST = 8  # problems to name at once
 LISTED = 12  # names in a message
-READ: set[str] = set()  # what this process has read of what earlier stages left
 
 
 class InputError(Exception):
@@ -71,26 +68,3 @@ def no_room(error: BaseException) -> str:
 def of_gpu(error: BaseException) -> bool:
     """Whether it is the GPU's fault, its being full included, and not that of what was computed."""
     return type(error).__name__ in GPU_ERRORS or str(error).startswith(GPU_SAYS)
-
-
-def require(path: str) -> None:
-    """Say what to run where an earlier stage has left nothing at ``path``."""
-    READ.add(path)
-    if not Path(path).exists():
-        raise InputError(f"{path} does not exist: run `dvc repro`, which makes it first")
-
-
-@contextmanager
-def reading(path: str) -> Iterator[None]:
-    """Read what an earlier stage left at ``path``, a file or a folder.
-
-    Raises:
-        InputError: it is missing, or what reads it raises anything at all.
-    """
-    require(path)
-    try:
-        yield
-    except Exception as error:
-        raise InputError(
-            f"{path}: damaged ({reason(error)}): delete it and run `dvc checkout` or `dvc repro`"
-        ) from error

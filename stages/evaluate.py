@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from stages import entry, errors, paths, provenance
+from stages import entry, paths, provenance
 from stages.outputs import staged
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
     import numpy as np
     import pandas as pd
 
-    with errors.reading(paths.FINDINGS):
+    with paths.reading(paths.FINDINGS):
         found = pd.read_csv(paths.FINDINGS, usecols=["finding", "split", "row"])
     leaked = found[(found["finding"] == "leaked") & (found["split"] == split)]
     return np.isin(np.arange(rows), leaked["row"])

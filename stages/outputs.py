@@ -39,9 +39,8 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
             does not list what the stage reads, imports and writes, or DVC would not store a file of a folder.
     """
     targets = [Path(output) for output in (*outputs, paths.provenance(stamp["stage"]))]
-    dvcfile.check_outs(stamp["stage"], map(str, targets))
-    dvcfile.check_deps(stamp["stage"], stamp["deps"])
-    dvcfile.check_params(stamp["stage"], stamp["params"])
+    dvcfile.check_outs(map(str, targets))
+    dvcfile.check_imports()
     partials = [target.with_name(f".{target.name}.partial") for target in targets]
     with locked(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
@@ -51,7 +50,7 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
                 for partial, target in zip(partials[:-1], targets[:-1], strict=True)
             }
             partials[-1].write_text(provenance.text(stamp | {"outs": outs}), encoding="utf-8")
-            dvcfile.check_deps(stamp["stage"], stamp["deps"])  # again, with those imported late
+            dvcfile.check_imports()  # again, with those imported late
             provenance.check_unchanged(stamp)
             for partial, target in zip(partials, targets, strict=True):
                 remove(target)

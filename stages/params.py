@@ -51,7 +51,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
             problems += [_problem(path, lines, name, section, detail) for detail in error.errors()]
     if problems or params is None:
         raise InputError(*problems)
-    dvcfile.PARAMS_READ.update(f"{name}.{key}" for key in section.model_fields)
+    dvcfile.check_params(name, section.model_fields)
     return params
 
 

@@ -1,4 +1,11 @@
-"""Where the stages leave things for one another."""
+"""Where the stages leave things for one another, and what to say where they did not."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stages import dvcfile
+from stages.errors import InputError, reason
 
 SPLITS = ("train", "validation", "test")
 EVALUATED = ("validation", "test")  # the splits that nothing is trained on
@@ -35,3 +42,30 @@ def tokenized(split: str) -> str:
 def predictions(split: str) -> str:
     """What the classifier makes of a split."""
     return f"data/predictions/{split}.parquet"
+
+
+def require(path: str) -> None:
+    """Make sure that an earlier stage has left something at ``path``, a change of which reruns this one.
+
+    Raises:
+        InputError: it has not, or dvc.yaml does not list it.
+    """
+    dvcfile.check_dep(Path(path), "reads")
+    if not Path(path).exists():
+        raise InputError(f"{path} does not exist: run `dvc repro`, which makes it first")
+
+
+@contextmanager
+def reading(path: str) -> Iterator[None]:
+    """Read what an earlier stage left at ``path``, a file or a folder.
+
+    Raises:
+        InputError: as `require`, or what reads it raises anything at all.
+    """
+    require(path)
+    try:
+        yield
+    except Exception as error:
+        raise InputError(
+            f"{path}: damaged ({reason(error)}): delete it and run `dvc checkout` or `dvc repro`"
+        ) from error

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets import ClassLabel, Features, List, Value
 
-from stages.errors import reading
+from stages.paths import reading
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -40,7 +40,7 @@ def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
     """
     from transformers import AutoTokenizer
 
-    errors.require(paths.TOKENIZER)
+    paths.require(paths.TOKENIZER)
     try:
         tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
         most = int(tokenizer.model_max_length)

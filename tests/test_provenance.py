@@ -196,12 +196,16 @@ def test_a_module_that_a_stage_imports_and_dvc_yaml_does_not_list_is_an_error(co
     assert not list(copy.rglob(".*.partial"))
 
 
-def test_a_result_that_a_stage_reads_and_dvc_yaml_does_not_list_is_an_error(copy: Path) -> None:
+@pytest.mark.parametrize(
+    ("stage", "read"), [("audit", "data/raw/train.parquet"), ("train", "models/pretrained/tokenizer")]
+)
+def test_a_result_that_a_stage_reads_and_dvc_yaml_does_not_list_is_an_error(copy: Path, stage: str, read: str) -> None:
     with modify_yaml(copy / "dvc.yaml") as definition:
-        definition["stages"]["audit"]["deps"].remove("data/raw/train.parquet")
-    done = run("dvc", "repro", "--force", "--single-item", "audit", cwd=copy, check=False)
-    said = "error: dvc.yaml: audit: deps: data/raw/train.parquet: this stage reads it: list it there\n"
+        definition["stages"][stage]["deps"].remove(read)
+    done = run("dvc", "repro", "--force", "--single-item", stage, cwd=copy, check=False)
+    said = f"error: dvc.yaml: {stage}: deps: {read}: this stage reads it: list it there\n"
     assert said in done.stdout + done.stderr
+    assert "epoch" not in done.stdout  # it is said before any training
     assert not list(copy.rglob(".*.partial"))
 
 

@@ -73,7 +73,7 @@ def check_classifier() -> None:
         raise errors.InputError(missing[0])
     tokenized, made = ({stage: lock[stage]} for stage in ("tokenize", "train"))
     problems = [*against_params(definition, values, tokenized), *lockfile.against_itself(tokenized | made)]
-    with errors.reading(paths.CLASSIFIER):
+    with paths.reading(paths.CLASSIFIER):
         digest = hashing.md5(Path(paths.CLASSIFIER))
     if digest != lockfile.files(lock["train"], "outs").get(paths.CLASSIFIER):
         problems.append(f"{paths.CLASSIFIER} does not match dvc.lock: delete it and run `dvc checkout`, or {RERUN}")
