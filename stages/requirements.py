@@ -13,7 +13,7 @@ REQUIREMENTS = Path("requirements.txt")
 
 
 def pins() -> list[Requirement]:
-    """The libraries and their versions.
+    """The libraries and their versions, of this platform.
 
     Raises:
         InputError: a line is no requirement or does not pin one version, or the file is not UTF-8.
@@ -22,7 +22,8 @@ def pins() -> list[Requirement]:
         lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{REQUIREMENTS}: byte {error.start} is not UTF-8: undo its last edit") from None
-    return [_requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+    found = [_requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+    return [pin for pin in found if pin.marker is None or pin.marker.evaluate()]
 
 
 def _requirement(line: str) -> Requirement:
@@ -36,7 +37,7 @@ def _requirement(line: str) -> Requirement:
 
 
 def check_installed() -> None:
-    """Compare the installed libraries with the pins, local labels (``+cpu``) aside.
+    """Compare the installed libraries with the pins; a local label (``+cpu``) counts where the pin has one.
 
     Raises:
         InputError: a library is missing or has another version, so that what it computes would enter the cache under
@@ -44,7 +45,7 @@ def check_installed() -> None:
     """
     for pin in pins():
         try:
-            installed = Version(metadata.version(pin.name)).public
+            installed = Version(metadata.version(pin.name))
         except metadata.PackageNotFoundError:
             raise InputError(f"{REQUIREMENTS}: {pin} is not installed: run `make install`") from None
         if not pin.specifier.contains(installed, prereleases=True):

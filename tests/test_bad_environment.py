@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from edits import cut, instead, link_to_nowhere
 from own_data import Fail, Workspace, own_dataset
 
-from stages import audit, baselines, checkpoints, download, errors, evaluate, tokenize, train
+from stages import audit, baselines, checkpoints, download, errors, evaluate, requirements, tokenize, train
 
 MEND = "delete it and run `dvc checkout` or `dvc repro`"
 DAMAGE = rf": damaged \([^\n]+\): {MEND}"
@@ -134,6 +135,7 @@ def test_a_home_is_needed_only_where_no_place_for_checkpoints_is_named(
 PINS = {
     "another version": ("numpy==1.0.0\n", "requirements.txt: numpy==1.0.0 is pinned but "),
     "not installed": ("no-such-library==1\n", "requirements.txt: no-such-library==1 is not installed: run `make"),
+    "another local label": ("torch==2.13.0+none\n", "requirements.txt: torch==2.13.0+none is pinned but 2.13.0"),
     "no version": ("numpy\n", "requirements.txt: numpy: not pinned to one version: write it as name==version"),
     "a range": ("numpy>=2\n", "requirements.txt: numpy>=2: not pinned to one version"),
     "any patch": ("numpy==2.*\n", "requirements.txt: numpy==2.*: not pinned to one version"),
@@ -147,6 +149,14 @@ def test_libraries_other_than_the_pinned_ones_are_refused(
 ) -> None:
     (workspace() / "requirements.txt").write_text(content, encoding="utf-8")
     assert fail().startswith(message)
+
+
+@pytest.mark.parametrize(
+    "line", [f"torch=={metadata.version('torch')}", "torch==2.13.0", 'no-such-library==1; sys_platform == "none"']
+)
+def test_the_installed_version_and_what_no_one_installs_here_may_be_pinned(workspace: Workspace, line: str) -> None:
+    (workspace() / "requirements.txt").write_text(f"{line}\n", encoding="utf-8")
+    requirements.check_installed()
 
 
 PLACES: dict[str, tuple[Callable[[], None], Callable[[Path], Any], str]] = {

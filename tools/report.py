@@ -96,7 +96,7 @@ def verification_section() -> str:
 def main() -> None:
     """Print the report."""
     parser = entry.parser("tools.report", __doc__)
-    parser.add_argument("base", help="the revision to compare with")
+    parser.add_argument("base", help="the branch, tag or commit to compare with")
     base = parser.parse_args().base
     sections = (
         title(base),
