@@ -282,6 +282,13 @@ def test_a_folder_of_which_git_has_only_some_files_is_compared_by_what_git_has(i
     an_edit_without_a_run_is_named(inside)
 
 
+def test_a_param_that_params_yaml_lacks_is_named(copy: Path, refused: Refused) -> None:
+    with modify_yaml(copy / "params.yaml") as params:
+        del params["tokenize"]
+    commit(copy, "params")
+    assert refused("HEAD") == "HEAD: params.yaml: tokenize.max_length is missing: undo its last edit"
+
+
 def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(inside: Path) -> None:
     append(inside / "stages/baselines.py", "# more\n")  # nothing of which is in the predictions
     with modify_yaml("dvc.yaml") as definition:

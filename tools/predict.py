@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext, redirect_stdout
 from typing import Any, BinaryIO
 
-from stages import entry, errors
+from stages import entry, errors, paths
 from stages.files import decoded
 from stages.params import load
 from stages.tokenize import TokenizeParams, tokenize_texts
@@ -49,12 +49,13 @@ def load_predictor() -> Callable[..., list[dict[str, Any]]]:
     from stages.first_token import narrow
     from tools import lockfile, verify
 
-    model, tokenizer = load_fine_tuned()
+    paths.require(paths.CLASSIFIER)
     if lockfile.PATH.exists():
         verify.check_classifier()
     else:
         said = f"warning: {lockfile.PATH} does not exist: neither the classifier nor tokenize.max_length is checked"
         print(said, file=sys.stderr)
+    model, tokenizer = load_fine_tuned()
     narrow(model)
 
     def predict(texts: list[str], first: int = 1) -> list[dict[str, Any]]:
