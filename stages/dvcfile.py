@@ -71,30 +71,30 @@ def value_of(values: Any, key: str) -> Any:
     return values
 
 
-def check_dep(path: Path, how: str) -> None:
+def check_deps(paths: Iterable[Path], how: str) -> None:
     """Look among the deps of this process's stage for what it reads or imports; ``how`` says which.
 
     Raises:
-        InputError: it is not there, so that a change would rerun nothing.
+        InputError: a path is not there, so that a change of it would rerun nothing.
     """
     stage, definition = _own()
     deps = {Path(resolved(dep, {})) for dep in definition.get("deps", [])}
-    if stage and deps.isdisjoint((path, *path.parents)):
-        raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there")
+    for path in paths:
+        if stage and deps.isdisjoint((path, *path.parents)):
+            raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there")
 
 
 def check_imports() -> None:
     """Look among the deps of this process's stage for the modules of the clone that it has imported.
 
     Raises:
-        InputError: as `check_dep`.
+        InputError: as `check_deps`.
     """
     here = Path.cwd()
     python = [prefix for prefix in (sys.prefix, sys.base_prefix) if Path(prefix).is_relative_to(here)]
     files = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
-    for file in files:
-        if file.is_relative_to(here) and not any(map(file.is_relative_to, python)):
-            check_dep(file.relative_to(here), "imports")
+    own = [file for file in files if file.is_relative_to(here) and not any(map(file.is_relative_to, python))]
+    check_deps([file.relative_to(here) for file in own], "imports")
 
 
 def check_params(section: str, names: Iterable[str]) -> None:

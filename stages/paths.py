@@ -50,7 +50,7 @@ def require(path: str) -> None:
     Raises:
         InputError: it has not, or dvc.yaml does not list it.
     """
-    dvcfile.check_dep(Path(path), "reads")
+    dvcfile.check_deps([Path(path)], "reads")
     if not Path(path).exists():
         raise InputError(f"{path} does not exist: run `dvc repro`, which makes it first")
 
