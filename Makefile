@@ -5,7 +5,7 @@ DATA ?= ../shared/data/emotion
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && break; done)
 
-# two files of tests at a time, in the order of tests/conftest.py: most of a test's time is a process that starts another
+# two test files at a time, in the order that tests/conftest.py gives: most of a test's time goes into starting processes
 WORKERS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 INSTALLED := $(VENV)/.installed

@@ -39,12 +39,7 @@ def measure(name: str, steps: int, size: str) -> Report:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return last_line(done.stdout)
-
-
-def last_line(output: str) -> Report:
-    """What a way prints at its end."""
-    return dict(json.loads(output.splitlines()[-1]))
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def table(rounds: Sequence[dict[str, Report]]) -> str:

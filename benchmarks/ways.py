@@ -120,7 +120,8 @@ def eager(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: in
 def ours(model: PreTrainedModel, tokenizer: Any, rows: TokenizedRows, steps: int) -> Report:
     """(e) this pipeline: stages/train.py's Trainer and callbacks."""
     with tempfile.TemporaryDirectory() as folder:
-        given = params.load("train", TrainParams).model_copy(update={"batch_size": BATCH, "contrastive_weight": 0.0})
+        cross_entropy = {"contrastive_weight": 0.0, "label_smoothing": 0.0}
+        given = params.load("train", TrainParams).model_copy(update={"batch_size": BATCH} | cross_entropy)
         arguments = fine_tuning.training_arguments(given, Path(folder), len(rows))
         arguments.eval_strategy = arguments.save_strategy = "no"
         arguments.load_best_model_at_end = False
@@ -190,15 +191,7 @@ def to_device(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
 
 
-WAYS = {
-    "example": example,
-    "book": book,
-    "settings": settings,
-    "eager": eager,
-    "bare": bare,
-    "ours": ours,
-    "packed": packed,
-}
+WAYS = {way.__name__: way for way in (example, book, settings, eager, bare, ours, packed)}
 
 
 def make_model(size: str, names: list[str]) -> PreTrainedModel:

@@ -26,8 +26,8 @@ Report = dict[str, Any]
 DIGITS = 4
 TFIDF_C = (1, 10, 100, 1000, 10_000)  # the last is next to no regularization
 HIDDEN_STATES_C = (0.001, 0.01, 0.1, 1)
-TOLERANCE, MOST_ITERATIONS = 1e-6, 1000
-MOST_COEFFICIENTS = 30_000_000  # labels times features, of which the solver holds a dozen copies in float64
+TOLERANCE, MAX_ITERATIONS = 1e-6, 1000
+MAX_COEFFICIENTS = 30_000_000  # labels times features, of which the solver holds a dozen copies in float64
 
 
 def scores(labels: "dict[str, npt.NDArray[np.int64]]", predictions: dict[str, Any]) -> Report:
@@ -59,27 +59,27 @@ def regression(features: dict[str, Any], labels: "dict[str, npt.NDArray[np.int64
 
     from stages.progress import Progress
 
-    model = LogisticRegression(solver="newton-cg", tol=TOLERANCE, max_iter=MOST_ITERATIONS, warm_start=True)
+    model = LogisticRegression(solver="newton-cg", tol=TOLERANCE, max_iter=MAX_ITERATIONS, warm_start=True)
     best: Report = {}
     with Progress("logistic regression", len(grid), "values of C") as progress:
         for c in grid:
             model.set_params(C=c).fit(features["train"], labels["train"])
             progress.advance(1)
-            if model.n_iter_.max() >= MOST_ITERATIONS:
-                print(f"warning: logistic regression did not converge in {MOST_ITERATIONS} steps with C {c}: left out")
+            if model.n_iter_.max() >= MAX_ITERATIONS:
+                print(f"warning: logistic regression did not converge in {MAX_ITERATIONS} steps with C {c}: left out")
                 continue
             report = scores(labels, {split: model.predict(features[split]) for split in paths.EVALUATED})
             if not best or report["validation"]["f1"] > best["validation"]["f1"]:
                 best = {"C": c} | report
     if not best:
-        raise errors.InputError("logistic regression converges with no C: raise MOST_ITERATIONS in stages/baselines.py")
+        raise errors.InputError("logistic regression converges with no C: raise MAX_ITERATIONS in stages/baselines.py")
     return best
 
 
 def tfidf(labels: int) -> dict[str, Any]:
     """TF-IDF of the unigrams and bigrams of words and punctuation in train, ``[rows, features]``, sparse.
 
-    At most ``MOST_COEFFICIENTS / labels`` features are kept, the most frequent.
+    At most ``MAX_COEFFICIENTS / labels`` features are kept, the most frequent.
 
     Of scripts that write no spaces between words (Thai, Chinese, Japanese), each character counts as a word.
     """
@@ -94,7 +94,7 @@ def tfidf(labels: int) -> dict[str, Any]:
         sublinear_tf=True,
         tokenizer=words.findall,
         token_pattern=None,
-        max_features=max(1, MOST_COEFFICIENTS // labels),
+        max_features=max(1, MAX_COEFFICIENTS // labels),
     )
     texts = {split: tables.read(paths.raw(split))["text"].to_pylist() for split in paths.SPLITS}
     vectorizer.fit(texts["train"])

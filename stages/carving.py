@@ -48,11 +48,12 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
         side.texts.append(text)
         side.labels.append(label)
     if len(set(carved.labels)) < 2:
-        enough = sum(len(stratum) > 1 for stratum in strata.values()) > 1
+        giving = [len(stratum) > 1 and not all(stay for *_, stay in stratum) for stratum in strata.values()]
+        texts = "two texts of each of two labels" + (" that no other split has" if elsewhere else "")
         raise InputError(
             f"the train split's {len(train.texts)} rows are too few, or too much of one label, to carve {fraction:.0%} "
             f"of them as {name} with two classes: "
-            + (f"raise dataset.{name}_fraction" if enough else "give it two texts of each of two labels")
+            + (f"raise dataset.{name}_fraction" if sum(giving) > 1 else f"give it {texts}")
             + f", or give a {name} file"
         )
     return stays, carved

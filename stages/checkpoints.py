@@ -79,7 +79,8 @@ def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -
 def _earlier_machines(seal: dict[str, Any], machine: dict[str, Any]) -> list[dict[str, Any]]:
     """The machines that training ran on before this ``machine``, of a change to which it warns."""
     earlier, before = seal.get("earlier_machines", []), seal["machine"]
-    changed = [f"{key} {before[key]}, now {now}" for key, now in machine.items() if before[key] != now]
+    flat, now = ({**one, **one["versions"], "versions": None} for one in (before, machine))
+    changed = [f"{key} {flat[key]}, now {now[key]}" for key in now if flat[key] != now[key]]
     if not changed:
         return list(earlier)
     print(f"warning: another machine than before, so the model's bytes may differ: {'; '.join(changed)}")
@@ -112,6 +113,6 @@ def _prune(root: Path) -> None:
         foreign = any(not path.name.startswith("checkpoint-") for path in inside)
         if foreign or time.time() - max(touched, default=0) < ABANDONED_DAYS * 86400:
             continue
-        with suppress(filelock.Timeout, OSError), filelock.FileLock(_lock(folder), timeout=0):
+        with suppress(filelock.Timeout, OSError), filelock.FileLock(_lock(folder), 0, fallback_to_soft=False):
             shutil.rmtree(folder, ignore_errors=True)
             _lock(folder).unlink(missing_ok=True)

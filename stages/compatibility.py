@@ -62,7 +62,7 @@ def _extremes(rows: TokenizedRows) -> tuple[dict[str, Any], dict[str, Any]]:
 def _check_vocabulary(model: PreTrainedModel, largest: int) -> None:
     try:
         size = model.get_input_embeddings().weight.shape[0]
-    except NotImplementedError:
+    except (NotImplementedError, AttributeError):
         raise InputError(
             f"{paths.PRETRAINED}: {type(model).__name__} has no embeddings of tokens: choose another model"
         ) from None
@@ -100,9 +100,12 @@ def _compute(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bo
     except Exception as error:  # whatever an architecture raises where it needs other inputs, or another precision
         if of_gpu(error):
             raise
+        advice = "choose another model"
+        if getattr(model.config, "pad_token_id", 0) is None:  # which some decoders need
+            advice = f"set pad_token_id in its config.json, or {advice}"
         raise InputError(
             f"{paths.PRETRAINED}: {type(model).__name__} does not compute {'in bfloat16 ' if bf16 else ''}"
-            f"({reason(error)}): choose another model"
+            f"({reason(error)}): {advice}"
         ) from error
     finally:
         model.train(training)

@@ -8,6 +8,7 @@ Run: python -m stages.download
 import os
 import re
 import unicodedata
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -71,7 +72,7 @@ class DatasetParams(Section):
         "dataset that names them: those, in its order)"
     )
     on_bad_rows: Literal["error", "skip"] = Field(
-        description="a row with no text or no known label: error stops, skip leaves it out and counts it"
+        description="a bad row, such as one without text or known label: error stops, skip leaves it out and counts it"
     )
     validation_fraction: Fraction = Field(
         description="the share of train, less a carved test split, that becomes validation where none is given; at "
@@ -138,6 +139,9 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
                 so = "set dataset.labels to null if it is of another dataset"
             print(f"warning: no {split} row has the label {errors.listed(missing)}: {so}")
     print(f"{len(names)} labels: {errors.listed(names)}")
+    spellings = Counter(name.casefold() for name in names)
+    if alike := [name for name in names if spellings[name.casefold()] > 1]:
+        print(f"warning: labels that differ in case only: {errors.listed(alike)}: if they are one, spell them alike")
 
 
 def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> None:

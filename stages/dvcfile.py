@@ -72,10 +72,10 @@ def value_of(values: Any, key: str) -> Any:
 
 
 def check_deps(paths: Iterable[Path], how: str) -> None:
-    """Look among the deps of this process's stage for what it reads or imports; ``how`` says which.
+    """Check that dvc.yaml lists ``paths`` among the deps of this process's stage, which "reads" or "imports" them.
 
     Raises:
-        InputError: a path is not there, so that a change of it would rerun nothing.
+        InputError: one is not listed, so that a change of it would rerun nothing.
     """
     stage, definition = _own()
     deps = {Path(resolved(dep, {})) for dep in definition.get("deps", [])}
@@ -85,7 +85,7 @@ def check_deps(paths: Iterable[Path], how: str) -> None:
 
 
 def check_imports() -> None:
-    """Look among the deps of this process's stage for the modules of the clone that it has imported.
+    """Check that dvc.yaml lists the clone's modules that this process has imported among the deps of its stage.
 
     Raises:
         InputError: as `check_deps`.
@@ -98,35 +98,35 @@ def check_imports() -> None:
 
 
 def check_params(section: str, names: Iterable[str]) -> None:
-    """Look among the params of this process's stage for the names of a section that it reads.
+    """Check that dvc.yaml lists each of ``names``, or their whole section, among the params of this process's stage.
 
     Raises:
-        InputError: one is not there, nor its section, so that another value would rerun nothing.
+        InputError: one is not listed, so that another value would rerun nothing.
     """
     stage, definition = _own()
     keys = param_keys(stage, definition)
     unlisted = [key for name in names if (key := f"{section}.{name}") not in keys]
     if stage and unlisted and section not in keys:
-        raise InputError(f"dvc.yaml: {stage}: params: {listed(unlisted)}: this stage reads it: list it there")
+        raise InputError(*[f"dvc.yaml: {stage}: params: {key}: this stage reads it: list it there" for key in unlisted])
 
 
 def check_outs(outs: Iterable[str]) -> None:
-    """Compare the outs of this process's stage with what it is about to write.
+    """Check that what this process is about to write is what dvc.yaml lists as its stage's outs.
 
     Raises:
         InputError: they differ.
     """
     stage, definition = _own()
-    if stage and (others := set(outs).symmetric_difference(declared(definition, *WRITTEN))):
-        raise InputError(
-            f"dvc.yaml: {stage}: outs: {listed(sorted(others))}: the stage must write it and dvc.yaml list it, or "
-            "neither"
-        )
+    written, known = set(outs), set(declared(definition, *WRITTEN))
+    problems = [f"{out}: the stage writes it: list it there" for out in sorted(written - known)]
+    problems += [f"{out}: the stage does not write it: remove it there" for out in sorted(known - written)]
+    if stage and problems:
+        raise InputError(*[f"dvc.yaml: {stage}: outs: {problem}" for problem in problems])
 
 
 @cache
 def _own() -> tuple[str, dict[str, Any]]:
-    """The stage that this process is, as ``python -m stages.STAGE``, and its definition; else empty, so for tests."""
+    """The stage that this process is, as ``python -m stages.STAGE``, and its definition; in any other, both empty."""
     main = sys.modules["__main__"].__spec__
     package, _, stage = (main.name if main else "").partition(".")
     if package == "stages":

@@ -30,7 +30,7 @@ def parser(name: str, description: str | None) -> argparse.ArgumentParser:
 def run(main: Callable[[], None], *, offline: bool = True, pinned: bool = True) -> None:
     """Call ``main``; turn what a person can fix into one line on stderr and exit code 1.
 
-    ``RETUNE_TRACEBACK=1`` shows the traceback as well. With ``offline`` no Hugging Face library reaches for the hub.
+    ``RETUNE_TRACEBACK=1`` shows the traceback instead. With ``offline`` no Hugging Face library reaches for the hub.
     Without ``pinned`` the libraries of requirements.txt need not be installed.
     """
     stage = sys.modules["__main__"]
@@ -100,7 +100,8 @@ def _unless_unwritable(stream: TextIO) -> Iterator[None]:
     try:
         yield
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        with open(os.devnull, "wb") as null:  # noqa: PTH123
+            os.dup2(null.fileno(), stream.fileno())
 
 
 def _prepare_streams(*, is_stage: bool) -> None:

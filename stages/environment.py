@@ -51,7 +51,7 @@ def check() -> None:
 def prepare(*, offline: bool) -> None:
     """Set what every stage and tool runs with.
 
-    With ``offline`` no Hugging Face library reaches for the hub; in a terminal only, one that does draws progress bars.
+    With ``offline`` no Hugging Face library reaches for the hub. Without it they draw progress bars, in a terminal.
     """
     if sys.prefix != sys.base_prefix:  # DVC starts `python`, and has to find that of this virtual environment
         os.environ["PATH"] = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))

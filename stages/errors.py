@@ -10,16 +10,16 @@ NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 MAKE_ROOM = "make room, or raise the limit, and run again"
 GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, by name, since few modules import it; and its words
 GPU_SAYS = ("CUDA error:", "CUDA driver error:", "cuDNN error:", "MPS backend out of memory")
-MOST = 8  # problems to name at once
-LISTED = 12  # names in a message
+MAX_PROBLEMS = 8  # problems to name at once
+MAX_NAMES = 12  # names in a message
 
 
 class InputError(Exception):
     """Something the person at the keyboard can fix: each problem says what is wrong, where, and what to do."""
 
     def __init__(self, *problems: str) -> None:
-        more = [f"and {len(problems) - MOST} more"] if len(problems) > MOST else []
-        super().__init__("\n       ".join([*problems[:MOST], *more]))  # below one another, after "error: "
+        more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
+        super().__init__("\n       ".join([*problems[:MAX_PROBLEMS], *more]))  # below one another, after "error: "
         self.problems = problems
 
 
@@ -38,8 +38,8 @@ def reason(error: Exception) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Names in one line, whatever they hold and however many they are."""
-    shown = ", ".join(repr(name[:50])[1:-1] for name in names[:LISTED])
-    return shown + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+    shown = ", ".join(repr(name[:50])[1:-1] for name in names[:MAX_NAMES])
+    return shown + (f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else "")
 
 
 def chain(error: BaseException | None) -> list[BaseException]:

@@ -157,16 +157,16 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
 
 def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
     try:
-        file = pq.ParquetFile(path)
-        columns = column_names(str(path), file.schema_arrow.names, layout.text_column, layout.label_column)
-        names = _class_labels(file.schema_arrow, columns[1])
-        number = 0
-        for batch in file.iter_batches(columns=columns):
-            for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
-                number += 1
-                name = label_name(label, names)
-                unnamed = names is not None and isinstance(name, int | float) and not isnan(name)
-                yield Row(f"{path}, row {number}", text, name, "a label number without a name" if unnamed else "")
+        with pq.ParquetFile(path) as file:
+            columns = column_names(str(path), file.schema_arrow.names, layout.text_column, layout.label_column)
+            names = _class_labels(file.schema_arrow, columns[1])
+            number = 0
+            for batch in file.iter_batches(columns=columns):
+                for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
+                    number += 1
+                    name = label_name(label, names)
+                    unnamed = names is not None and isinstance(name, int | float) and not isnan(name)
+                    yield Row(f"{path}, row {number}", text, name, "a label number without a name" if unnamed else "")
     except InputError:
         raise
     except Exception as error:  # whatever damage makes the library raise

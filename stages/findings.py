@@ -38,19 +38,16 @@ def describe(rows: pd.DataFrame) -> dict[str, Any]:
     """The figures of one delivered split; texts are told apart word for word, lengths are in words."""
     labels_of = rows.groupby("text", sort=False)["label"].agg(["size", "nunique"])
     words = rows["words"]
+    median, high = (round(float(words.quantile(share)), 1) for share in (0.5, 0.95))
     return {
         "rows": len(rows),
         "labels": {str(name): int(count) for name, count in rows["label"].value_counts(sort=False).items()},
-        "words": {"median": _tenths(words.median()), "95%": _tenths(words.quantile(0.95)), "most": int(words.max())},
+        "words": {"median": median, "95%": high, "most": int(words.max())},
         "repeated_texts": int((labels_of["size"] > 1).sum()),
         "conflicting_texts": int((labels_of["nunique"] > 1).sum()),
         "long_texts": int((words > LONG).sum()),
         "broken_texts": int(rows["broken"].sum()),
     }
-
-
-def _tenths(figure: float) -> float:
-    return round(float(figure), 1)
 
 
 def shared_texts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:

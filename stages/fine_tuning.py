@@ -91,7 +91,8 @@ def fine_tune(
 def speed_up(model: PreTrainedModel, pad_token_id: int, *splits: TokenizedRows) -> None:
     """Have ``model``'s training on these splits computed as fast as the device can.
 
-    The result is the same but for rounding, and on a CPU for which numbers dropout draws.
+    The result is the same but for rounding, the numbers that dropout draws, and weight decay, which the embeddings of
+    tokens that are in no text do not get.
     """
     narrow(model)
     trim(model, pad_token_id, *splits)

@@ -11,7 +11,7 @@ import filelock
 from stages import dvcfile, hashing, paths, provenance
 from stages.errors import MAKE_ROOM, InputError, no_room
 
-PATIENCE = 20  # seconds that a process gets to stop: when its DVC is gone, it notices and does
+LOCK_TIMEOUT = 20  # seconds that a process gets to stop: when its DVC is gone, it notices and does
 
 
 @contextmanager
@@ -35,8 +35,9 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
     first is renamed, the outputs themselves stay as they were; the partial ones are removed.
 
     Raises:
-        InputError: another process writes the same outputs, there is no room for one, an input has changed, or dvc.yaml
-            does not list what the stage reads, imports and writes, or DVC would not store a file of a folder.
+        InputError: another process writes the same outputs, there is no room for one, an input has changed, dvc.yaml
+            does not list a module that the stage imports or lists other outs, or DVC would not store a file of a
+            folder (which is found only once the outputs have their names).
     """
     targets = [Path(output) for output in (*outputs, paths.provenance(stamp["stage"]))]
     dvcfile.check_outs(map(str, targets))
@@ -75,21 +76,21 @@ def locked(lock: Path, does: str) -> Iterator[None]:
     """Hold a lock, which the system releases if the process dies; its file is removed at the end.
 
     Raises:
-        InputError: another process holds it, and still does after `PATIENCE` seconds, or the file system has no locks.
+        InputError: another process still holds it after `LOCK_TIMEOUT` seconds, or the file system has no locks.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    held = filelock.FileLock(lock)
+    held = filelock.FileLock(lock, fallback_to_soft=False)  # nor a lock that outlives a killed process
     other = f"another process {does} (it holds {lock})"
     try:
         held.acquire(timeout=0)
     except filelock.Timeout:
         print(f"{other}: waiting for it to stop", flush=True)
         try:
-            held.acquire(timeout=PATIENCE)
+            held.acquire(timeout=LOCK_TIMEOUT)
         except filelock.Timeout:
             raise InputError(f"{other}: run again when it has ended") from None
     except OSError as error:
-        if error.errno not in {errno.ENOLCK, errno.ENOTSUP}:
+        if error.errno not in {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP}:
             raise
         raise InputError(f"{lock}: {error.strerror}: its file system has no locks: use another one") from None
     try:

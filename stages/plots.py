@@ -170,4 +170,4 @@ def _hidden_states(
 
 
 def _save(figure: Figure, path: Path) -> None:
-    figure.savefig(path, metadata={"Software": None})
+    figure.savefig(path, metadata={"Software": None}, bbox_inches="tight")  # a title may be wider than its axes

@@ -26,7 +26,7 @@ TOKENIZER = (
     "*.model",
 )
 FILES = (CONFIG, *WEIGHTS, *TOKENIZER)
-VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json", "*.model")
+VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
 def package_files(package: str) -> Path:
@@ -89,8 +89,14 @@ def copy_checkpoint(source: Path, model: Path, tokenizer: Path, sha256: str | No
             shutil.copyfile(file, folder / file.name)
     _check_configs(source, tokenizer)
     _check_weights(source, model, sha256)
-    if not any(file for pattern in VOCABULARIES for file in tokenizer.glob(pattern)):
-        raise InputError(f"{source}: no tokenizer: one of {', '.join(VOCABULARIES)} is needed beside the weights")
+    if not any((tokenizer / name).exists() for name in VOCABULARIES):
+        needed = f"one of {', '.join(VOCABULARIES)} is needed beside the weights"
+        if models := sorted(file.name for file in tokenizer.glob("*.model")):
+            needed += (
+                f", {models[0]} alone is not read: where sentencepiece and protobuf are installed, load it with "
+                "AutoTokenizer and save_pretrained it"
+            )
+        raise InputError(f"{source}: no tokenizer: {needed}")
 
 
 def _check_configs(source: Path, folder: Path) -> None:

@@ -18,7 +18,7 @@ def inputs(stage: str) -> Stamp:
     What does not exist is left out: whoever reads it says so.
 
     Raises:
-        InputError: dvc.yaml or params.yaml cannot be read, or a dep is spelled by something else than params.yaml.
+        InputError: dvc.yaml or params.yaml cannot be read, or a dep's path has a value from elsewhere.
     """
     defined = dvcfile.read(stage)
     values = documents.read(Path("params.yaml"))

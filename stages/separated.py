@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
     check_distinct(str(path), text, label)
     heading = _field(header, label) if header and isinstance(layout.label_column, int) else None
     columns = len(header or ())
-    known: set[str | None] = set()
+    known: Counter[str | None] = Counter()
+    unsure: list[tuple[int, set[str]]] = []
     for line, fields in records:
         if not columns:
             columns = len(fields)
@@ -31,19 +33,22 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
                     "dataset.text_column and dataset.label_column"
                 )
         content, given = _field(fields, text), _field(fields, label)
-        known.add(given)
-        if _holds_rows(fields, delimiter, text, label, known):
-            raise InputError(
-                f"{path}, the row that begins on line {line}: a quoted field that seems to hold other rows: set "
-                f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it, or "
-                "convert the file to .jsonl or .parquet"
-            )
+        known[given] += 1
+        for labels in _labels_within(fields, delimiter, text, label):
+            if labels <= known.keys():
+                raise _swallowed(path, line, delimiter)
+            unsure.append((line, labels))
         if heading and given == heading and fields != header:
             raise InputError(
                 f"{path}, line {line}: its label is {heading[:50]!r} as on line 1: set dataset.header to false if "
                 "line 1 is a row, else name the columns in place of their positions"
             )
         yield Row(f"{path}, line {line}", content, given, _problem(fields, header, columns))
+    for line, labels in unsure:
+        if labels <= known.keys():
+            raise _swallowed(path, line, delimiter)
+    if header is None and known and known[first := next(iter(known))] == 1 < known.total():
+        print(f"warning: {path}: its first line alone has the label {first!r}: is it a header? See dataset.header")
 
 
 def _problem(fields: list[str], header: list[str] | None, columns: int) -> str:
@@ -76,20 +81,30 @@ def _records(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -
         raise InputError(f"{path}, the row that begins on line {start}: {reason}: {advice}") from None
 
 
-def _holds_rows(fields: list[str], delimiter: str, text: int, label: int, known: set[str | None]) -> bool:
-    """Whether a quoted field has swallowed other rows.
+def _labels_within(fields: list[str], delimiter: str, text: int, label: int) -> Iterator[set[str]]:
+    """The labels of the rows within each quoted field that has swallowed some, if these are labels of the file.
 
-    In a tsv it is a field with tabs and line ends, which few have; else a text of which each line, but for the one at
-    the closing or opening quote, is itself a row with a label seen before.
+    In a tsv it is a field with tabs and line ends, which few have; else one of which each line, but for the one at the
+    closing or opening quote, may itself be a row.
     """
-    if delimiter == "\t":
-        return any("\n" in field and "\t" in field for field in fields)
-    rows = [line.split(delimiter) for line in (_field(fields, text) or "").splitlines()]
-    if len(rows) < 2:
-        return False
-    rows[0] = [""] * text + rows[0]  # what stands before the quote
-    whole = rows[:-1] if text < label else rows[1:]  # the label of the last, or of the first, is outside the quotes
-    return all(max(text, label) < len(row) and row[label] and row[label] in known for row in whole)
+    for position, field in enumerate(fields):
+        rows = [line.split(delimiter) for line in field.splitlines()]
+        if len(rows) < 2:
+            continue
+        if delimiter == "\t" and max(map(len, rows)) > 1:
+            yield set()
+        rows[0] = [""] * position + rows[0]  # what stands before the quote
+        whole = rows[:-1] if position < label else rows[1:]  # the last one's label, or the first's, is outside of it
+        if all(max(text, label) < len(row) and row[label] for row in whole):
+            yield {row[label] for row in whole}
+
+
+def _swallowed(path: Path, line: int, delimiter: str) -> InputError:
+    return InputError(
+        f"{path}, the row that begins on line {line}: a quoted field that seems to hold other rows: set "
+        f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it, or "
+        "convert the file to .jsonl or .parquet"
+    )
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:

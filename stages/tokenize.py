@@ -105,11 +105,13 @@ def main() -> None:
     from stages.progress import Progress
 
     tokenizer = load_tokenizer(params.max_length)
+    special = {*tokenizer.all_special_ids, tokenizer.unk_token_id}
     with staged(stamp, *map(paths.tokenized, paths.SPLITS)) as partials:
         for split, partial in zip(paths.SPLITS, partials, strict=True):
             raw = tables.read(paths.raw(split))
             schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
             counts: Counter[str] = Counter()
+            readable = split != "train"
             with (
                 tables.writer(partial, schema) as file,
                 Progress(f"tokenize {split}", len(raw), "rows") as progress,
@@ -122,10 +124,16 @@ def main() -> None:
                             f"{paths.raw(split)}: the checkpoint's tokenizer makes no token of {text[:50]!r}: "
                             "fix or remove that row"
                         )
+                    readable = readable or not all(special.issuperset(row) for row in ids)
                     file.write_table(pa.table({"input_ids": ids, "label": batch["label"]}, schema=schema))
                     unknown = sum(row.count(tokenizer.unk_token_id) for row in ids)
                     counts.update(tokens=sum(map(len, ids)), unknown=unknown, truncated=truncated, dropped=dropped)
                     progress.advance(len(ids))
+            if not readable:
+                raise errors.InputError(
+                    f"{paths.TOKENIZER}: it knows no token of the {split} texts: its vocabulary is of other texts, or "
+                    "missing, or in another file than its class reads: choose another checkpoint"
+                )
             report(split, len(raw), params.max_length, counts)
 
 

@@ -48,6 +48,11 @@ def drop_tokenizer(checkpoint: Path) -> None:
         (checkpoint / name).unlink()
 
 
+def sentencepiece_only(checkpoint: Path) -> None:
+    drop_tokenizer(checkpoint)
+    (checkpoint / "spiece.model").touch()
+
+
 CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "no config": (
         replace("config.json", None), "own-model: no config.json: is it a checkpoint in the Transformers format?"
@@ -126,7 +131,12 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "an index that is not JSON": (sharded("{"), "own-model/model.safetensors.index.json: not JSON ("),
     "no tokenizer": (
         drop_tokenizer,
-        "own-model: no tokenizer: one of tokenizer.json, vocab.txt, vocab.json, *.model is needed beside the weights",
+        "own-model: no tokenizer: one of tokenizer.json, vocab.txt, vocab.json is needed beside the weights",
+    ),
+    "a tokenizer of SentencePiece's only": (
+        sentencepiece_only,
+        ("own-model: no tokenizer: one of tokenizer.json, vocab.txt, vocab.json is needed beside the weights, "
+        "spiece.model alone is not read: where sentencepiece and protobuf are installed, load it with AutoTokenizer"),
     ),
     "no folder": (
         shutil.rmtree,
@@ -218,9 +228,9 @@ def test_a_text_that_is_no_token_is_named(workspace: Workspace, fail: Fail, tiny
     checkpoint = own_checkpoint(workspace, tiny_random_checkpoint)
     edit_json(checkpoint / "tokenizer.json", post_processor=None)  # it puts special tokens around a text
     edit_json(checkpoint / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
-    (checkpoint.parent / "own/train.csv").write_text(GOOD + "\u200b,a\n", encoding="utf-8")
+    (checkpoint.parent / "own/train.csv").write_text(GOOD + "\u0301,a\n", encoding="utf-8")
     download.main()
-    said = r"data/raw/train.parquet: the checkpoint's tokenizer makes no token of '\u200b': fix or remove that row"
+    said = "data/raw/train.parquet: the checkpoint's tokenizer makes no token of '\u0301': fix or remove that row"
     assert fail(tokenize.main) == said
 
 

@@ -54,6 +54,10 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": 'text,label\nx,a\n" \n ",b\n'}, {},
         f"own/train.csv, line 3: no text: {SKIP}",
     ),
+    "csv row of characters that are not seen": (
+        {"train.csv": "text,label\nx,a\n\u200b\u00ad,b\n"}, {},
+        f"own/train.csv, line 3: no text: {SKIP}",
+    ),
     "csv row too short for a label": (
         {"train.csv": "text,label\nx,a\ny\n"}, {},
         f"own/train.csv, line 3: no label: {SKIP}",
@@ -334,6 +338,18 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": 'id,text,label\n1,good words,b\n2,"so he said,a\n3,and went,b\n4,and that was the end",a\n'}, {},
         ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
         "set dataset.quoting to false"),
+    ),
+    "quotes in a csv in a column before text and label": (
+        {"train.csv": 'id,place,text,label\n1,x,good,b\n2,"here,so he said,a\n3,there,went,b\n4,out",the end,a\n'}, {},
+        "own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: ",
+    ),
+    "quotes in a csv in a column after text and label": (
+        {"train.csv": 'text,label,place\ngood,b,x\nso he said,a,"here\nwent,b,there\nthe end,a,out"\n'}, {},
+        "own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: ",
+    ),
+    "a quote in a csv that takes two rows for one, of a label that comes later": (
+        {"train.csv": 'text,label\n"so he said,a\nand that was the end",b\ngood words,a\n'}, {},
+        "own/train.csv, the row that begins on line 2: a quoted field that seems to hold other rows: ",
     ),
     "one column for both in jsonl": (
         {"train.jsonl": '{"text": "a"}\n'}, {"dataset__label_column": "text"},

@@ -60,7 +60,7 @@ def test_tfidf_takes_the_most_frequent_words_where_labels_are_too_many_for_all(
     rows = "".join(f"word{row} again,{'ab'[row % 2]}\n" for row in range(20))
     own_dataset(workspace, {"train.csv": f"text,label\n{rows}"})
     download.main()
-    monkeypatch.setattr(baselines, "MOST_COEFFICIENTS", 7)
+    monkeypatch.setattr(baselines, "MAX_COEFFICIENTS", 7)
     features = baselines.tfidf(2)["train"]
     assert features.shape[1] == 3
     assert (features.getnnz(axis=1) > 0).all(), "each row has the word again"
@@ -122,7 +122,7 @@ def test_a_regularization_with_which_the_regression_does_not_converge_is_left_ou
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     alone = baselines.regression(*points, [1e-6])
-    monkeypatch.setattr(baselines, "MOST_ITERATIONS", 6)
+    monkeypatch.setattr(baselines, "MAX_ITERATIONS", 6)
     with pytest.warns(ConvergenceWarning):
         assert baselines.regression(*points, [1e-6, 1000]) == alone
     assert "did not converge in 6 steps with C 1000: left out" in capsys.readouterr().out
@@ -131,7 +131,7 @@ def test_a_regularization_with_which_the_regression_does_not_converge_is_left_ou
 def test_a_regression_that_converges_with_no_regularization_is_an_error(
     points: tuple[dict[str, np.ndarray], dict[str, np.ndarray]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(baselines, "MOST_ITERATIONS", 1)
+    monkeypatch.setattr(baselines, "MAX_ITERATIONS", 1)
     with pytest.warns(ConvergenceWarning), pytest.raises(InputError, match="logistic regression converges with no C"):
         baselines.regression(*points, [1])
 

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -42,7 +43,7 @@ def test_every_way_trains_and_counts(monkeypatch: pytest.MonkeyPatch, capsys: py
     for name in ("products", *ways.WAYS):
         monkeypatch.setattr("sys.argv", ["ways", name, "2", "checkpoint"])
         ways.main()
-        found[name] = training.last_line(capsys.readouterr().out)
+        found[name] = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert all(0 < found[name]["useful"] <= 1 for name in ways.WAYS)
     assert len({found[name]["useful"] for name in ("settings", "eager", "bare", "ours")}) == 1  # the same rows
     assert found["packed"]["useful"] > found["book"]["useful"] >= found["example"]["useful"]

@@ -74,9 +74,23 @@ def test_rows_of_one_token_each_are_computed() -> None:
     check_checkpoint(small_model("bert"), TOKENIZER, make_rows([1, 1]))
 
 
-def test_a_model_without_embeddings_of_tokens_is_refused() -> None:
-    with pytest.raises(errors.InputError, match="CanineForSequenceClassification has no embeddings of tokens: choose"):
-        check_fit(small_model("canine"), TOKENIZER, ROWS)
+@pytest.mark.parametrize(
+    ("architecture", "config"),
+    [
+        ("Canine", {}),
+        ("Perceiver", {"num_latents": 4, "d_latents": 16, "d_model": 16, "num_cross_attention_heads": 2}),
+    ],
+)
+def test_a_model_without_embeddings_of_tokens_is_refused(architecture: str, config: dict[str, int]) -> None:
+    said = f"{architecture}ForSequenceClassification has no embeddings of tokens: choose"
+    with pytest.raises(errors.InputError, match=said):
+        check_fit(small_model(architecture.lower(), **config), TOKENIZER, ROWS)
+
+
+def test_a_decoder_that_is_told_no_padding_token_is_refused() -> None:
+    said = r"GPT2ForSequenceClassification does not compute .*: set pad_token_id in its config\.json, or choose another"
+    with pytest.raises(errors.InputError, match=said):
+        check_checkpoint(small_model("gpt2", pad_token_id=None), TOKENIZER, ROWS)
 
 
 def test_a_model_that_needs_to_be_told_more_is_refused() -> None:

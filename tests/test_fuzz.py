@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from stages import tables
 from stages.dataset import build_splits
-from stages.errors import MOST, InputError
+from stages.errors import MAX_PROBLEMS, InputError
 from stages.files import read_rows
 from stages.params import load
 from stages.rows import Layout
@@ -37,7 +37,7 @@ def gives_a_result_or_an_error_for_a_person(read: Callable[[Path], object], name
             read(file)
         except InputError as error:
             message = str(error)
-    assert len(message.splitlines()) <= MOST + 1
+    assert len(message.splitlines()) <= MAX_PROBLEMS + 1
     assert len(message) <= LONGEST
 
 

@@ -134,7 +134,7 @@ def test_a_model_left_in_training_drops_nothing_out(model: PreTrainedModel) -> N
     assert np.array_equal(infer(training, TOKENIZER, rows, "test", lambda output, _: output.logits), expected)
 
 
-def test_a_gpu_is_not_let_round_float32(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_convolutions_are_not_let_round_float32(model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # as it is by default
     infer(model, TOKENIZER, make_rows([3]), "test", lambda output, _: output.logits)
     assert not torch.backends.cudnn.allow_tf32

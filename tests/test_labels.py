@@ -44,6 +44,14 @@ def test_a_label_without_a_train_row_is_warned_of(workspace: Workspace, capsys: 
     assert "warning: no test row has the label middle: its scores do not cover it\n" in said
 
 
+def test_labels_that_differ_only_in_case_are_warned_of(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    download_rows(workspace, "a,low\nb,Low\nc,high\n", None)
+    said = "warning: labels that differ in case only: Low, low: if they are one, spell them alike\n"
+    assert said in capsys.readouterr().out
+
+
 def test_labels_of_a_parquet_file_that_names_them_go_by_their_names(workspace: Workspace, tmp_path: Path) -> None:
     schema = tables.schema(tables.TEXTS, ["anger", " joy"], "label")
     tables.write((tmp_path / "labelled.parquet"), schema, text=["cross", "glad", "furious"], label=[0, 1, 0])

@@ -248,7 +248,7 @@ def test_an_out_that_a_stage_does_not_write_is_an_error(copy: Path) -> None:
     with modify_yaml(copy / "dvc.yaml") as definition:
         definition["stages"]["audit"]["outs"].append("data/more.csv")
     done = run("dvc", "repro", "audit", cwd=copy, check=False)
-    said = "error: dvc.yaml: audit: outs: data/more.csv: the stage must write it and dvc.yaml list it, or neither\n"
+    said = "error: dvc.yaml: audit: outs: data/more.csv: the stage does not write it: remove it there\n"
     assert said in done.stdout + done.stderr
 
 

@@ -235,12 +235,13 @@ def test_a_home_folder_written_as_a_tilde_is_meant(tmp_path: Path, monkeypatch: 
         assert folder == tmp_path / "mine" / ("f" * 32)
 
 
-def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def flock(*_: object) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", flock)
-    said = f"^{tmp_path}/lock: {os.strerror(errno.ENOLCK)}: its file system has no locks: use another one$"
+    said = f"^{tmp_path}/lock: {os.strerror(number)}: its file system has no locks: use another one$"
     with pytest.raises(InputError, match=said), locked(tmp_path / "lock", "runs"):
         pass
 

@@ -231,7 +231,7 @@ def test_a_folder_of_many_files_counts_as_changed_where_git_sees_it_since_dvc_lo
     copy: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
     monkeypatch.chdir(copy)
-    monkeypatch.setattr(trees, "MOST_FILES", most)  # data/small has three
+    monkeypatch.setattr(trees, "MAX_FILES", most)  # data/small has three
     append(copy / "dvc.lock", "\n")
     commit(copy, "a run with other params")
     assert revisions.read("HEAD").test_file

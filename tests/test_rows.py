@@ -231,6 +231,16 @@ def test_an_empty_first_line_is_no_row_where_there_is_no_header(tmp_path: Path) 
     assert read(file, Layout(0, 1, header=False, delimiter=None, quoting=True)) == [("a", "b")]
 
 
+def test_a_header_that_is_taken_for_a_row_is_warned_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "train.csv"
+    layout = Layout(0, 1, header=False, delimiter=None, quoting=True)
+    said = f"warning: {file}: its first line alone has the label 'label': is it a header? See dataset.header\n"
+    for content, warning in (("text,label\na,b\nc,b\n", said), ("a,b\nc,d\ne,b\n", "")):
+        file.write_text(content, encoding="utf-8")
+        read(file, layout)
+        assert capsys.readouterr().out == warning
+
+
 def test_a_line_that_ends_before_the_text_is_a_row_without_one(tmp_path: Path) -> None:
     file = tmp_path / "train.csv"
     file.write_text("label,text\na\nb,words\n", encoding="utf-8")

@@ -242,9 +242,8 @@ def test_runs_that_dvc_commit_made_up_are_forgotten_before_the_queue_runs(queue:
     ]
 
 
-def test_experiments_that_differ_in_more_than_their_seed_are_to_be_run_again(
-    queue: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("queue")
+def test_experiments_that_differ_in_more_than_their_seed_are_to_be_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
     def read_side(side: str) -> None:
         raise InputError(f"{side}: differ")
 
@@ -252,7 +251,6 @@ def test_experiments_that_differ_in_more_than_their_seed_are_to_be_run_again(
     said = "^1ab-seed1,1ab-seed2,1ab-seed3: differ; to run an experiment again, `dvc exp remove` it first$"
     with pytest.raises(InputError, match=said):
         seeds.run_experiments(3)
-    assert queue
 
 
 def test_an_experiment_that_failed_is_named(queue: list[str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import transformers
-from own_data import Workspace, own_dataset
+from own_data import Fail, Workspace, own_dataset
 from trainings import Prepare
 
 from stages import download, paths, tables, tokenize
@@ -22,13 +22,19 @@ def test_a_text_of_just_the_most_tokens_is_not_truncated(tiny_random_checkpoint:
 def test_the_share_of_tokens_that_the_checkpoint_does_not_know_is_said(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own_dataset(workspace, {"train.csv": "text,label\n🎉,a\n🎉 🎉,b\n"})
+    own_dataset(workspace, {"train.csv": "text,label\n🎉,a\n🎉 🎉,b\na,b\n"})
     download.main()
     tokenize.main()
     # [CLS] and [SEP] are of each text's tokens
     said = capsys.readouterr().out
-    assert "train: 2 rows, 3.5 tokens on average, 42.9% of them unknown; truncated to" in said
-    assert "\nwarning: 43% of train's tokens are unknown: choose a checkpoint for texts like these\n" in said
+    assert "train: 3 rows, 3.3 tokens on average, 30.0% of them unknown; truncated to" in said
+    assert "\nwarning: 30% of train's tokens are unknown: choose a checkpoint for texts like these\n" in said
+
+
+def test_a_tokenizer_that_knows_no_token_of_train_is_refused(workspace: Workspace, fail: Fail) -> None:
+    own_dataset(workspace, {"train.csv": "text,label\n🎉,a\n🎉 🎉,b\n"})
+    download.main()
+    assert fail(tokenize.main).startswith("models/pretrained/tokenizer: it knows no token of the train texts: ")
 
 
 def test_a_tenth_of_the_tokens_dropped_or_unknown_is_no_reason_to_warn(capsys: pytest.CaptureFixture[str]) -> None:

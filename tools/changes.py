@@ -23,7 +23,7 @@ class Change(NamedTuple):
 
 
 def changes(*targets: str) -> list[Change]:
-    """What of the stages' inputs and outputs differs from dvc.lock, other than by absence where DVC stores it.
+    """The inputs and outputs of the stages that differ from dvc.lock; not those merely absent here, if DVC stores them.
 
     Given ``targets``, names of stages, only those are looked at, and what they depend on.
 

@@ -84,7 +84,7 @@ def compare(base: list[Run], head: list[Run]) -> Comparison:
         verdict=verdict,
         reason=reason,
         rows=len(labels),
-        interval_covers=_interval_covers(len(base), len(head)),
+        interval_covers=_interval_covers(old, new),
         metrics={
             name: Metric(before[name], after[name], after[name] - before[name], (low, high))
             for name, (low, high) in limits.items()
@@ -143,9 +143,10 @@ def _verdict(difference: float, limits: tuple[float, float], test: paired.McNema
     return verdict, f"{interval} is {side} 0"
 
 
-def _interval_covers(base: int, head: int) -> str:
-    if min(base, head) > 1:
-        return f"sampling of the test rows and the training seed ({base} seeds against {head}, also resampled)"
+def _interval_covers(base: npt.NDArray[np.int64], head: npt.NDArray[np.int64]) -> str:
+    if paired.seeds_are_resampled(base, head):
+        seeds = f"{len(base)} seeds against {len(head)}, also resampled"
+        return f"sampling of the test rows and the training seed ({seeds})"
     return "sampling of the test rows, not the training seed"
 
 

@@ -17,7 +17,7 @@ PATH = Path("dvc.lock")
 
 
 def parse(content: bytes) -> Stages:
-    """The stages in the content of dvc.lock, but those of which `tools.repair` has left the command only.
+    """The stages in the content of dvc.lock, except those of which `tools.repair` has left only the command.
 
     Raises:
         InputError: a merge left conflicts in it, or DVC cannot have written it. (A truncated one may be valid YAML.)

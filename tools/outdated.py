@@ -49,10 +49,7 @@ def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterato
 
 
 def dropped(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:
-    """A line for each dep, out or param that dvc.yaml has no more and nothing has taken the place of.
-
-    For that DVC does not run a stage again.
-    """
+    """A line for each dep, out or param that dvc.yaml lost without another in its place: DVC reruns no stage then."""
     for stage, wanted in definition.items():
         for kind, expected, recorded in _listed(stage, wanted, values, lock.get(stage, {})):
             for name in sorted(recorded - expected) if expected < recorded else ():

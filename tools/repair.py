@@ -106,17 +106,11 @@ def unstored() -> list[str]:
         stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
         if stored or content != stamp_text(stage, outs).encode():
             continue
-        if _read_as_made(json.loads(content)["deps"], made, found):
+        # after a checkout of another branch its inputs here may be others: that branch's dvc.lock has its results
+        read = json.loads(content)["deps"]
+        if all(made[path][1] == md5 or made[path][0] in found for path, md5 in read.items() if path in made):
             found.append(stage)
     return found
-
-
-def _read_as_made(read: dict[str, str], made: dict[str, tuple[str, str]], unstored: list[str]) -> bool:
-    """Whether a stage's inputs, as they lie here, are those of dvc.lock, or of stages that are unstored, too.
-
-    After a checkout of another branch they need not be: then its dvc.lock has the results, and DVC their files.
-    """
-    return all(made[path][1] == md5 or made[path][0] in unstored for path, md5 in read.items() if path in made)
 
 
 def stamp_text(stage: str, outs: list[str]) -> str:

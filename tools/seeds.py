@@ -28,7 +28,7 @@ from tools.formatting import number, text_table
 
 DVC = ("dvc", "--wait-for-lock")
 POLL = 60  # seconds
-MOST = 1000  # seeds
+MAX_SEEDS = 1000
 ACTIVE = ("Queued", "Running")
 
 
@@ -170,8 +170,8 @@ def main() -> None:
     parser = entry.parser("tools.seeds", __doc__)
     parser.add_argument("seeds", type=int, metavar="N", help="train with the seeds 1 to N")
     seeds = parser.parse_args().seeds
-    if not 1 <= seeds <= MOST:
-        parser.error(f"N: from 1 to {MOST} seeds can be run")
+    if not 1 <= seeds <= MAX_SEEDS:
+        parser.error(f"N: from 1 to {MAX_SEEDS} seeds can be run")
     params.check()
     names = run_experiments(seeds)
     Console().print(table(read_metrics(names)))

@@ -14,7 +14,7 @@ from tools.pipeline import Stages
 
 WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 LOCK = str(lockfile.PATH)
-MOST_FILES = 1000  # of a folder, to be hashed one by one
+MAX_FILES = 1000  # of a folder, to be hashed one by one
 
 
 @contextmanager
@@ -83,11 +83,11 @@ def git_digests(files: Any, lock: Stages) -> Digest:
 
 
 def _digest(files: Any, path: str, *, at_least: int) -> str | None:
-    """The hash of a file or folder; None where git LFS has a file, or a folder too few files or over `MOST_FILES`."""
+    """The hash of a file or folder; None where git LFS has a file, or a folder too few files or over `MAX_FILES`."""
     if files.isfile(path):
         return _file_digest(files, path)
     found = files.fs.find(path, detail=True)
-    if not at_least <= len(found) <= MOST_FILES:
+    if not at_least <= len(found) <= MAX_FILES:
         return None
     digests = {}
     for name, info in found.items():

@@ -37,7 +37,7 @@ def verify(*, cache: bool) -> list[str]:
     params.check(present=False)  # what DVC takes for equal need not be valid: true for 1
     definition, values, lock = _pipeline()
     problems = [*against_definition(definition, values, lock), *against_params(definition, values, lock)]
-    problems += [*lockfile.against_itself(lock), *_lock_against_files(definition, lock)]
+    problems += [*lockfile.against_itself(lock), *_lock_against_files(lock)]
     if pipeline.stages().keys() > definition.keys():
         problems += [f"{change}: {RERUN}" for change in changes(*definition) if change.stage not in definition]
     if not problems:
@@ -81,12 +81,12 @@ def check_classifier() -> None:
         raise errors.InputError(problems[0])
 
 
-def _lock_against_files(definition: Stages, lock: Stages) -> Iterator[str]:
+def _lock_against_files(lock: Stages) -> Iterator[str]:
     digest_of = functools.cache(workspace_digest)
     made = lockfile.makers(lock)
     reported: set[str] = set()  # once, although several stages may read a file
     others = []
-    for stage, locked in ((stage, lock.get(stage, {})) for stage in definition):
+    for stage, locked in lock.items():
         for path, recorded in [*lockfile.files(locked, "deps").items(), *lockfile.files(locked, "outs").items()]:
             digest = digest_of(path)
             if digest == recorded or path in reported:
