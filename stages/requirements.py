@@ -1,10 +1,13 @@
 """requirements.txt: the libraries that compute and draw, each with its version, and whether these are installed."""
 
+import os
 import re
 from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from stages.errors import InputError, reason
@@ -40,9 +43,11 @@ def check_installed() -> None:
     """Compare the installed libraries with the pins; a local label (``+cpu``) counts where the pin has one.
 
     Raises:
-        InputError: a library is missing or has another version, so that what it computes would enter the cache under
-            the wrong name.
+        InputError: a library is missing, has another version, or is not the one that PYTHONPATH leads to, so that what
+            is computed would enter the cache under the wrong name.
     """
+    if os.environ.get("PYTHONPATH"):
+        _check_not_shadowed()
     for pin in pins():
         try:
             installed = Version(metadata.version(pin.name))
@@ -50,3 +55,13 @@ def check_installed() -> None:
             raise InputError(f"{REQUIREMENTS}: {pin} is not installed: run `make install`") from None
         if not pin.specifier.contains(installed, prereleases=True):
             raise InputError(f"{REQUIREMENTS}: {pin} is pinned but {installed} is installed: run `make install`")
+
+
+def _check_not_shadowed() -> None:
+    pinned = {canonicalize_name(pin.name) for pin in pins()}
+    for module, libraries in metadata.packages_distributions().items():
+        found = PathFinder.find_spec(module)
+        for library in {name for name in libraries if canonicalize_name(name) in pinned}:
+            place = str(metadata.distribution(library).locate_file(""))
+            if found and found.origin and not Path(found.origin).is_relative_to(place):
+                raise InputError(f"PYTHONPATH: {found.origin} hides the {library} of {place}: unset it")

@@ -83,6 +83,15 @@ def test_the_modules_of_another_folder_are_not_run(workspace: Workspace) -> None
     assert done.stderr.startswith("error: PYTHONSAFEPATH is set, or -P given: ")
 
 
+def test_a_library_that_hides_a_pinned_one_is_named(workspace: Workspace, tmp_path: Path) -> None:
+    module = tmp_path / "ftfy/__init__.py"
+    module.parent.mkdir()
+    module.touch()
+    done = run("python", "-m", "stages.train", cwd=workspace(), check=False, env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: PYTHONPATH: {module} hides the ftfy of ")
+
+
 def test_a_stage_says_what_it_is_and_takes_no_other_argument(workspace: Workspace) -> None:
     folder = workspace()
     assert "\nOut: metrics/data.json" in run("python", "-m", "stages.audit", "--help", cwd=folder).stdout

@@ -174,6 +174,21 @@ def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
     assert answers(tmp_path / "clone")["run"] == "true"
 
 
+def test_it_opens_where_the_data_at_hand_are_not_those_of_their_dvc_file(copy: Path, gate: Gate) -> None:
+    shutil.copytree(copy / "data/small", copy / "data/kept")
+    run("dvc", "add", "data/kept", cwd=copy)
+    change_params(copy, dataset__path="data/kept")
+    run("dvc", "repro", "download", cwd=copy)
+    git("add", "data/kept.dvc", "data/.gitignore", cwd=copy)
+    commit(copy, "data of dvc")
+    assert gate(copy, "HEAD")[1].startswith("run=false\n")
+    tracked = copy / "data/kept.dvc"
+    tracked.write_text(re.sub("md5: [0-9a-f]{32}", f"md5: {'0' * 32}", tracked.read_text(encoding="utf-8")))
+    _, answer, why = gate(copy, "HEAD")
+    assert answer.startswith("run=true\n")
+    assert "data/kept.dvc: changed outs: data/kept: modified\n" in why
+
+
 def test_data_that_neither_git_nor_dvc_has_fails_on_the_cheap_machine(bare: Path, refused: Refused) -> None:
     change_params(bare, dataset__path="data/own")
     said = refused(bare)

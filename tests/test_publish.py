@@ -111,6 +111,14 @@ def test_results_that_are_not_committed_are_not_published(copy: Path, refused: R
     assert refused(copy, NAME).startswith("there are uncommitted changes (README.md): commit them")
 
 
+@pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
+def test_an_edit_that_git_is_told_to_hide_is_not_published(copy: Path, refused: Refused, flag: str) -> None:
+    git("update-index", flag, "README.md", cwd=copy)
+    with (copy / "README.md").open("a") as file:
+        file.write("\n")
+    assert refused(copy, NAME).startswith("there are uncommitted changes (README.md): commit them")
+
+
 def test_a_module_of_a_stage_that_git_does_not_have_keeps_results_from_being_published(
     copy: Path, refused: Refused
 ) -> None:

@@ -138,6 +138,39 @@ def test_data_of_dvc_that_were_committed_without_a_run_are_named(inside: Path, r
     assert refused("HEAD").startswith("HEAD: data/kept does not match dvc.lock (download): ")
 
 
+@pytest.mark.parametrize("path", ["stages/words.py", "data/small"])
+def test_what_git_has_no_more_is_named(copy: Path, refused: Refused, path: str) -> None:
+    git("rm", "--quiet", "-r", path, cwd=copy)
+    assert refused("HEAD").startswith(f"workspace: {path} does not match dvc.lock (")
+    commit(copy, "gone")
+    assert refused("HEAD").startswith(f"HEAD: {path} does not match dvc.lock (")
+
+
+def test_of_what_is_missing_outside_of_the_repository_nothing_is_known(inside: Path) -> None:
+    with trees.files_at("HEAD") as files:
+        from_git = trees.git_digests(files, {})
+        for path in ("../nowhere", str(inside.parent / "nowhere")):
+            assert from_git(path) is None
+            assert trees.known_digest(path) is None
+
+
+def test_a_revision_that_a_partial_clone_lacks_files_of_is_named(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = shutil.copytree(pipeline, tmp_path / "source", symlinks=True)
+    append(source / "README.md", "more")
+    commit(source, "more")
+    git("config", "uploadpack.allowFilter", "true", cwd=source)
+    git("clone", "--quiet", "--filter=blob:none", source.as_uri(), "partial", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path / "partial")
+    said = "^HEAD~1: a partial clone lacks files of it: run `git fetch --refetch --no-filter`$"
+    with pytest.raises(InputError, match=said), trees.files_at("HEAD~1"):
+        pass
+    git("fetch", "--quiet", "--refetch", "--no-filter", cwd=tmp_path / "partial")
+    with trees.files_at("HEAD~1") as files:
+        assert files.exists("README.md")
+
+
 def test_a_commit_from_before_the_pipeline_is_named(copy: Path, refused: Refused) -> None:
     git("checkout", "--quiet", "--orphan", "empty", cwd=copy)
     git("commit", "--quiet", "--allow-empty", "--message", "all gone", "--only", cwd=copy)

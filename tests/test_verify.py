@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from clones import change_params, commit, git, run
 from conftest import Verify
-from dvc.utils.serialize import modify_yaml
+from dvc.utils.serialize import dump_yaml, modify_yaml
 from edits import append, edit_json, flip, in_cache, substitute
 
 import tools.verify
@@ -172,6 +172,36 @@ def test_a_stage_of_ones_own_that_makes_the_data_is_held_against_what_it_reads(c
     assert verify(copy) == "error: prepare: changed deps: data/small: modified: run `dvc repro`\n"
 
 
+def test_a_stage_of_another_dvc_yaml_that_makes_the_data_is_held_against_what_it_reads(
+    copy: Path, verify: Verify
+) -> None:
+    (copy / "prepare").mkdir()
+    stage = {"cmd": "rm -rf made && cp -r ../data/small made", "deps": ["../data/small"], "outs": ["made"]}
+    dump_yaml(copy / "prepare/dvc.yaml", {"stages": {"prepare": stage}})
+    run("dvc", "repro", "prepare/dvc.yaml", cwd=copy)
+    change_params(copy, dataset__path="prepare/made")
+    run("dvc", "repro", cwd=copy)
+    assert verify(copy) == ""
+    append(copy / "data/small/train.csv", "one more row,joy\n")
+    said = "error: prepare/dvc.yaml:prepare: changed deps: data/small: modified: run `dvc repro`\n"
+    assert verify(copy) == said
+
+
+def test_data_other_than_their_dvc_file_says_are_named(copy: Path, verify: Verify) -> None:
+    shutil.copytree(copy / "data/small", copy / "data/kept")
+    run("dvc", "add", "data/kept", cwd=copy)
+    change_params(copy, dataset__path="data/kept")
+    run("dvc", "repro", cwd=copy)
+    assert verify(copy) == ""
+    before = shutil.copytree(copy / "data/kept", copy / "before")
+    append(copy / "data/kept/train.csv", "one more row,joy\n")
+    run("dvc", "add", "data/kept", cwd=copy)  # as a pull brings it
+    shutil.rmtree(copy / "data/kept")
+    before.rename(copy / "data/kept")
+    advice = "run `dvc checkout data/kept`, or, if this is what you want, `dvc add data/kept`"
+    assert verify(copy) == f"error: data/kept.dvc: changed outs: data/kept: modified: {advice}\n"
+
+
 @pytest.mark.parametrize("split", ["foreach", "matrix"])
 def test_a_stage_of_the_pipeline_that_is_split_in_several_is_named(copy: Path, verify: Verify, split: str) -> None:
     with modify_yaml(copy / "dvc.yaml") as definition:
@@ -238,9 +268,24 @@ def test_data_in_the_clone_by_a_path_of_another_spelling_is_verified(copy: Path,
     assert verify(copy) == ""
 
 
-def test_metrics_that_git_has_need_not_be_in_the_cache(copy: Path, verify: Verify) -> None:
+def test_what_git_has_need_not_be_in_the_cache(copy: Path, verify: Verify) -> None:
     in_cache(copy, "metrics/metrics.json").unlink()
     assert verify(copy, "--cache") == ""
+    in_cache(copy, "metrics/baselines.json").unlink()
+    assert verify(copy, "--cache").startswith("error: metrics/baselines.json is not in the cache: ")
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        baselines = definition["stages"]["baselines"]
+        baselines["outs"].remove("metrics/baselines.json")
+        baselines["metrics"] = [{"metrics/baselines.json": {"cache": False}}]
+    assert verify(copy, "--cache") == ""
+
+
+def test_a_run_of_which_dvc_commit_took_the_record_away_is_none(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["train"]["outs"].remove(paths.provenance("train"))
+    change_params(copy, train__epochs=7)
+    run("dvc", "commit", "--force", "train", cwd=copy)
+    assert "error: dvc.lock: train: its inputs and outputs are not of one run" in verify(copy)
 
 
 @pytest.mark.parametrize("path", ["data/raw/test.parquet", "models/classifier", "data/predictions/test.parquet"])
@@ -318,7 +363,8 @@ def test_an_edited_output_is_to_be_checked_out_and_an_edited_input_to_be_run(cop
     append(copy / "stages/tables.py", "# more\n")  # which every stage reads
     flip(copy / "data/tokenized/test.parquet")  # which evaluate and baselines read
     assert verify(copy) == (
-        "error: stages/tables.py does not match dvc.lock (download): run `dvc repro`\n"
+        "error: stages/tables.py does not match dvc.lock (download): run `dvc repro` "
+        "(`dvc repro -f download` if that sees no change)\n"
         "error: data/tokenized/test.parquet does not match dvc.lock (tokenize): "
         "delete it and run `dvc checkout`, or run `dvc repro`\n"
     )

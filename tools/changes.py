@@ -45,7 +45,12 @@ def changes(*targets: str) -> list[Change]:
             for stage in stages:
                 stage.frozen = False  # else DVC would not look at its deps
                 status |= stage.status()
-            added = {out.fs_path: out.hash_info for out in repo.index.outs if not isinstance(out.stage, PipelineStage)}
+            added = {out.fs_path: out for out in repo.index.outs if not isinstance(out.stage, PipelineStage)}
+            read = {dep.fs_path for stage in stages for dep in stage.deps}
+            for path in added.keys() & read:
+                what = added[path].workspace_status()  # `status` would only say that the cache lacks it
+                if "modified" in what.values():  # as after a pull without `dvc checkout`
+                    status[added[path].stage.addressing] = [{"changed outs": what}]
             lost = _lost(repo, stages)
     except LockError:
         raise InputError("another DVC command is running here: wait until it has finished") from None
@@ -58,7 +63,12 @@ def changes(*targets: str) -> list[Change]:
             f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {lost[0]}` and commit what that writes"
         )
     stored = {str(out) for stage in stages for out in stage.outs}
-    stored |= {str(dep) for stage in stages for dep in stage.deps if added.get(dep.fs_path) == dep.hash_info}
+    stored |= {
+        str(dep)
+        for stage in stages
+        for dep in stage.deps
+        if dep.fs_path in added and added[dep.fs_path].hash_info == dep.hash_info
+    }
     # what DVC can bring back, of what a stage last read and wrote: a file that is new to it has no hash
     to_come = {
         (stage.addressing, str(dep)) for stage in stages for dep in stage.deps if dep.hash_info and str(dep) in stored

@@ -12,9 +12,17 @@ AT_THE_TOP = "run this at the top of a clone of the repository"
 
 def changed() -> list[str]:
     """The files that git tracks and that differ from HEAD's, and those of the stages that it does not track."""
-    tracked = output("git", "status", "--porcelain", "--untracked-files=no").splitlines()
+    status = ("git", "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=none")
+    tracked = [line[3:] for line in output(*status).splitlines()]
     untracked = output("git", "ls-files", "--others", "--exclude-standard", "--", "stages").splitlines()
-    return [line[3:] for line in tracked] + untracked
+    flags = [entry.split(" ", 1) for entry in output("git", "ls-files", "-v", "-z").split("\0") if entry]
+    hidden = [name for flag, name in flags if (flag == "S" or flag.islower()) and Path(name).exists()]
+    return tracked + untracked + [name for name in hidden if _differs(name)]
+
+
+def _differs(name: str) -> bool:
+    """Whether a file that git was told to take for unchanged differs from HEAD's."""
+    return output("git", "hash-object", "--", name) != output("git", "rev-parse", f"HEAD:./{name}")
 
 
 def check_committed(since: str) -> None:

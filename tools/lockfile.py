@@ -11,7 +11,7 @@ from voluptuous import Invalid
 
 from stages import documents, hashing, paths, provenance
 from stages.errors import InputError, reason
-from tools.pipeline import Stages
+from tools.pipeline import STAGES, Stages
 
 PATH = Path("dvc.lock")
 
@@ -79,7 +79,7 @@ def mixed(stages: Stages) -> list[str]:
     found = []
     for stage, locked in stages.items():
         recorded, wanted = files(locked, "outs").get(paths.provenance(stage)), stamp(stage, locked)
-        if recorded and recorded != provenance.fingerprint(wanted):
+        if (recorded or stage in STAGES) and recorded != provenance.fingerprint(wanted):
             found.append(stage)
     return found
 

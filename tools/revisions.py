@@ -96,7 +96,7 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(
             f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"
         ) from None
-    digest = trees.workspace_digest if revision == WORKSPACE else trees.git_digests(files, lock)
+    digest = trees.known_digest if revision == WORKSPACE else trees.git_digests(files, lock)
     problems = [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, digest)]
     if problems:
         raise errors.InputError(f"{revision}: {problems[0]}")

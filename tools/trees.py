@@ -22,7 +22,7 @@ def files_at(revision: str) -> Iterator[Any]:
     """The files of a revision, or of the workspace, as a file system: git's, and DVC's from its cache or remote.
 
     Raises:
-        InputError: there is no such revision.
+        InputError: there is no such revision, or this clone lacks files of it.
     """
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
@@ -35,7 +35,7 @@ def files_at(revision: str) -> Iterator[Any]:
     with Repo(config=config) as here, ExitStack() as switched:
         try:
             if revision != WORKSPACE:
-                here.scm.resolve_commit(resolve_rev(here.scm, revision))
+                _check_here(revision, here.scm.resolve_commit(resolve_rev(here.scm, revision)).hexsha)
             switched.enter_context(switch(here, revision))
         except NotDvcRepoError:
             raise errors.InputError(f"{revision}: has no pipeline here: name a later commit") from None
@@ -51,17 +51,34 @@ def files_at(revision: str) -> Iterator[Any]:
         yield here.dvcfs
 
 
+def _check_here(revision: str, commit: str) -> None:
+    listed = output("git", "rev-list", "--objects", "--no-walk", "--missing=print", commit)
+    if any(line.startswith("?") for line in listed.splitlines()):  # which DVC would wait for, for ever
+        raise errors.InputError(f"{revision}: a partial clone lacks files of it: run `git fetch --refetch --no-filter`")
+
+
 def workspace_digest(path: str) -> str | None:
     """The hash of a file or folder of the working tree, None where there is none."""
     return hashing.md5(Path(path)) if Path(path).exists() else None
 
 
+def known_digest(path: str) -> str | None:
+    """As `workspace_digest`, and "missing", which equals no hash, where there is none and git has had some."""
+    known = workspace_digest(path)
+    gone = not known and _is_within(path) and output("git", "log", "-1", "--format=%H", "--", path)
+    return "missing" if gone else known
+
+
+def _is_within(path: str) -> bool:
+    return not Path(path).is_absolute() and ".." not in Path(path).parts
+
+
 def git_digests(files: Any, lock: Stages) -> Digest:
     """A function that gives the hash of a file or folder, from git or from its .dvc file; None where neither has it.
 
-    Git may lack some of the files that a folder has in dvc.lock, or have links or git LFS's pointers in their place, so
-    that its hash is unknown. For one that has changed in git since dvc.lock got its hash, it is "changed", which equals
-    no hash.
+    Git may lack the files, or some of those that a folder has in dvc.lock, or have links or git LFS's pointers in their
+    place, so that the hash is unknown. For what has changed in git since dvc.lock got its hash, or has gone from there,
+    it is "changed", which equals no hash.
     """
     commit = files.repo.get_rev()
     read = {Path(dep["path"]).as_posix(): dep for stage in lock.values() for dep in stage.get("deps", [])}
@@ -69,13 +86,13 @@ def git_digests(files: Any, lock: Stages) -> Digest:
     linked = [Path(name) for mode, name in tree if not mode.startswith("100")]  # links and submodules
 
     def digest(path: str) -> str | None:
-        if Path(path).is_absolute() or not files.exists(path):
+        exists = not Path(path).is_absolute() and files.exists(path)
+        if not exists and (not _is_within(path) or shallow()):  # git may have had it, for all one knows
             return None
-        if md5 := files.info(path).get("md5"):
+        if exists and (md5 := files.info(path).get("md5")):
             return str(md5)
-        dep = read.get(path, {})
-        known = None
-        if not any(link.is_relative_to(path) for link in linked):
+        dep, known = read.get(path, {}), None
+        if exists and not any(link.is_relative_to(path) for link in linked):
             known = _digest(files, path, at_least=dep.get("nfiles") or 0)
         return known or ("changed" if _changed_since_run(commit, path, dep.get("md5", "")) else None)
 
@@ -109,4 +126,4 @@ def _changed_since_run(commit: str, path: str, md5: str) -> bool:
     last = ("git", "log", "-1", "--format=%H", commit)
     got = output(*last, f"-S{md5}", "--", LOCK).strip() if md5 else ""  # none if a merge brought it, or it has no MD5
     ran = got or output(*last, "--", LOCK).strip()
-    return bool(output("git", "diff", "--name-only", ran, commit, "--", path))
+    return bool(output("git", "diff", "--ignore-submodules=none", "--name-only", ran, commit, "--", path))

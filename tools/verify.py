@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from stages import documents, entry, errors, evaluate, hashing, paths, tables
+from stages import documents, dvcfile, entry, errors, evaluate, hashing, paths, tables
 from tools import lockfile, params, pipeline, run_cache
-from tools.changes import changes
+from tools.changes import Change, changes
 from tools.outdated import RERUN, against_definition, against_params
 from tools.pipeline import Stages
 from tools.trees import workspace_digest
@@ -38,17 +38,25 @@ def verify(*, cache: bool) -> list[str]:
     definition, values, lock = _pipeline()
     problems = [*against_definition(definition, values, lock), *against_params(definition, values, lock)]
     problems += [*lockfile.against_itself(lock), *_lock_against_files(lock)]
-    if pipeline.stages().keys() > definition.keys():
-        problems += [f"{change}: {RERUN}" for change in changes(*definition) if change.stage not in definition]
+    if not problems:
+        others = [change for change in changes(*definition) if change.stage not in definition]
+        problems += [f"{change}: {_advice(change)}" for change in others]
     if not problems:
         problems += _metrics_against_predictions()
     if cache:
-        problems += _lock_against_cache(lock)
+        problems += _lock_against_cache(definition, lock)
     if problems:
         problems += [
             f"dvc.yaml: {pipeline.frozen(stage)}" for stage, wanted in definition.items() if wanted.get("frozen")
         ]
     return problems
+
+
+def _advice(change: Change) -> str:
+    """What to do about what differs of a stage of one's own, or of data that DVC tracks, in NAME.dvc."""
+    if change.stage.endswith(".dvc"):
+        return f"run `dvc checkout {change.path}`, or, if this is what you want, `dvc add {change.path}`"
+    return RERUN
 
 
 def _pipeline() -> tuple[Stages, Any, Stages]:
@@ -97,7 +105,8 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
             elif path in made:
                 others.append(f"{path} does not match dvc.lock ({stage})")
             else:
-                yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
+                unseen = f"(`dvc repro -f {stage}` if that sees no change)"
+                yield f"{path} does not match dvc.lock ({stage}): {RERUN} {unseen}"
     if len(others) > FEW:  # another branch's, no bad disk
         yield f"{others[0]}, nor do {len(others) - 1} more outputs: run `dvc checkout`, or {RERUN}"
     else:
@@ -130,14 +139,16 @@ def _metrics_against_predictions() -> Iterator[str]:
             yield f"{paths.METRICS}: {name} is {said}, but the predictions give {given}: {RERUN}"
 
 
-def _lock_against_cache(lock: Stages) -> Iterator[str]:
+def _lock_against_cache(definition: Stages, lock: Stages) -> Iterator[str]:
     from dvc.repo import Repo
 
     with Repo() as repo:
         cache = Path(repo.cache.local.path)
+    entries = [entry for stage in definition.values() for kind in dvcfile.WRITTEN for entry in stage.get(kind, [])]
+    options = {path: given for entry in entries if isinstance(entry, dict) for path, given in entry.items()}
     for locked in lock.values():
         for path, digest in lockfile.files(locked, "outs").items():
-            if path != paths.METRICS:
+            if options.get(path, {}).get("cache", True):
                 yield from _cached(cache, path, digest)
     for run in run_cache.mixed():
         yield (
