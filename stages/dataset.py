@@ -104,7 +104,7 @@ def _problem(row: Row) -> str:
     """What is wrong with a row, whatever the known labels are."""
     if row.problem:
         return row.problem
-    if row.text is None or (isinstance(row.text, str) and _is_blank(row.text)):
+    if row.text is None or (isinstance(row.text, str) and not row.text.strip()):
         return "no text"
     if not _is_text(row.text):
         return "a text that is not a string of Unicode"
@@ -115,11 +115,6 @@ def _problem(row: Row) -> str:
         return "no label"
     kind = "a fraction, which only a string may be" if isinstance(row.label, float) else "not a name or an integer"
     return f"a label that is {kind}"
-
-
-def _is_blank(text: str) -> bool:
-    """Whether a text has nothing but space and characters that are not seen, such as U+200B."""
-    return all(unicodedata.category(character) in {"Zs", "Zl", "Zp", "Cc", "Cf"} for character in text)
 
 
 def _label(value: object) -> str | None:

@@ -54,10 +54,6 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": 'text,label\nx,a\n" \n ",b\n'}, {},
         f"own/train.csv, line 3: no text: {SKIP}",
     ),
-    "csv row of characters that are not seen": (
-        {"train.csv": "text,label\nx,a\n\u200b\u00ad,b\n"}, {},
-        f"own/train.csv, line 3: no text: {SKIP}",
-    ),
     "csv row too short for a label": (
         {"train.csv": "text,label\nx,a\ny\n"}, {},
         f"own/train.csv, line 3: no label: {SKIP}",
