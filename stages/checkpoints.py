@@ -79,8 +79,8 @@ def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -
 def _earlier_machines(seal: dict[str, Any], machine: dict[str, Any]) -> list[dict[str, Any]]:
     """The machines that training ran on before this ``machine``, of a change to which it warns."""
     earlier, before = seal.get("earlier_machines", []), seal["machine"]
-    flat, now = ({**one, **one["versions"], "versions": None} for one in (before, machine))
-    changed = [f"{key} {flat[key]}, now {now[key]}" for key in now if flat[key] != now[key]]
+    was, now = ({**one, **one["versions"], "versions": None} for one in (before, machine))
+    changed = [f"{key} {was[key]}, now {now[key]}" for key in now if was[key] != now[key]]
     if not changed:
         return list(earlier)
     print(f"warning: another machine than before, so the model's bytes may differ: {'; '.join(changed)}")

@@ -43,8 +43,8 @@ def check_installed() -> None:
     """Compare the installed libraries with the pins; a local label (``+cpu``) counts where the pin has one.
 
     Raises:
-        InputError: a library is missing, has another version, or is not the one that PYTHONPATH leads to, so that what
-            is computed would enter the cache under the wrong name.
+        InputError: a library is missing, has another version, or is hidden by another on PYTHONPATH, so that what is
+            computed would enter the cache under the wrong name.
     """
     if os.environ.get("PYTHONPATH"):
         _check_not_shadowed()

@@ -47,7 +47,7 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
     for line, labels in unsure:
         if labels <= known.keys():
             raise _swallowed(path, line, delimiter)
-    if header is None and known and known[first := next(iter(known))] == 1 < known.total():
+    if header is None and len(known) < known.total() and known[first := next(iter(known))] == 1:
         print(f"warning: {path}: its first line alone has the label {first!r}: is it a header? See dataset.header")
 
 
@@ -82,17 +82,17 @@ def _records(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -
 
 
 def _labels_within(fields: list[str], delimiter: str, text: int, label: int) -> Iterator[set[str]]:
-    """The labels of the rows within each quoted field that has swallowed some, if these are labels of the file.
+    """The labels of the rows within each quoted field that has swallowed some, if all of these are labels of the file.
 
-    In a tsv it is a field with tabs and line ends, which few have; else one of which each line, but for the one at the
-    closing or opening quote, may itself be a row.
+    In a tsv it is any field with tabs and line ends, which few have; else one of which each line, but for the one at
+    the closing or opening quote, may itself be a row.
     """
     for position, field in enumerate(fields):
+        if delimiter == "\t" and "\n" in field and "\t" in field:
+            yield set()  # whatever the labels are
         rows = [line.split(delimiter) for line in field.splitlines()]
         if len(rows) < 2:
             continue
-        if delimiter == "\t" and max(map(len, rows)) > 1:
-            yield set()
         rows[0] = [""] * position + rows[0]  # what stands before the quote
         whole = rows[:-1] if position < label else rows[1:]  # the last one's label, or the first's, is outside of it
         if all(max(text, label) < len(row) and row[label] for row in whole):

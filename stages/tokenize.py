@@ -111,7 +111,7 @@ def main() -> None:
             raw = tables.read(paths.raw(split))
             schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
             counts: Counter[str] = Counter()
-            readable = split != "train"
+            known = split != "train"  # this is asked of train only
             with (
                 tables.writer(partial, schema) as file,
                 Progress(f"tokenize {split}", len(raw), "rows") as progress,
@@ -124,12 +124,12 @@ def main() -> None:
                             f"{paths.raw(split)}: the checkpoint's tokenizer makes no token of {text[:50]!r}: "
                             "fix or remove that row"
                         )
-                    readable = readable or not all(special.issuperset(row) for row in ids)
+                    known = known or not all(special.issuperset(row) for row in ids)
                     file.write_table(pa.table({"input_ids": ids, "label": batch["label"]}, schema=schema))
                     unknown = sum(row.count(tokenizer.unk_token_id) for row in ids)
                     counts.update(tokens=sum(map(len, ids)), unknown=unknown, truncated=truncated, dropped=dropped)
                     progress.advance(len(ids))
-            if not readable:
+            if not known:
                 raise errors.InputError(
                     f"{paths.TOKENIZER}: it knows no token of the {split} texts: its vocabulary is of other texts, or "
                     "missing, or in another file than its class reads: choose another checkpoint"

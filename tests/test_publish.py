@@ -119,6 +119,12 @@ def test_an_edit_that_git_is_told_to_hide_is_not_published(copy: Path, refused: 
     assert refused(copy, NAME).startswith("there are uncommitted changes (README.md): commit them")
 
 
+def test_a_file_that_git_is_told_not_to_miss_is_missed(copy: Path, refused: Refused) -> None:
+    git("update-index", "--assume-unchanged", "README.md", cwd=copy)
+    (copy / "README.md").unlink()
+    assert refused(copy, NAME).startswith("there are uncommitted changes (README.md): commit them")
+
+
 def test_a_module_of_a_stage_that_git_does_not_have_keeps_results_from_being_published(
     copy: Path, refused: Refused
 ) -> None:

@@ -151,7 +151,21 @@ def test_of_what_is_missing_outside_of_the_repository_nothing_is_known(inside: P
         from_git = trees.git_digests(files, {})
         for path in ("../nowhere", str(inside.parent / "nowhere")):
             assert from_git(path) is None
-            assert trees.known_digest(path) is None
+            assert trees.known_digest(files, path) is None
+
+
+def test_data_that_went_from_git_to_dvc_and_are_not_here_are_no_change(inside: Path) -> None:
+    shutil.copytree(inside / "data/small", inside / "data/kept")
+    change_params(inside, dataset__path="data/kept")
+    run("dvc", "repro", cwd=inside)
+    git("add", "--force", "data/kept", cwd=inside)
+    commit(inside, "data in git")
+    git("rm", "--quiet", "-r", "--cached", "data/kept", cwd=inside)
+    run("dvc", "add", "data/kept", cwd=inside)
+    git("add", "data/kept.dvc", "data/.gitignore", cwd=inside)
+    commit(inside, "data in DVC")
+    shutil.rmtree(inside / "data/kept")
+    assert revisions.read("workspace").test_file == revisions.read("HEAD").test_file
 
 
 def test_a_revision_that_a_partial_clone_lacks_files_of_is_named(

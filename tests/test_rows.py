@@ -235,7 +235,7 @@ def test_a_header_that_is_taken_for_a_row_is_warned_of(tmp_path: Path, capsys: p
     file = tmp_path / "train.csv"
     layout = Layout(0, 1, header=False, delimiter=None, quoting=True)
     said = f"warning: {file}: its first line alone has the label 'label': is it a header? See dataset.header\n"
-    for content, warning in (("text,label\na,b\nc,b\n", said), ("a,b\nc,d\ne,b\n", "")):
+    for content, warning in (("text,label\na,b\nc,b\n", said), ("a,b\nc,d\ne,b\n", ""), ("a,b\nc,d\n", "")):
         file.write_text(content, encoding="utf-8")
         read(file, layout)
         assert capsys.readouterr().out == warning

@@ -193,6 +193,11 @@ def test_data_other_than_their_dvc_file_says_are_named(copy: Path, verify: Verif
     change_params(copy, dataset__path="data/kept")
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == ""
+    advice = "run `dvc checkout data/kept`, or, if the edit is yours, `dvc repro`"
+    append(copy / "data/kept/train.csv", "one more row,joy\n")
+    assert verify(copy) == f"error: data/kept does not match dvc.lock (download): {advice}\n"
+    run("dvc", "checkout", "--force", "data/kept", cwd=copy)
+    assert verify(copy) == ""
     before = shutil.copytree(copy / "data/kept", copy / "before")
     append(copy / "data/kept/train.csv", "one more row,joy\n")
     run("dvc", "add", "data/kept", cwd=copy)  # as a pull brings it

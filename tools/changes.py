@@ -47,7 +47,7 @@ def changes(*targets: str) -> list[Change]:
                 status |= stage.status()
             added = {out.fs_path: out for out in repo.index.outs if not isinstance(out.stage, PipelineStage)}
             read = {dep.fs_path for stage in stages for dep in stage.deps}
-            for path in added.keys() & read:
+            for path in (path for path in added if any(pipeline.overlap(path, dep) for dep in read)):
                 what = added[path].workspace_status()  # `status` would only say that the cache lacks it
                 if "modified" in what.values():  # as after a pull without `dvc checkout`
                     status[added[path].stage.addressing] = [{"changed outs": what}]

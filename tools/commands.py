@@ -16,12 +16,14 @@ def changed() -> list[str]:
     tracked = [line[3:] for line in output(*status).splitlines()]
     untracked = output("git", "ls-files", "--others", "--exclude-standard", "--", "stages").splitlines()
     flags = [entry.split(" ", 1) for entry in output("git", "ls-files", "-v", "-z").split("\0") if entry]
-    hidden = [name for flag, name in flags if (flag == "S" or flag.islower()) and Path(name).exists()]
+    hidden = [name for flag, name in flags if flag.islower() or (flag == "S" and Path(name).exists())]
     return tracked + untracked + [name for name in hidden if _differs(name)]
 
 
 def _differs(name: str) -> bool:
     """Whether a file that git was told to take for unchanged differs from HEAD's."""
+    if not Path(name).is_file() or Path(name).is_symlink():
+        return not os.path.lexists(name)
     return output("git", "hash-object", "--", name) != output("git", "rev-parse", f"HEAD:./{name}")
 
 

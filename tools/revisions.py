@@ -1,6 +1,7 @@
 """Read the pipeline's results at a revision through DVC, from its cache or remote: nothing is checked out."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -96,7 +97,7 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(
             f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"
         ) from None
-    digest = trees.known_digest if revision == WORKSPACE else trees.git_digests(files, lock)
+    digest = partial(trees.known_digest, files) if revision == WORKSPACE else trees.git_digests(files, lock)
     problems = [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, digest)]
     if problems:
         raise errors.InputError(f"{revision}: {problems[0]}")

@@ -62,11 +62,12 @@ def workspace_digest(path: str) -> str | None:
     return hashing.md5(Path(path)) if Path(path).exists() else None
 
 
-def known_digest(path: str) -> str | None:
-    """As `workspace_digest`, and "missing", which equals no hash, where there is none and git has had some."""
+def known_digest(files: Any, path: str) -> str | None:
+    """As `workspace_digest`; "missing", which equals no hash, of what is not there, nor with DVC, and git has had."""
     known = workspace_digest(path)
-    gone = not known and _is_within(path) and output("git", "log", "-1", "--format=%H", "--", path)
-    return "missing" if gone else known
+    if known or not _is_within(path) or files.exists(path):
+        return known
+    return "missing" if output("git", "log", "-1", "--format=%H", "--", path) else None
 
 
 def _is_within(path: str) -> bool:

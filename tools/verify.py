@@ -104,6 +104,9 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
                 yield f"{path} is missing: {_how_to_get(path, made=path in made)}"
             elif path in made:
                 others.append(f"{path} does not match dvc.lock ({stage})")
+            elif Path(f"{path}.dvc").exists():
+                advice = f"run `dvc checkout {path}`, or, if the edit is yours, `dvc repro`"
+                yield f"{path} does not match dvc.lock ({stage}): {advice}"
             else:
                 unseen = f"(`dvc repro -f {stage}` if that sees no change)"
                 yield f"{path} does not match dvc.lock ({stage}): {RERUN} {unseen}"
