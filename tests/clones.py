@@ -91,6 +91,13 @@ def change_params(folder: Path, **changes: Any) -> None:
     set_params(folder, **PIPELINE_PARAMS | changes)
 
 
+def keep_data_in_dvc(folder: Path) -> None:
+    """Have the pipeline read its data from data/kept, which `dvc add` tracks."""
+    shutil.copytree(folder / "data/small", folder / "data/kept")
+    run("dvc", "add", "data/kept", cwd=folder)
+    change_params(folder, dataset__path="data/kept")
+
+
 def stages_run(folder: Path, *targets: str) -> list[str]:
     """Run `dvc repro` and give the stages that ran."""
     return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", *targets, cwd=folder).stdout, re.MULTILINE)

@@ -137,20 +137,20 @@ TRAINS = st.lists(st.tuples(st.one_of(WORDS, st.text(min_size=1, max_size=4)), s
 
 
 @settings(max_examples=300, deadline=None)
-@given(rows=TRAINS, fraction=st.floats(0.1, 0.5), seed=st.integers(0, 2**64), name=st.sampled_from(["test", "dev"]))
+@given(rows=TRAINS, fraction=st.floats(0.01, 0.5), seed=st.integers(0, 2**64), name=st.sampled_from(["test", "dev"]))
 def test_nothing_is_lost_nothing_doubled_and_no_text_on_both_sides(
     rows: Rows, fraction: float, seed: int, name: str
 ) -> None:
-    rows = balanced(5, 10) + rows
+    rows = balanced(5, 60) + rows
     stays, taken = carve(split_of(rows), fraction, seed, name)
     assert Counter(rows_of(stays)) + Counter(rows_of(taken)) == Counter(rows)
     assert {normalize(text) for text in stays.texts}.isdisjoint(normalize(text) for text in taken.texts)
 
 
 @settings(max_examples=300, deadline=None)
-@given(rows=TRAINS, fraction=st.floats(0.1, 0.5), seed=st.integers(0, 99))
+@given(rows=TRAINS, fraction=st.floats(0.01, 0.5), seed=st.integers(0, 99))
 def test_every_label_stays_in_train(rows: Rows, fraction: float, seed: int) -> None:
-    rows = balanced(5, 10) + rows
+    rows = balanced(5, 60) + rows
     stays, _ = carve(split_of(rows), fraction, seed, "test")
     assert set(stays.labels) == {label for _, label in rows}
 

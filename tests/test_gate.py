@@ -1,13 +1,12 @@
 """`python -m tools.gate` tells, in a clone without any data, whether a stage has to run; in doubt it says yes."""
 
 import re
-import shutil
 from collections.abc import Callable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from clones import TREE, change_params, commit, git, run
+from clones import TREE, change_params, commit, git, keep_data_in_dvc, run
 from conftest import Call, Refused
 from dvc.lock import make_lock
 from dvc.utils.serialize import modify_yaml
@@ -161,9 +160,7 @@ def test_news_of_what_was_imported_are_nothing_to_run(bare: Path, tmp_path: Path
 def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
     copy: Path, tmp_path: Path, answers: Answers
 ) -> None:
-    shutil.copytree(copy / "data/small", copy / "data/kept")
-    run("dvc", "add", "data/kept", cwd=copy)
-    change_params(copy, dataset__path="data/kept")
+    keep_data_in_dvc(copy)
     run("dvc", "repro", "download", cwd=copy)
     git("add", "data/kept.dvc", "data/.gitignore", cwd=copy)
     commit(copy, "data of dvc")
@@ -175,9 +172,7 @@ def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
 
 
 def test_it_opens_where_the_data_at_hand_are_not_those_of_their_dvc_file(copy: Path, gate: Gate) -> None:
-    shutil.copytree(copy / "data/small", copy / "data/kept")
-    run("dvc", "add", "data/kept", cwd=copy)
-    change_params(copy, dataset__path="data/kept")
+    keep_data_in_dvc(copy)
     run("dvc", "repro", "download", cwd=copy)
     git("add", "data/kept.dvc", "data/.gitignore", cwd=copy)
     commit(copy, "data of dvc")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clones import change_params, commit, git, run
+from clones import change_params, commit, git, keep_data_in_dvc, run
 from conftest import Refused
 from dvc.utils.serialize import modify_yaml
 from edits import append, in_cache, restamp, substitute
@@ -125,9 +125,7 @@ def test_a_revision_with_a_file_name_that_is_not_utf_8_is_read(inside: Path) -> 
 
 
 def test_data_of_dvc_that_were_committed_without_a_run_are_named(inside: Path, refused: Refused) -> None:
-    shutil.copytree(inside / "data/small", inside / "data/kept")
-    run("dvc", "add", "data/kept", cwd=inside)
-    change_params(inside, dataset__path="data/kept")
+    keep_data_in_dvc(inside)
     run("dvc", "repro", cwd=inside)
     git("add", "data/kept.dvc", "data/.gitignore", cwd=inside)
     commit(inside, "data that DVC keeps")

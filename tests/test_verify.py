@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from clones import change_params, commit, git, run
+from clones import change_params, commit, git, keep_data_in_dvc, run
 from conftest import Verify
 from dvc.utils.serialize import dump_yaml, modify_yaml
 from edits import append, edit_json, flip, in_cache, substitute
@@ -188,9 +188,7 @@ def test_a_stage_of_another_dvc_yaml_that_makes_the_data_is_held_against_what_it
 
 
 def test_data_other_than_their_dvc_file_says_are_named(copy: Path, verify: Verify) -> None:
-    shutil.copytree(copy / "data/small", copy / "data/kept")
-    run("dvc", "add", "data/kept", cwd=copy)
-    change_params(copy, dataset__path="data/kept")
+    keep_data_in_dvc(copy)
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == ""
     advice = "run `dvc checkout data/kept`, or, if the edit is yours, `dvc repro`"

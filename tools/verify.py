@@ -4,9 +4,9 @@ Run: python -m tools.verify [--cache]
 
 It compares dvc.lock with dvc.yaml, params.yaml and the files as they are; each stage's inputs and outputs with what the
 stage itself said of them when it ran; its inputs with the outputs of the stages before it; and the metrics with the
-predictions. Of the stages that you have added, it looks at those that the pipeline depends on, as `dvc status` does.
-`--cache` also rehashes what dvc.lock names in DVC's cache. It prints a line for each mismatch, and exits with 1 if
-there is any.
+predictions. Of stages that you have added, and of .dvc files, it looks at those that the pipeline depends on, as `dvc
+status` does: no other DVC command may be running. `--cache` also rehashes what dvc.lock names in DVC's cache. It prints
+a line for each mismatch, and exits with 1 if there is any.
 """
 
 import functools
