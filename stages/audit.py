@@ -84,9 +84,9 @@ def check_limits(params: AuditParams, found: "pd.DataFrame") -> None:
             one = rows.iloc[0]
             raise errors.InputError(
                 f"params.yaml: audit.{key} is {limit}, the data has {len(rows)}; the first is row {one['row']} (from "
-                f"0) of {one['split']}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} of "
-                f"{one['other_split']}, {one['other_label']}: fix the data, or raise the limit (with null, "
-                f"{paths.FINDINGS} is written and lists them all)"
+                f"0) of {paths.raw(one['split'])}, {one['text'][:50]!r}, {one['label']}, beside row {one['other_row']} "
+                f"of {paths.raw(one['other_split'])}, {one['other_label']}: fix the data, or raise the limit (with "
+                f"null, {paths.FINDINGS} is written and lists them all)"
             )
 
 
@@ -110,7 +110,9 @@ def main() -> None:
         for splits, shared in report["shared_texts"].items():
             print(f"{splits}: {shared['texts']} texts in both, {shared['other_label']} of them with another label")
         for split, leaked in report["leaked_rows"].items():
-            print(f"{split}: {leaked['rows']} rows are near-duplicates of train rows, {leaked['equal']} of them exact")
+            mark = "warning: " if leaked["rows"] else ""
+            equal = f"{leaked['equal']} of them equal but for case, punctuation and spacing"
+            print(f"{mark}{split}: {leaked['rows']} rows are near-duplicates of train rows, {equal}")
         check_limits(params, found)
         data.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         tables.write_csv(listing, found.round({"similarity": 4}))  # only now: a near-duplicate is not to count as equal

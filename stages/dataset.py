@@ -6,10 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stages.errors import InputError, listed
-from stages.rows import Row
+from stages.errors import MAX_PROBLEMS, InputError, listed
+from stages.rows import ColumnError, Row
 
 NUMBER = r"-?[0-9]+(\.[0-9]+)?"
+REMOVE = "remove it (of a hub dataset, save the other splits as files) to have it carved from train"
+MANY = 20  # labels of one train row each: if these are most of the rows, the column is another
 
 
 @dataclass
@@ -38,21 +40,43 @@ def build_splits(
         The splits, and the label names in order.
 
     Raises:
-        InputError: a row is bad and ``skip`` is off, or a split is empty or has a single class.
+        InputError: a row is bad and ``skip`` is off, most train rows have a label of their own, or a split is empty or
+            has a single class.
     """
-    rows = {split: list(split_rows) for split, split_rows in found.items()}
+    rows = {split: _read(split, split_rows) for split, split_rows in found.items()}
     positions = names is not None and not any(re.fullmatch(NUMBER, name) for name in names)
     if names is None:
-        names = _sorted({str(_label(row.label)) for row in rows["train"] if not _problem(row)})
+        labels = Counter(str(_label(row.label)) for row in rows["train"] if not _problem(row))
+        _check_repeated(labels)
+        names = _sorted(set(labels))
     number = {_name(name): position for position, name in enumerate(names)}
     if positions:
         _check_positions({_label(row.label) for split_rows in rows.values() for row in split_rows}, len(names))
         number |= {str(position): position for position in range(len(names))}
     splits = {}
     for split, split_rows in rows.items():
-        splits[split] = _build(split_rows, number, names, skip=skip)
+        splits[split] = _build(split, split_rows, number, names, skip=skip)
         _check(split, splits[split], names)
     return splits, list(names)
+
+
+def _read(split: str, rows: Iterable[Row]) -> list[Row]:
+    try:
+        return list(rows)
+    except ColumnError as error:
+        if split == "train":
+            raise
+        raise InputError(f"{error}; or, if the {split} split has no labels, {REMOVE}") from None
+
+
+def _check_repeated(labels: Counter[str]) -> None:
+    once = [label for label, rows in labels.items() if rows == 1]
+    if len(once) > max(MANY, labels.total() / 2):
+        raise InputError(
+            f"params.yaml: dataset.label_column: {len(once)} of {labels.total()} train rows have a label that no other "
+            f"has, such as {once[0][:50]!r}: name the column of the labels, or, if it is that, list them in "
+            "dataset.labels"
+        )
 
 
 def _check_positions(labels: set[str | None], names: int) -> None:
@@ -63,9 +87,9 @@ def _check_positions(labels: set[str | None], names: int) -> None:
         )
 
 
-def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, skip: bool) -> Split:
+def _build(name: str, rows: list[Row], number: dict[str, int], names: Sequence[str], *, skip: bool) -> Split:
     split = Split()
-    problems = []
+    problems: list[tuple[str, str]] = []
     for row in rows:
         exact = _name(str(row.label))
         label = exact if exact in number else _label(row.label)  # a name may be "1.0"
@@ -79,18 +103,29 @@ def _build(rows: list[Row], number: dict[str, int], names: Sequence[str], *, ski
             fix = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
         split.skipped[problem] += 1
         if not skip:
-            problems.append(f"{row.where}: {problem}{detail}: {fix}")
+            problems.append((f"{row.where}: {problem}{detail}", fix))
+    if problems and name != "train" and len(rows) > 1 and all(map(_unlabelled, rows)):
+        raise InputError(f"the {name} split has no labels: give it some, or {REMOVE}")
+    if len(problems) > max(MAX_PROBLEMS, len(rows) / 2):
+        raise InputError(
+            f"{problems[0][0]}, and {len(problems) - 1} more of the {len(rows)} rows of {name} are bad: see how the "
+            "file is laid out and what dataset says of it (a text with the delimiter in it needs quotes)"
+        )
     if problems:
-        raise InputError(*problems)
+        raise InputError(*map(": ".join, problems))
     return split
+
+
+def _unlabelled(row: Row) -> bool:
+    """Whether a row has no label, by an empty field or by -1, as in a test split whose labels are kept back."""
+    return row.label is None or row.label != row.label or _label(row.label) in {"", "-1"}  # the second: NaN
 
 
 def _check(name: str, split: Split, names: Sequence[str]) -> None:
     reasons = ", ".join(f"{count} with {reason}" for reason, count in split.skipped.items())
     left_out = f" (bad rows left out: {reasons})" if split.skipped else ""
     if not split.texts:
-        remove = ", or remove it (of a hub dataset, save the other splits as files) to have it carved from train"
-        carve = "" if name == "train" else remove
+        carve = "" if name == "train" else f", or {REMOVE}"
         raise InputError(f"the {name} split has no rows{left_out}: give it some{carve}")
     if len(set(split.labels)) < 2:
         label = names[split.labels[0]]

@@ -53,14 +53,27 @@ def _integer(_: Loader, node: yaml.ScalarNode) -> int:
 Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
-def parse(content: str | bytes) -> Any:
+class UniqueLoader(Loader):
+    """A loader that refuses a key that is set twice, as DVC does; the others take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """Give a mapping's content."""
+        seen = set()
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]:
+            if (key.tag, key.value) in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} is set twice: remove one", problem_mark=key.start_mark)
+            seen.add((key.tag, key.value))
+        return dict(super().construct_mapping(node, deep))
+
+
+def parse(content: str | bytes, loader: type[Loader] = UniqueLoader) -> Any:
     """The content of a YAML document.
 
     Raises:
         yaml.YAMLError: it is not one.
     """
     try:
-        return yaml.load(content, Loader)  # noqa: S506 - a safe loader
+        return yaml.load(content, loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError:
         raise
     except Exception as error:  # whatever PyYAML raises where a value does not fit its tag
@@ -68,12 +81,12 @@ def parse(content: str | bytes) -> Any:
 
 
 def read(path: Path) -> Any:
-    """The content of a YAML file.
+    """The content of a YAML file; where it sets a key twice, `stages.params` and DVC say so.
 
     Raises:
         InputError: it is missing, not UTF-8, not YAML, or has the conflicts of a merge.
     """
-    return _load(path, parse)
+    return _load(path, lambda text: parse(text, Loader))
 
 
 def nodes(path: Path) -> yaml.Node | None:

@@ -9,6 +9,7 @@ import os
 import re
 import unicodedata
 from collections import Counter
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -39,6 +40,8 @@ def _distinct(names: list[str]) -> list[str]:
 def _path(path: str) -> str:
     if not path:
         raise ValueError("a path")
+    if Path(path).parts[:1] == ("~",):
+        raise ValueError("a path with the home folder's in place of ~")
     plain = os.path.normpath(path)
     if plain != str(Path(path)):  # DVC and Python would spell it each in their own way
         raise ValueError(f"{plain}, without .. in its middle")
@@ -105,8 +108,9 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     from stages import hub, tables
     from stages.carving import carve
     from stages.dataset import build_splits
-    from stages.files import read_rows, split_files
+    from stages.files import read_rows
     from stages.rows import Layout
+    from stages.splits import split_files
 
     names = params.labels
     if params.source == "hub":
@@ -117,7 +121,11 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     else:
         layout = Layout(params.text_column, params.label_column, params.header, params.delimiter, params.quoting)
         files = split_files(Path(params.path))
-        found = {split: read_rows(files[split], layout) for split in paths.SPLITS if split in files}
+        found = {
+            split: chain.from_iterable(read_rows(file, layout) for file in files[split])
+            for split in paths.SPLITS
+            if split in files
+        }
     splits, names = build_splits(found, names, skip=params.on_bad_rows == "skip")
     delivered = {split: split for split in splits}
     for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
@@ -137,11 +145,20 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
             so = "its scores do not cover it"
             if split == "train":
                 so = "set dataset.labels to null if it is of another dataset"
+                so += ", or subtract 1 from integer labels that count from 1" if missing[0] == names[0] else ""
             print(f"warning: no {split} row has the label {errors.listed(missing)}: {so}")
     print(f"{len(names)} labels: {errors.listed(names)}")
-    spellings = Counter(name.casefold() for name in names)
-    if alike := [name for name in names if spellings[name.casefold()] > 1]:
-        print(f"warning: labels that differ in case only: {errors.listed(alike)}: if they are one, spell them alike")
+    spellings = Counter(map(_plain, names))
+    if alike := [name for name in names if spellings[_plain(name)] > 1]:
+        print(
+            "warning: labels that differ only in case, quotes or characters that are not seen: "
+            f"{errors.listed(alike)}: if they are one, spell them alike"
+        )
+
+
+def _plain(name: str) -> str:
+    """A label without what is easily overlooked."""
+    return "".join(char for char in name.casefold() if char not in "'\"" and unicodedata.category(char) != "Cf").strip()
 
 
 def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> None:

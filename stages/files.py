@@ -1,4 +1,4 @@
-"""Local files: which holds which split, and the rows of csv, tsv, txt and jsonl, plain or gzipped, and of parquet."""
+"""The rows of local files: csv, tsv, txt and jsonl, plain or gzipped, and parquet."""
 
 import gzip
 import json
@@ -10,76 +10,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages import hashing
 from stages.errors import InputError, listed, reason
-from stages.rows import Layout, Row, check_distinct, column_names, label_name
+from stages.rows import ColumnError, Layout, Row, check_distinct, column_names, label_name
 from stages.separated import separated
+from stages.splits import DELIMITERS, ending
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": None}
-ENDINGS = (*DELIMITERS, ".jsonl", ".parquet")
 GZIP = b"\x1f\x8b"  # how such a file begins
 LFS = b"version https://git-lfs"  # and what git LFS leaves in its place
-
-
-def split_files(path: Path) -> dict[str, Path]:
-    """Find the file of each split: a single file is train; in a folder, files go by their names.
-
-    What could hold rows and is named for no split is listed.
-
-    Raises:
-        InputError: there is no such path, no train file, two files for one split, or one that DVC does not see.
-    """
-    if path.is_file():
-        ending(path)
-        return {"train": path}
-    if not path.is_dir():
-        raise InputError(
-            f"params.yaml: dataset.path: {path} does not exist: set it to a file or to a folder with a train file"
-        )
-    files: dict[str, Path] = {}
-    unread = []
-    for file in sorted(path.iterdir()):
-        split = SPLIT_NAMES.get(file.name.split(".")[0].lower())
-        if split is None or file.suffix == ".dvc":
-            could = file.is_dir() or file.name.lower().removesuffix(".gz").endswith(ENDINGS)
-            unread += [file.name] if could and not file.name.startswith(".") else []
-            continue
-        if not file.is_file():
-            raise InputError(f"{file}: named for the {split} split, but no file: put a file there, or rename it")
-        ending(file)
-        if split in files:
-            raise InputError(f"{path}: both {files[split].name} and {file.name} are {split}: leave one of them")
-        files[split] = file
-    if unread:
-        print(f"{path}: ignored, since not named for a split: {listed(unread)}")
-    if "train" not in files:
-        raise InputError(f"{path}: no train file: name it train with one of the endings {', '.join(ENDINGS)} (or .gz)")
-    hashing.check_hashed(path, files.values())
-    return files
-
-
-def ending(path: Path) -> str:
-    """A file's ending without .gz.
-
-    Raises:
-        InputError: it is none that is read.
-    """
-    name = path.name.lower()
-    found = Path(name.removesuffix(".gz")).suffix
-    if found not in ENDINGS or name.endswith(".parquet.gz"):
-        read = f"{', '.join(ENDINGS)} are read, all but parquet also with .gz"
-        raise InputError(f"{path}: unsupported file extension: {read}: convert it, or take it out of there")
-    return found
 
 
 def read_rows(path: Path, layout: Layout) -> Iterator[Row]:
@@ -117,7 +54,8 @@ def decoded(name: str, lines: Iterable[bytes]) -> Iterator[str]:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             if number == 1 and line.startswith(GZIP):
-                raise InputError(f"{name}: it is gzipped: add .gz to its name") from None
+                advice = "unpack it first" if name.endswith((".gz", ">")) else "add .gz to its name"
+                raise InputError(f"{name}: it is gzipped: {advice}") from None
             byte = error.object[error.start]
             raise InputError(f"{name}, line {number}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8") from None
 
@@ -149,7 +87,7 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
         yield Row(f"{path}, line {number}{has}", row.get(text), row.get(label))
     for key in (text, label):
         if seen and key not in seen:
-            raise InputError(
+            raise ColumnError(
                 f"{path}: no {key!r} in any line, there are: {listed(sorted(seen))}: set dataset.text_column and "
                 "dataset.label_column"
             )

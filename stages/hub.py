@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from stages import paths
 from stages.errors import InputError, chain, listed, no_room, reason
-from stages.files import SPLIT_NAMES
 from stages.outputs import scratch
 from stages.rows import Row, column_names, label_name
+from stages.splits import SPLIT_NAMES
 
 if TYPE_CHECKING:
     import datasets

@@ -31,10 +31,11 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     Raises:
         InputError: names the file, the line and the key of everything that is wrong.
     """
-    document, node = documents.read(path), documents.nodes(path)
-    if node is None or not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+    node = documents.nodes(path)
+    lines = _lines(path, node) if isinstance(node, yaml.MappingNode) else {}
+    document = documents.read(path)
+    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
-    lines = _lines(path, node)
     problems = [
         f"{_place(path, lines, (key,))}: unknown section, did you mean {_nearest(key, SECTIONS)}? (Params of a stage "
         "of your own go into a file of their own, which dvc.yaml lists as `params: - own.yaml: [key]`)"
@@ -55,10 +56,9 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     return params
 
 
-def _lines(path: Path, document: yaml.Node) -> dict[tuple[str, ...], int]:
-    """The line of each section and key; of one that is set twice, YAML's parser would take the last."""
+def _lines(path: Path, document: yaml.MappingNode) -> dict[tuple[str, ...], int]:
+    """The line of each section and key, none of which may be set twice."""
     lines: dict[tuple[str, ...], int] = {}
-    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - the document is a dict
     for section, body in document.value:
         keys = [key for key, _ in body.value] if isinstance(body, yaml.MappingNode) else []
         for node in (section, *keys):
@@ -90,7 +90,7 @@ def _problem(path: Path, lines: dict[tuple[str, ...], int], name: str, section: 
         return f"{place}: unknown key, did you mean {name}.{_nearest(keys[-1], section.model_fields)}?"
     if detail["type"] == "missing":
         return f"{place}: missing: {section.model_fields[keys[-1]].description}"
-    message = str(detail["msg"]).removeprefix("Value error, ")
+    message = str(detail["msg"]).removeprefix("Value error, ").replace(" after validation", "")
     _, should, what = message.rpartition(" should ")  # Input, String, List ...
     quote = ": put it in quotes" if detail["type"] == "string_type" and detail["input"] is not None else ""
     return f"{place}: should {what if should else f'be {message}'}, is {reprlib.repr(detail['input'])}{quote}"

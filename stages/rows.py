@@ -24,18 +24,22 @@ class Layout(NamedTuple):
     quoting: bool
 
 
-def column_name(where: str, names: list[str], column: str | int) -> str:
+class ColumnError(InputError):
+    """A file lacks a column."""
+
+
+def column_name(where: str, names: list[str], column: str | int, or_set: str = "") -> str:
     """The name of a column that is given by its name or by its position.
 
     Raises:
-        InputError: there is no such column, or more than one.
+        ColumnError: there is no such column, or more than one; ``or_set`` has the other keys that may be wrong.
     """
     name = names[column] if isinstance(column, int) and column < len(names) else column
     if isinstance(name, int) or names.count(name) != 1:  # a position past the last, even where a name looks like it
         number = "more than one" if name in names else "no"
-        raise InputError(
+        raise ColumnError(
             f"{where}: {number} column {name!r}, there are: {listed(names) or 'none'}: "
-            "set dataset.text_column and dataset.label_column, or dataset.header or dataset.delimiter"
+            f"set dataset.text_column and dataset.label_column{or_set}"
         )
     return name
 

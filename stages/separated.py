@@ -21,6 +21,7 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
     text, label = (_position(path, column, header) for column in (layout.text_column, layout.label_column))
     check_distinct(str(path), text, label)
     heading = _field(header, label) if header and isinstance(layout.label_column, int) else None
+    names = None if header is None else _bare(header)
     columns = len(header or ())
     known: Counter[str | None] = Counter()
     unsure: list[tuple[int, set[str]]] = []
@@ -38,12 +39,12 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
             if labels <= known.keys():
                 raise _swallowed(path, line, delimiter)
             unsure.append((line, labels))
-        if heading and given == heading and fields != header:
+        if heading and given == heading and _bare(fields) != names:
             raise InputError(
                 f"{path}, line {line}: its label is {heading[:50]!r} as on line 1: set dataset.header to false if "
                 "line 1 is a row, else name the columns in place of their positions"
             )
-        yield Row(f"{path}, line {line}", content, given, _problem(fields, header, columns))
+        yield Row(f"{path}, line {line}", content, given, _problem(fields, names, columns))
     for line, labels in unsure:
         if labels <= known.keys():
             raise _swallowed(path, line, delimiter)
@@ -51,13 +52,18 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
         print(f"warning: {path}: its first line alone has the label {first!r}: is it a header? See dataset.header")
 
 
-def _problem(fields: list[str], header: list[str] | None, columns: int) -> str:
+def _bare(header: list[str]) -> list[str]:
+    """A header's names, in the middle of joined files too, where a byte order mark keeps the quotes on the first."""
+    return [name.strip('\ufeff "') for name in header]
+
+
+def _problem(fields: list[str], names: list[str] | None, columns: int) -> str:
     """What is wrong with a row by its number of fields, or since it is the header; empty where nothing is."""
-    if fields == header:
+    if _bare(fields) == names:
         return "the header again"
     if len(fields) > columns:
         return "more columns than the first line has"
-    if len(fields) < columns and header is None:
+    if len(fields) < columns and names is None:
         return "fewer columns than the first line has"
     return ""
 
@@ -68,9 +74,13 @@ def _records(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -
     reader = csv.reader(
         lines, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if layout.quoting else csv.QUOTE_NONE, strict=True
     )
-    start = 1
+    start, warned = 1, not layout.quoting
     try:
         for fields in reader:
+            if not warned and any(field.startswith(' "') and field.rstrip().endswith('"') for field in fields):
+                warned = True
+                said = "quotes after a space are taken for a part of the field: remove the space if they are not"
+                print(f"warning: {path}, line {start}: {said}")
             if fields or (layout.header and start == 1):
                 yield start, fields
             start = reader.line_num + 1
@@ -118,7 +128,7 @@ def _position(path: Path, column: str | int, header: list[str] | None) -> int:
     if isinstance(column, int) and column < len(header):
         return column  # two columns may have one name
     names = [name.strip() for name in header]
-    return names.index(column_name(f"{path}, line 1", names, column))
+    return names.index(column_name(f"{path}, line 1", names, column, ", or dataset.header or dataset.delimiter"))
 
 
 def _field(fields: list[str], position: int) -> str | None:

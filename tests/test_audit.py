@@ -150,11 +150,15 @@ def test_carved_splits_count_as_the_train_that_was_delivered(examine: Audit) -> 
 @pytest.mark.parametrize(
     ("key", "rows", "message"),
     [
-        ("max_leaked_rows", {"test": [*TEST, TRAIN[0]]}, r"row 2 \(from 0\) of test, 'the harbour was quiet"),
+        (
+            "max_leaked_rows",
+            {"test": [*TEST, TRAIN[0]]},
+            r"row 2 \(from 0\) of data/raw/test.parquet, 'the harbour was quiet",
+        ),
         (
             "max_conflicting_rows",
             {"train": [*TRAIN, (TRAIN[0][0], "b")]},
-            r"row 4 \(from 0\) of train, 'the harbour was quiet",
+            r"row 4 \(from 0\) of data/raw/train.parquet, 'the harbour was quiet",
         ),
     ],
 )
@@ -212,7 +216,9 @@ def test_each_label_is_shown_with_its_share_of_the_rows(examine: Audit, capsys: 
 
 
 def test_a_leak_that_stops_the_stage_is_named_with_the_row_of_train_beside_it(examine: Audit) -> None:
-    beside = r"'nobody told us that .*', b, beside row 2 of train, a: fix the data, or raise the limit \("
+    beside = (
+        r"'nobody told us that .*', b, beside row 2 of data/raw/train.parquet, a: fix the data, or raise the limit \("
+    )
     beside += r"with null, data/audit/findings.csv is written and lists them all\)$"
-    with pytest.raises(InputError, match=rf"the first is row 1 \(from 0\) of test, {beside}"):
+    with pytest.raises(InputError, match=rf"the first is row 1 \(from 0\) of data/raw/test.parquet, {beside}"):
         examine(CLEAN | {"test": [TEST[0], (TRAIN[2][0], "b")]}, audit__max_leaked_rows=0)

@@ -65,6 +65,10 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "header: no, in quotes": ({"dataset__header": "no"}, "dataset.header: should be a valid boolean, is 'no'"),
     "path: nothing": ({"dataset__path": ""}, "dataset.path: should be a path, is ''"),
     "model.path: nothing": ({"model__path": ""}, "model.path: should be a path, is ''"),
+    "path: ~": ({"dataset__path": "~"}, "dataset.path: should be a path with the home folder's in place of ~, is '~'"),
+    "path: with ~": (
+        {"dataset__path": "~/own"}, "dataset.path: should be a path with the home folder's in place of ~, is '~/own'"
+    ),
     "path: .. in its middle": (
         {"dataset__path": "data/../../own"},
         "dataset.path: should be ../own, without .. in its middle, is 'data/../../own'",
@@ -74,7 +78,7 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "delimiter: a quote": ({"dataset__delimiter": '"'}, "dataset.delimiter: should match pattern"),
     "delimiter: a line end": ({"dataset__delimiter": "\n"}, "dataset.delimiter: should match pattern"),
     "labels: a": ({"dataset__labels": "a"}, "dataset.labels: should be a valid list, is 'a'"),
-    "labels: [a]": ({"dataset__labels": ["a"]}, "dataset.labels: should have at least 2 items"),
+    "labels: [a]": ({"dataset__labels": ["a"]}, "dataset.labels: should have at least 2 items, not 1, is ['a']"),
     "labels: [0, a]": (
         {"dataset__labels": [0, "a"]},
         "dataset.labels: should be a valid string, is 0: put it in quotes",

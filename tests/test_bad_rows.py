@@ -18,7 +18,8 @@ SKIP = "fix the row, or set dataset.on_bad_rows to skip"
 REMOVE = "give it some, or remove it (of a hub dataset, save the other splits as files) to have it carved from train"
 UNKNOWN = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
 UNREADABLE = "own/train.parquet: not a readable parquet file ("
-COLUMNS = "set dataset.text_column and dataset.label_column, or dataset.header or dataset.delimiter"
+NAMES = "set dataset.text_column and dataset.label_column"
+COLUMNS = f"{NAMES}, or dataset.header or dataset.delimiter"
 TWO_LABELS = "at least two are needed: check dataset.label_column, or add rows of another label"
 ENDINGS = ".csv, .tsv, .txt, .jsonl, .parquet"
 
@@ -217,6 +218,34 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"validation.csv": "text,label\nx,b\n"}, {},
         f"the validation split has a single class, 'b': {TWO_LABELS}",
     ),
+    "texts taken for labels": (
+        {"train.csv": "text,label\n" + "".join(f"a,some text {number}\n" for number in range(21))}, {},
+        ("params.yaml: dataset.label_column: 21 of 21 train rows have a label that no other has, such as 'some text 0'"
+        ": name the column of the labels, or, if it is that, list them in dataset.labels"),
+    ),
+    "test without labels": (
+        {"test.csv": "text,label\nx,\ny,\n"}, {},
+        f"the test split has no labels: {REMOVE}",
+    ),
+    "test whose labels are kept back": (
+        {"test.parquet": class_labels(-1, -1)}, {},
+        f"the test split has no labels: {REMOVE}",
+    ),
+    "test without the column of the labels": (
+        {"test.csv": "id,text\n0,x\n1,y\n"}, {},
+        (f"own/test.csv, line 1: no column 'label', there are: id, text: {COLUMNS}; or, if the test split has no "
+        f"labels, {REMOVE.removeprefix('give it some, or ')}"),
+    ),
+    "jsonl for validation without labels": (
+        {"validation.jsonl": '{"text": "x"}\n'}, {},
+        (f"own/validation.jsonl: no 'label' in any line, there are: text: {NAMES}; or, if the validation split has no "
+        f"labels, {REMOVE.removeprefix('give it some, or ')}"),
+    ),
+    "most rows bad": (
+        {"train.csv": GOOD + "a text, with a comma,a\n" * 21}, {},
+        ("own/train.csv, line 22: more columns than the first line has, and 20 more of the 41 rows of train are bad: "
+        "see how the file is laid out and what dataset says of it (a text with the delimiter in it needs quotes)"),
+    ),
     "one class left": (
         {"test.csv": "text,label\nx,b\ny,c\n"}, {"dataset__on_bad_rows": "skip"},
         f"the test split has a single class, 'b' (bad rows left out: 1 with an unknown label): {TWO_LABELS}",
@@ -382,7 +411,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "parquet column past the last, by whose number another is named": (
         {"train.parquet": parquet(None, **{"2": ["x"], "label": ["a"]})}, {"dataset__text_column": 2},
-        f"own/train.parquet: no column 2, there are: 2, label: {COLUMNS}",
+        f"own/train.parquet: no column 2, there are: 2, label: {NAMES}",
     ),
     "one column for both": (
         {}, {"dataset__text_column": "label"},
@@ -399,6 +428,14 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "a first row taken for a header": (
         {"train.csv": "x,a\ny,b\nz,a\n"}, {"dataset__text_column": 0, "dataset__label_column": 1},
         "own/train.csv, line 3: its label is 'a' as on line 1: set dataset.header to false if line 1 is a row,",
+    ),
+    "a header in the middle, after a byte order mark": (
+        {"train.csv": f'{GOOD}\ufeff"text","label"\nz,a\n'}, {},
+        f"own/train.csv, line {GOOD.count(chr(10)) + 1}: the header again: fix the row, or set dataset.on_bad_rows",
+    ),
+    "a header in the middle, with a space": (
+        {"train.csv": f"{GOOD}text, label\nz,a\n"}, {},
+        f"own/train.csv, line {GOOD.count(chr(10)) + 1}: the header again: fix the row, or set dataset.on_bad_rows",
     ),
     "a header in the middle": (
         {"train.csv": f"{GOOD}text,label\nz,a\n"}, {},
@@ -418,11 +455,11 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "no such column in parquet": (
         {"train.parquet": parquet(tweet=["x"], label=["a"])}, {},
-        f"own/train.parquet: no column 'text', there are: tweet, label: {COLUMNS}",
+        f"own/train.parquet: no column 'text', there are: tweet, label: {NAMES}",
     ),
     "no such position in parquet": (
         {"train.parquet": parquet()}, {"dataset__label_column": 2},
-        f"own/train.parquet: no column 2, there are: text, label: {COLUMNS}",
+        f"own/train.parquet: no column 2, there are: text, label: {NAMES}",
     ),
     "two columns of one name": (
         {"train.csv": "text,text,label\nx,y,a\n"}, {},
@@ -452,6 +489,14 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"dev.csv": GOOD, "val.csv": GOOD, "validation.csv": GOOD}, {},
         "own: both dev.csv and val.csv are validation: leave one of them",
     ),
+    "a shard beside a whole file": (
+        {"test-00000-of-00001.csv": GOOD}, {},
+        "own: both test-00000-of-00001.csv and test.csv are test: leave one of them",
+    ),
+    "a shard missing": (
+        {"train.csv": b"", "train-00001-of-00003.csv": GOOD}, {},
+        "own: no train-00000-of-00003, one of the 3 files of train: add it",
+    ),
     "missing path": (
         {}, {"dataset__path": "elsewhere"},
         "params.yaml: dataset.path: elsewhere does not exist: set it to a file or to a folder with a train file",
@@ -478,6 +523,11 @@ def test_a_bad_data_set_is_named_with_its_place(
     error = fail()
     assert error.startswith(message)
     assert "\n" not in error
+
+
+def test_a_header_is_not_what_is_wrong_with_parquet(workspace: Workspace, fail: Fail) -> None:
+    own_dataset(workspace, {"train.parquet": parquet(text=["x", "y"], label=["a", "b"])}, dataset__text_column=2)
+    assert fail() == f"own/train.parquet: no column 2, there are: text, label: {NAMES}"
 
 
 def test_all_bad_rows_are_named_at_once(workspace: Workspace, fail: Fail) -> None:

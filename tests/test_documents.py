@@ -54,6 +54,19 @@ def test_what_is_not_yaml_is_not_yaml_to_dvc_either() -> None:
         parse_yaml("key: [", "params.yaml")
 
 
+@pytest.mark.parametrize("text", ["key: 1\nkey: 2\n", "stage:\n  - md5: 1\n    md5: 2\n"])
+def test_a_key_that_is_set_twice_is_refused_as_by_dvc(text: str) -> None:
+    with pytest.raises(YAMLError, match="is set twice: remove one"):
+        documents.parse(text)
+    with pytest.raises(DvcException):
+        parse_yaml(text, "params.yaml")
+
+
+@pytest.mark.parametrize("text", ["1: a\n'1': b\n", "a: &a {x: 1}\nb: {<<: *a, x: 2}\n"])
+def test_keys_that_only_look_alike_are_not_refused(text: str) -> None:
+    assert documents.parse(text) == parse_yaml(text, "params.yaml")
+
+
 def test_a_directive_by_which_dvc_would_read_other_numbers_is_refused(tmp_path: Path) -> None:
     text = "# mine\n%YAML 1.1\n---\nseed: 010\n"
     assert parse_yaml(text, "params.yaml") == {"seed": 8}

@@ -48,6 +48,11 @@ def test_planted_label_errors_are_suspected_the_least_self_confident_first() -> 
     assert np.count_nonzero(ranks) == 3
 
 
+def test_a_row_whose_label_is_predicted_is_not_suspected() -> None:
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.7, 0.3]], dtype=np.float32)  # thresholds .75, .25
+    assert hardest.label_error_ranks(np.array([0, 0, 1, 1]), probabilities).tolist() == [0, 0, 1, 0]
+
+
 def test_a_label_that_no_row_has_suspects_nobody() -> None:
     probabilities = np.hstack([PROBABILITIES * 0.1, np.full((5, 1), 0.9, dtype=np.float32)])
     assert not hardest.label_error_ranks(LABELS, probabilities)[[0, 1, 3, 4]].any()

@@ -44,12 +44,23 @@ def test_a_label_without_a_train_row_is_warned_of(workspace: Workspace, capsys: 
     assert "warning: no test row has the label middle: its scores do not cover it\n" in said
 
 
-def test_labels_that_differ_only_in_case_are_warned_of(
+def test_integer_labels_that_may_count_from_1_are_warned_of(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    download_rows(workspace, "a,low\nb,Low\nc,high\n", None)
-    said = "warning: labels that differ in case only: Low, low: if they are one, spell them alike\n"
-    assert said in capsys.readouterr().out
+    download_rows(workspace, "a,1\nb,2\n", ["low", "middle", "high", "highest"])
+    said = "set dataset.labels to null if it is of another dataset, or subtract 1 from integer labels that count from 1"
+    assert f"warning: no train row has the label low, highest: {said}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("other", "listed"), [("Low", "Low, low"), ("'low'", "'low', low"), ("low\u200b", r"low, low\u200b")]
+)
+def test_labels_that_are_easily_confused_are_warned_of(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], other: str, listed: str
+) -> None:
+    download_rows(workspace, f"a,low\nb,{other}\nc,high\n", None)
+    alike = "labels that differ only in case, quotes or characters that are not seen"
+    assert f"warning: {alike}: {listed}: if they are one, spell them alike\n" in capsys.readouterr().out
 
 
 def test_labels_of_a_parquet_file_that_names_them_go_by_their_names(workspace: Workspace, tmp_path: Path) -> None:

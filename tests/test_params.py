@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from clones import change_params
 from conftest import Call
+from dvc.utils.serialize import dump_yaml, modify_yaml
 from edits import substitute
 from own_data import Workspace
 
@@ -61,6 +63,21 @@ def test_data_that_another_stage_writes_are_accepted(workspace: Workspace) -> No
     prepare = "stages:\n  prepare:\n    cmd: echo\n    outs:\n      - data/own\n"
     substitute(folder / "dvc.yaml", "stages:\n", prepare)
     check()
+
+
+def test_data_that_stages_of_ones_own_have_yet_to_make_may_be_missing(inside: Path) -> None:
+    prepare = {"wdir": "prepare", "cmd": "echo", "outs": ["rows"]}
+    each = {"foreach": ["train", "test"], "do": {"cmd": "echo", "outs": ["data/made/${item}.csv"]}}
+    (inside / "prepare").mkdir()
+    dump_yaml(inside / "prepare/dvc.yaml", {"stages": {"other": {"cmd": "echo", "outs": ["others"]}}})
+    with modify_yaml("dvc.yaml") as definition:
+        definition["stages"] |= {"prepare": prepare, "make": each}
+    for path in ("prepare/rows", "prepare/others", "data/made"):
+        change_params(inside, dataset__path=path)
+        check()
+    change_params(inside, dataset__path="prepare/nothing")
+    with pytest.raises(InputError, match=r"dataset\.path: prepare/nothing does not exist: put it there"):
+        check()
 
 
 @pytest.mark.parametrize("content", ["stages:\n", "", "- a\n", "plots: []\n"])

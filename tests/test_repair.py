@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -87,6 +88,16 @@ def test_a_lock_file_cut_short_becomes_the_committed_one(folder: Path, length: i
     (folder / "dvc.lock").write_bytes(committed[:length].rpartition(b"5:")[0])
     (line,) = repair.repair()
     assert line.startswith("dvc.lock was cut short")
+    assert (folder / "dvc.lock").read_bytes() == committed
+
+
+def test_a_lock_file_with_both_sides_of_a_merge_becomes_the_committed_one(folder: Path) -> None:
+    committed = (folder / "dvc.lock").read_bytes()
+    both = re.sub(rb"( +md5: )[0-9a-f]{32}\n", rb"\g<0>\g<1>" + b"0" * 32 + b"\n", committed, count=1)
+    (folder / "dvc.lock").write_bytes(both)
+    (line,) = repair.repair()
+    said = "dvc.lock was cut short when DVC was killed, or is damaged otherwise: restored the committed one"
+    assert line.startswith(said)
     assert (folder / "dvc.lock").read_bytes() == committed
 
 

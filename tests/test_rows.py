@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from own_data import Workspace
 
-from stages import download, tables
+from stages import download, paths, tables
 from stages.errors import InputError
-from stages.files import SPLIT_NAMES, read_rows, split_files
+from stages.files import read_rows
 from stages.rows import Layout
+from stages.splits import SPLIT_NAMES, split_files
 
 LAYOUT = Layout("text", "label", header=True, delimiter=None, quoting=True)
 LABELS = ["anger", "joy"]
@@ -260,6 +261,17 @@ def test_a_header_within_the_rows_is_a_bad_row_where_columns_go_by_position(tmp_
     assert [row.problem for row in rows] == ["", "the header again", ""]
 
 
+@pytest.mark.parametrize("quoting", [True, False])
+def test_quotes_that_a_space_keeps_are_warned_of_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, quoting: bool
+) -> None:
+    file = tmp_path / "train.csv"
+    file.write_text('text,label\n"a",c\nb, "c" \nd, "c"\n', encoding="utf-8")
+    assert read(file, LAYOUT._replace(quoting=quoting))[1:] == [("b", ' "c" '), ("d", ' "c"')]
+    said = f"warning: {file}, line 3: quotes after a space are taken for a part of the field: remove the space if they "
+    assert capsys.readouterr().out == (f"{said}are not\n" if quoting else "")
+
+
 def test_space_around_the_names_of_columns_does_not_count(tmp_path: Path) -> None:
     file = tmp_path / "train.csv"
     file.write_text("text , label\na,b\n", encoding="utf-8")
@@ -286,15 +298,30 @@ def test_files_are_found_by_the_names_of_splits_and_others_are_named(
         (tmp_path / "train.tsv").unlink()
     file = tmp_path / f"{name}.{ending}"
     file.touch()
-    assert split_files(tmp_path) == {"train": tmp_path / "train.tsv"} | {split: file}
+    assert split_files(tmp_path) == {"train": [tmp_path / "train.tsv"]} | {split: [file]}
     unread = "labels.csv, tests, trainer.csv, words.JSONL.GZ"
-    assert capsys.readouterr().out == f"{tmp_path}: ignored, since not named for a split: {unread}\n"
+    assert capsys.readouterr().out == f"warning: {tmp_path}: ignored, since not named for a split: {unread}\n"
 
 
 def test_a_single_file_is_train_whatever_its_name(tmp_path: Path) -> None:
     file = tmp_path / "test.csv"
     file.touch()
-    assert split_files(file) == {"train": file}
+    assert split_files(file) == {"train": [file]}
+
+
+def test_the_shards_of_a_split_are_read_one_after_the_other(workspace: Workspace) -> None:
+    shards = workspace(dataset__path="own", dataset__labels=None) / "own"
+    shards.mkdir()
+    for shard in (1, 0, 2):
+        rows = "".join(f"text {shard} {row},{'ab'[row % 2]}\n" for row in range(20))
+        (shards / f"train-0000{shard}-of-00003.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    download.main()
+    train, validation, test = (
+        [tuple(map(int, text.split()[1:])) for text in tables.read(paths.raw(split))["text"].to_pylist()]
+        for split in paths.SPLITS
+    )
+    assert sorted([*train, *validation, *test]) == [(shard, row) for shard in range(3) for row in range(20)]
+    assert train == sorted(train)
 
 
 def test_jsonl_columns_go_by_name(tmp_path: Path) -> None:

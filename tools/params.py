@@ -59,7 +59,7 @@ def _path_problems(sections: dict[str, Section], file: Path, *, present: bool = 
     Unless they are to be ``present``, that nothing is there is not wrong.
     """
     problems = []
-    written = pipeline.outputs(own=True)
+    written = pipeline.outputs()
     for name, section in sections.items():
         if not isinstance(section, DatasetParams | ModelParams):
             continue

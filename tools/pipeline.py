@@ -1,5 +1,6 @@
 """The pipeline as dvc.yaml defines it, parsed by DVC's schema: which stages there are, and what they write."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,27 @@ def defined(definition: Any) -> Stages:
 
 
 def made_by_others(path: str) -> bool:
-    """Whether a stage of dvc.yaml that is not the pipeline's own makes a file or folder, or what is in it."""
-    return any(overlap(path, out) for out in outputs(own=False))
+    """Whether a stage that is not the pipeline's own makes a file or folder, or what is in it."""
+    from dvc.exceptions import NotDvcRepoError
+    from dvc.repo import Repo
+    from dvc.stage import PipelineStage
+
+    with suppress(NotDvcRepoError), Repo() as repo:
+        outs = [out for out in repo.index.outs if isinstance(out.stage, PipelineStage)]
+        return any(overlap(path, out.fs_path) for out in outs if out.stage.addressing not in STAGES)
+    return False
 
 
-def outputs(*, own: bool) -> list[Path]:
-    """What the pipeline's own stages of dvc.yaml write, or all others."""
-    wanted = [(stage.get("wdir", "."), stage) for name, stage in stages().items() if (name in STAGES) == own]
-    return [Path(folder, out) for folder, stage in wanted for out in dvcfile.declared(stage, *dvcfile.WRITTEN)]
+def outputs() -> list[str]:
+    """What the pipeline's own stages write."""
+    defined = stages()
+    return [out for name in STAGES if name in defined for out in dvcfile.declared(defined[name], *dvcfile.WRITTEN)]
+
+
+def inputs() -> list[str]:
+    """What the pipeline's own stages read of this clone, less what params name."""
+    deps = [dep for name, stage in stages().items() if name in STAGES for dep in dvcfile.declared(stage, "deps")]
+    return [dep for dep in deps if not Path(dep).is_absolute() and ".." not in Path(dep).parts and "${" not in dep]
 
 
 def overlap(one: str | Path, other: str | Path) -> bool:

@@ -75,7 +75,8 @@ def _repair_lock() -> list[str]:
         else:
             LOCK.write_bytes(whole)
             what = "restored the committed one"
-        return [f"{LOCK} was cut short when DVC was killed: {what}; later results come from the cache"]
+        said = f"{LOCK} was cut short when DVC was killed, or is damaged otherwise: {what}"
+        return [f"{said}; later results come from the cache"]
     if mixed:
         with modify_yaml(LOCK) as lock:
             for stage in mixed:  # that DVC has it run again; the stage keeps its place, for the diff's sake
