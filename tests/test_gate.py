@@ -107,6 +107,7 @@ def test_it_opens_where_a_merge_has_mixed_two_runs_in_the_lock(bare: Path, gate:
     assert error.splitlines() == [
         "dvc.lock: evaluate: its inputs and outputs are not of one run, as after a merge: run `make repro`",
         "dvc.lock: evaluate did not read the models/classifier that train wrote: run `dvc repro`",
+        "evaluate: changed deps: models/classifier: deleted",
     ]
 
 
@@ -188,6 +189,13 @@ def test_data_that_neither_git_nor_dvc_has_fails_on_the_cheap_machine(bare: Path
     change_params(bare, dataset__path="data/own")
     said = refused(bare)
     assert said.startswith("data/own is neither in git nor in DVC: commit it, or run `dvc add data/own` and ")
+
+
+def test_data_whose_files_a_stage_makes_one_by_one_are_no_error(bare: Path, answers: Answers) -> None:
+    change_params(bare, dataset__path="data/own")
+    with modify_yaml(bare / "dvc.yaml") as definition:
+        definition["stages"]["make"] = {"cmd": "cp data/small/train.csv data/own", "outs": ["data/own/train.csv"]}
+    assert answers(bare)["run"] == "true"
 
 
 def test_a_path_of_the_runners_own_is_no_error_on_the_cheap_machine(bare: Path, answers: Answers) -> None:

@@ -29,7 +29,14 @@ def write(tfidf: float, mean: float, other_rows: str | None = None) -> None:
     Path("metrics").mkdir()
     Path("metrics/baselines.json").write_text(json.dumps(baselines), encoding="utf-8")
     Path("metrics/metrics.json").write_text(json.dumps(METRICS | {"loss": 1.0}), encoding="utf-8")
+    find_leaks()
     record(other_rows)
+
+
+def find_leaks(**rows: int) -> None:
+    """Write the audit's figures."""
+    leaked = {split: {"rows": rows.get(split, 0)} for split in paths.EVALUATED}
+    Path(paths.AUDIT).write_text(json.dumps({"leaked_rows": leaked}), encoding="utf-8")
 
 
 def record(other_rows: str | None = None) -> None:
@@ -80,6 +87,13 @@ def test_a_model_that_is_not_better_is_a_finding_on_each_split_where_it_is_not()
     assert ladder.findings(ladder.rungs()) == [
         "the fine-tuned model does not beat TF-IDF on test: F1 0.7900 against 0.8000"
     ]
+
+
+def test_rows_that_leak_are_a_finding_of_their_split() -> None:
+    write(tfidf=0.6, mean=0.5)
+    find_leaks(validation=3)
+    said = "3 validation rows are near-duplicates of train rows: the scores on validation are too good"
+    assert ladder.findings(ladder.rungs()) == [said]
 
 
 def test_each_split_has_a_best_baseline_of_its_own() -> None:

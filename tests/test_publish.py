@@ -12,7 +12,7 @@ import huggingface_hub
 import pytest
 from clones import SECRETS, commit, git, run
 from conftest import Call, Refused
-from edits import append, edit_json
+from edits import append, edit_json, substitute
 from hub_server import COMMIT, HubServer, serve
 
 from stages import paths
@@ -123,6 +123,17 @@ def test_a_file_that_git_is_told_not_to_miss_is_missed(copy: Path, refused: Refu
     git("update-index", "--assume-unchanged", "README.md", cwd=copy)
     (copy / "README.md").unlink()
     assert refused(copy, NAME).startswith("there are uncommitted changes (README.md): commit them")
+
+
+def test_a_module_elsewhere_that_git_does_not_have_keeps_results_from_being_published(
+    copy: Path, refused: Refused
+) -> None:
+    (copy / "more").mkdir()
+    (copy / "more/norm.py").touch()
+    substitute(copy / "dvc.yaml", "      - stages/audit.py\n", "      - more/norm.py\n      - stages/audit.py\n")
+    run("dvc", "repro", cwd=copy)
+    commit(copy, "without it")
+    assert refused(copy, NAME).startswith("there are uncommitted changes (more/norm.py): commit them")
 
 
 def test_a_module_of_a_stage_that_git_does_not_have_keeps_results_from_being_published(

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clones import TREE, change_params, git, run
+from clones import TREE, change_params, git, keep_data_in_dvc, run
 from conftest import Call, Refused
 from edits import append, substitute
 
@@ -150,6 +150,14 @@ def test_a_frozen_stage_is_warned_of(played: Call) -> None:
     assert said.endswith("warning: train is frozen, so that DVC never runs it: run `dvc unfreeze train`\n")
 
 
+def test_a_dvc_file_that_was_recorded_anew_is_warned_of(played: Call) -> None:
+    _, said, _ = played(Runs((0, {"data/own.dvc": "recorded anew", "download": "ran"})))
+    assert said.endswith(
+        "warning: data/own.dvc: the data differed from it, so that it records them as they are now: if they are older "
+        "than this file, run `git checkout data/own.dvc`, `dvc checkout data/own.dvc`, and this again\n"
+    )
+
+
 @pytest.mark.parametrize("again", [False, True])
 def test_a_run_that_failed_is_not_summed_up(
     played: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, again: bool
@@ -184,6 +192,14 @@ def test_a_frozen_stage_is_called_frozen(inside: Path) -> None:
     change_params(inside, train__seed=5)
     code, stages = repro.reproduce()
     assert (code, stages["train"], stages["evaluate"]) == (0, "frozen", "unchanged")
+
+
+def test_a_dvc_file_whose_data_differ_is_recorded_anew(inside: Path) -> None:
+    keep_data_in_dvc(inside)
+    runs = [repro.reproduce("audit")[1]]
+    append(next((inside / "data/kept").glob("train.*")), "\n")
+    runs.append(repro.reproduce("audit")[1])
+    assert [stages.get("data/kept.dvc") for stages in runs] == [None, "recorded anew"]
 
 
 def test_a_second_run_in_this_process_changes_nothing_of_what_became_of_the_first(inside: Path) -> None:

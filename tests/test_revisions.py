@@ -288,6 +288,86 @@ def test_a_folder_of_many_files_counts_as_changed_where_git_sees_it_since_dvc_lo
     an_edit_without_a_run_is_named(copy)
 
 
+def test_edits_behind_a_link_are_named(inside: Path) -> None:
+    append(Path(shutil.copytree("data/small", "data/v2/rows"), "train.csv"), "other rows,joy\n")
+    Path("data/current").symlink_to("v2")
+    change_params(inside, dataset__path="data/current/rows")
+    run("dvc", "repro", cwd=inside)
+    git("add", "data", cwd=inside)
+    commit(inside, "a run")
+    assert revisions.read("HEAD").test_file
+    append(Path("data/v2/rows/train.csv"), "one more,joy\n")
+    commit(inside, "data alone")
+    with pytest.raises(InputError, match=r"^HEAD: data/current/rows does not match dvc\.lock \(download\): "):
+        revisions.read("HEAD")
+
+
+def test_links_are_followed_within_the_commit_and_never_for_ever(inside: Path) -> None:
+    for link, target in (("a", "b/rows"), ("b", "c"), ("c/back", ".."), ("away", "/tmp"), ("up", "../..")):
+        (inside / "links" / link).parent.mkdir(parents=True, exist_ok=True)
+        (inside / "links" / link).symlink_to(target)
+    (inside / "links/c/rows.dvc").touch()
+    git("add", "links", cwd=inside)
+    listed = [line.split("\t") for line in git("ls-files", "--stage", cwd=inside).splitlines()]
+    tree = {Path(name): " ".join((kind.split()[0], "blob", kind.split()[1])) for kind, name in listed}
+    assert trees.behind(Path("links/a/x"), tree) == [
+        "links/a/x", "links/a", "links/b", "links/b/rows/x", "links/c/rows.dvc", "links/c/rows/x",
+    ]  # fmt: skip
+    assert trees.behind(Path("links/away/x"), tree) == ["links/away/x", "links/away"]
+    assert "links/c/back" in trees.behind(Path("links/c"), tree)
+
+
+def test_another_commit_of_a_submodule_around_the_data_is_named(inside: Path, tmp_path: Path) -> None:
+    vendor = shutil.copytree("data/small", tmp_path / "vendor/rows").parent
+    append(vendor / "rows/train.csv", "other rows,joy\n")
+    git("init", "--quiet", cwd=vendor)
+    git("add", "rows", cwd=vendor)
+    commit(vendor, "rows")
+    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(vendor), "vendor", cwd=inside)
+    change_params(inside, dataset__path="vendor/rows")
+    run("dvc", "repro", cwd=inside)
+    commit(inside, "a run")
+    assert revisions.read("HEAD").test_file
+    append(inside / "vendor/rows/train.csv", "one more,joy\n")
+    commit(inside / "vendor", "other rows")
+    commit(inside, "the submodule alone")
+    with pytest.raises(InputError, match=r"^HEAD: vendor/rows does not match dvc\.lock \(download\): "):
+        revisions.read("HEAD")
+
+
+def test_data_whose_results_alone_were_reverted_are_named(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trees, "MAX_FILES", 2)  # data/small has three
+    lock = Path("dvc.lock").read_text(encoding="utf-8")
+    append(Path("data/small/train.csv"), "one more,joy\n")
+    commit(inside, "data")
+    with modify_yaml("dvc.lock") as content:
+        (dep,) = [dep for dep in content["stages"]["download"]["deps"] if dep["path"] == "data/small"]
+        dep["md5"] = f"{'0' * 32}.dir"
+    commit(inside, "its results")
+    git("revert", "--no-edit", "HEAD", cwd=inside)
+    assert Path("dvc.lock").read_text(encoding="utf-8") == lock
+    with pytest.raises(InputError, match=r"^HEAD: data/small does not match"):
+        revisions.read("HEAD")
+
+
+@pytest.mark.parametrize("inner", ["", "/rows"])
+def test_other_data_in_a_dvc_file_that_are_nowhere_here_are_named(inside: Path, inner: str) -> None:
+    shutil.copytree("data/small", f"data/kept{inner}")
+    run("dvc", "add", "data/kept", cwd=inside)
+    change_params(inside, dataset__path=f"data/kept{inner}")
+    run("dvc", "repro", cwd=inside)
+    git("add", "data/kept.dvc", "data/.gitignore", cwd=inside)
+    commit(inside, "a run")
+    assert revisions.read("HEAD").test_file
+    with modify_yaml("data/kept.dvc") as tracked:
+        tracked["outs"][0]["md5"] = f"{'0' * 32}.dir"
+    commit(inside, "data alone")
+    shutil.rmtree("data/kept")
+    revision = "HEAD" if inner else "workspace"
+    with pytest.raises(InputError, match=rf"^{revision}: data/kept{inner} does not match dvc\.lock \(download\): "):
+        revisions.read(revision)
+
+
 POINTER = """\
 import hashlib, sys
 content = sys.stdin.buffer.read()

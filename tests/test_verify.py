@@ -83,6 +83,15 @@ def test_a_stage_of_which_a_repair_has_left_the_command_has_no_run(copy: Path, v
     assert verify(copy) == "error: dvc.lock: it has no run of evaluate: run `dvc repro`\n"
 
 
+def test_a_command_with_a_variable_is_to_be_written_out(copy: Path, verify: Verify) -> None:
+    substitute(copy / "dvc.yaml", "exec python -m stages.audit", "${how} python -m stages.audit")
+    substitute(copy / "dvc.yaml", "stages:\n", "vars: [{how: exec}]\nstages:\n")
+    assert run("dvc", "status", "audit", cwd=copy).stdout == "Data and pipelines are up to date.\n"
+    assert verify(copy) == (
+        "error: dvc.yaml: audit: cmd: it has ${...}, whose value is not known here: write the command out\n"
+    )
+
+
 def test_a_lock_of_another_dvc_yaml_is_named(copy: Path, verify: Verify) -> None:
     substitute(copy / "dvc.yaml", "exec python -m stages.train", "python -m stages.train")
     substitute(copy / "dvc.yaml", "      - stages/hardest.py\n", "")
@@ -155,6 +164,15 @@ def test_data_that_a_stage_of_ones_own_makes_may_be_missing_until_it_has_run(cop
     run("python", "-m", "tools.repro", cwd=copy)
     shutil.rmtree(copy / "data/made")
     assert "error: data/made is missing: run `dvc repro`\n" in verify(copy)
+
+
+def test_a_stage_of_ones_own_that_always_runs_is_no_mismatch(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        stage = {"cmd": "rm -rf data/made && cp -r data/small data/made", "outs": ["data/made"], "always_changed": True}
+        definition["stages"]["prepare"] = stage
+    change_params(copy, dataset__path="data/made")
+    run("python", "-m", "tools.repro", cwd=copy)
+    assert verify(copy) == ""
 
 
 def test_a_stage_of_ones_own_that_makes_the_data_is_held_against_what_it_reads(copy: Path, verify: Verify) -> None:

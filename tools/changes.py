@@ -62,12 +62,12 @@ def changes(*targets: str) -> list[Change]:
         raise InputError(
             f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {lost[0]}` and commit what that writes"
         )
-    stored = {str(out) for stage in stages for out in stage.outs}
-    stored |= {
+    made = added | {out.fs_path: out for stage in stages for out in stage.outs}
+    stored = {
         str(dep)
         for stage in stages
         for dep in stage.deps
-        if dep.fs_path in added and added[dep.fs_path].hash_info == dep.hash_info
+        if dep.fs_path in made and made[dep.fs_path].hash_info == dep.hash_info
     }
     # what DVC can bring back, of what a stage last read and wrote: a file that is new to it has no hash
     to_come = {
@@ -90,7 +90,9 @@ def _lost(repo: Any, stages: list[Any]) -> list[str]:
     return [
         name
         for name, path in deps.items()
-        if path.is_relative_to(repo.root_dir) and not os.path.lexists(path) and not any(map(path.is_relative_to, outs))
+        if path.is_relative_to(repo.root_dir)
+        and not os.path.lexists(path)
+        and not any(pipeline.overlap(path, out) for out in outs)
     ]
 
 

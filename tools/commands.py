@@ -10,11 +10,11 @@ from stages.errors import InputError, listed
 AT_THE_TOP = "run this at the top of a clone of the repository"
 
 
-def changed() -> list[str]:
-    """The files that git tracks and that differ from HEAD's, and those of the stages that it does not track."""
+def changed(*more: str) -> list[str]:
+    """The files that git tracks and that differ from HEAD's, and those of the stages and ``more`` that it does not."""
     status = ("git", "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=none")
     tracked = [line[3:] for line in output(*status).splitlines()]
-    untracked = output("git", "ls-files", "--others", "--exclude-standard", "--", "stages").splitlines()
+    untracked = output("git", "ls-files", "--others", "--exclude-standard", "--", "stages", *more).splitlines()
     flags = [entry.split(" ", 1) for entry in output("git", "ls-files", "-v", "-z").split("\0") if entry]
     hidden = [name for flag, name in flags if flag.islower() or (flag == "S" and Path(name).exists())]
     return tracked + untracked + [name for name in hidden if _differs(name)]
@@ -27,13 +27,13 @@ def _differs(name: str) -> bool:
     return output("git", "hash-object", "--", name) != output("git", "rev-parse", f"HEAD:./{name}")
 
 
-def check_committed(since: str) -> None:
-    """Make sure that HEAD has all files that git tracks, and those of the stages, as they are.
+def check_committed(since: str, *more: str) -> None:
+    """Make sure that HEAD has all files that git tracks, those of the stages, and ``more``, as they are.
 
     Raises:
         InputError: it has not; the message ends with ``since``.
     """
-    if names := changed():
+    if names := changed(*more):
         raise InputError(f"there are uncommitted changes ({listed(names)}): commit them, since {since}")
 
 

@@ -54,7 +54,7 @@ def rungs() -> list[Rung]:
 
 
 def findings(ladder: list[Rung]) -> list[str]:
-    """A line for each split on which the fine-tuned model does not beat the best baseline, and where runs are mixed.
+    """A line for each split that leaks or where the best baseline is not beaten, and where runs are mixed.
 
     Raises:
         InputError: what the stages were made from is missing or cannot be read.
@@ -67,12 +67,15 @@ def findings(ladder: list[Rung]) -> list[str]:
             found.append(f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`")
     if _rows(made["baselines"]) != _rows(made["evaluate"]):
         found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
+    audit = read_result(paths.AUDIT)
     for split, score in (("validation", "validation_f1"), ("test", "f1")):
         best = max(baselines, key=lambda rung: getattr(rung, score))
         ours, theirs = getattr(tuned, score), getattr(best, score)
         if ours <= theirs:
             scores = f"F1 {ours:.4f} against {theirs:.4f}"
             found.append(f"the fine-tuned model does not beat {best.model} on {split}: {scores}")
+        if leaked := audit["leaked_rows"][split]["rows"]:
+            found.append(f"{leaked} {split} rows are near-duplicates of train rows: the scores on {split} are too good")
     return found
 
 

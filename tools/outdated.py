@@ -39,7 +39,9 @@ def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterato
         if stage not in lock:
             yield f"dvc.lock: it has no run of {stage}: {RERUN}"
             continue
-        if lock[stage]["cmd"] != wanted["cmd"]:
+        if "${" in str(wanted["cmd"]):
+            yield f"dvc.yaml: {stage}: cmd: it has ${{...}}, whose value is not known here: write the command out"
+        elif lock[stage]["cmd"] != wanted["cmd"]:
             yield f"dvc.lock: {stage}: its command differs from dvc.yaml's: {RERUN}"
         for kind, expected, recorded in _listed(stage, wanted, values, lock[stage]):
             if kind != "params":

@@ -24,12 +24,12 @@ def verified_commit() -> str:
     Raises:
         InputError: they do not belong together, are not committed, or are about to be replaced.
     """
-    from tools import rwlock, verify
+    from tools import pipeline, rwlock, verify
 
     rwlock.check_idle()
     if problems := verify.verify(cache=False):
         raise errors.InputError(*problems)
-    check_committed("the model card names the commit")
+    check_committed("the model card names the commit", *pipeline.inputs())
     return commit()
 
 

@@ -24,10 +24,11 @@ from tools.commands import committed
 from tools.formatting import number
 
 RECIPES = Path("recipes")
+RECORDED = "recorded anew"
 
 
 class StageLog(logging.Handler):
-    """Learns from DVC's own log which stages ran, were pulled or came from the cache, did not change, or are frozen."""
+    """Learns from DVC's own log what became of each stage, and which .dvc files it wrote anew."""
 
     PATTERNS = (
         (re.compile(r"'([^']+)' is frozen"), "frozen"),
@@ -35,6 +36,7 @@ class StageLog(logging.Handler):
         (re.compile(r"Running stage '([^']+)'"), "ran"),
         (re.compile(r"Stage '([^']+)' is cached"), "from cache"),
         (re.compile(r"Stage '([^']+)' didn't change"), "unchanged"),
+        (re.compile(r"Verifying data sources in stage: '([^']+)'"), RECORDED),  # of changed data, which DVC tracks
     )
 
     def __init__(self) -> None:
@@ -127,7 +129,13 @@ def main() -> None:
     steps = ladder.rungs()
     Console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
     frozen = [pipeline.frozen(stage) for stage, became in stages.items() if became == "frozen"]
-    for finding in (*ladder.findings(steps), *frozen):
+    recorded = [
+        f"{file}: the data differed from it, so that it records them as they are now: if they are older than this "
+        f"file, run `git checkout {file}`, `dvc checkout {file}`, and this again"
+        for file, became in stages.items()
+        if became == RECORDED
+    ]
+    for finding in (*ladder.findings(steps), *frozen, *recorded):
         print(f"warning: {finding}")
 
 

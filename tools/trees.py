@@ -1,5 +1,6 @@
 """The files of a revision and their hashes, through git and DVC: nothing is checked out."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -7,13 +8,14 @@ from typing import Any
 
 from stages import errors, hashing
 from stages.files import LFS
-from tools import lockfile
+from tools import lockfile, pipeline
 from tools.commands import output, shallow
 from tools.outdated import Digest
 from tools.pipeline import Stages
 
 WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 LOCK = str(lockfile.PATH)
+SYMLINK, SUBMODULE = "120", "160"  # how the mode of one begins
 MAX_FILES = 1000  # of a folder, to be hashed one by one
 
 
@@ -63,10 +65,13 @@ def workspace_digest(path: str) -> str | None:
 
 
 def known_digest(files: Any, path: str) -> str | None:
-    """As `workspace_digest`; "missing", which equals no hash, of what is not there, nor with DVC, and git has had."""
+    """As `workspace_digest`; of what is absent, DVC's, or "missing", which equals no hash, if only git has had it."""
     known = workspace_digest(path)
-    if known or not _is_within(path) or files.exists(path):
+    if known or not _is_within(path):
         return known
+    if files.exists(path):
+        md5: str | None = files.info(path).get("md5")
+        return md5
     return "missing" if output("git", "log", "-1", "--format=%H", "--", path) else None
 
 
@@ -83,8 +88,9 @@ def git_digests(files: Any, lock: Stages) -> Digest:
     """
     commit = files.repo.get_rev()
     read = {Path(dep["path"]).as_posix(): dep for stage in lock.values() for dep in stage.get("deps", [])}
-    tree = [entry.split("\t", 1) for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
-    linked = [Path(name) for mode, name in tree if not mode.startswith("100")]  # links and submodules
+    listed = [entry.split("\t", 1) for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
+    tree = {Path(name): kind for kind, name in listed}
+    linked = [name for name, kind in tree.items() if kind[:3] in {SYMLINK, SUBMODULE}]
 
     def digest(path: str) -> str | None:
         exists = not Path(path).is_absolute() and files.exists(path)
@@ -95,7 +101,9 @@ def git_digests(files: Any, lock: Stages) -> Digest:
         dep, known = read.get(path, {}), None
         if exists and not any(link.is_relative_to(path) for link in linked):
             known = _digest(files, path, at_least=dep.get("nfiles") or 0)
-        return known or ("changed" if _changed_since_run(commit, path, dep.get("md5", "")) else None)
+        return known or (
+            "changed" if _changed_since_run(commit, behind(Path(path), tree), dep.get("md5", "")) else None
+        )
 
     return digest
 
@@ -120,11 +128,36 @@ def _file_digest(files: Any, name: str) -> str | None:
     return None if content.startswith(LFS) else hashing.md5_of(content)
 
 
-def _changed_since_run(commit: str, path: str, md5: str) -> bool:
-    """Whether git has another ``path`` in ``commit`` than where dvc.lock got its ``md5``, or was last committed."""
+def behind(path: Path, tree: dict[Path, str]) -> list[str]:
+    """A path of a commit; and links, what they lead to, submodules and .dvc files in it or on the way to it.
+
+    Args:
+        path: relative to the clone.
+        tree: what `git ls-tree` says of each file, link and submodule.
+    """
+    found, waiting = {path}, [path]
+    while waiting:
+        place = waiting.pop()
+        found |= {file for part in (place, *place.parents) if (file := Path(f"{part}.dvc")) in tree}
+        for link in [
+            name for name, kind in tree.items() if kind[:3] in {SYMLINK, SUBMODULE} and pipeline.overlap(name, place)
+        ]:
+            found.add(link)
+            if tree[link].startswith(SYMLINK):
+                target = os.path.normpath(link.parent / output("git", "cat-file", "blob", tree[link].split()[2]))
+                led = Path(target, place.relative_to(link) if place.is_relative_to(link) else "")
+                if _is_within(str(led)) and led not in found:
+                    found.add(led)
+                    waiting.append(led)
+    return [str(path), *sorted(map(str, found - {path}))]
+
+
+def _changed_since_run(commit: str, paths: list[str], md5: str) -> bool:
+    """Whether git has other ``paths`` in ``commit`` than where dvc.lock first got ``md5``, or was last committed."""
     if shallow():
-        raise errors.InputError(f"{path}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
-    last = ("git", "log", "-1", "--format=%H", commit)
-    got = output(*last, f"-S{md5}", "--", LOCK).strip() if md5 else ""  # none if a merge brought it, or it has no MD5
-    ran = got or output(*last, "--", LOCK).strip()
-    return bool(output("git", "diff", "--ignore-submodules=none", "--name-only", ran, commit, "--", path))
+        raise errors.InputError(f"{paths[0]}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
+    log = ("git", "log", "--format=%H", commit)
+    # the first to have it, since a later one may be a revert; none if a merge brought it, or it has no MD5
+    got = output(*log, f"-S{md5}", "--", LOCK).split() if md5 else []
+    ran = got[-1] if got else output(*log, "-1", "--", LOCK).strip()
+    return bool(output("git", "diff", "--ignore-submodules=none", "--name-only", ran, commit, "--", *paths))

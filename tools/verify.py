@@ -40,7 +40,7 @@ def verify(*, cache: bool) -> list[str]:
     problems += [*lockfile.against_itself(lock), *_lock_against_files(lock)]
     if not problems:
         others = [change for change in changes(*definition) if change.stage not in definition]
-        problems += [f"{change}: {_advice(change)}" for change in others]
+        problems += [f"{change}: {_advice(change)}" for change in others if change.what != "always changed"]
     if not problems:
         problems += _metrics_against_predictions()
     if cache:
