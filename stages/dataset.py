@@ -11,6 +11,10 @@ from stages.rows import ColumnError, Row
 
 NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 REMOVE = "remove it (of a hub dataset, save the other splits as files) to have it carved from train"
+FIX_OF_MOST = {  # where most rows have one problem: not to skip them
+    "an unknown label": "set dataset.labels (null: those of train)",
+    "more columns than the first line has": "set dataset.delimiter, or put texts that have it in them in quotes",
+}
 MANY = 20  # labels of one train row each: if these are most of the rows, the column is another
 
 
@@ -107,9 +111,10 @@ def _build(name: str, rows: list[Row], number: dict[str, int], names: Sequence[s
     if problems and name != "train" and len(rows) > 1 and all(map(_unlabelled, rows)):
         raise InputError(f"the {name} split has no labels: give it some, or {REMOVE}")
     if len(problems) > max(MAX_PROBLEMS, len(rows) / 2):
+        reason, _ = split.skipped.most_common(1)[0]
         raise InputError(
-            f"{problems[0][0]}, and {len(problems) - 1} more of the {len(rows)} rows of {name} are bad: see how the "
-            "file is laid out and what dataset says of it (a text with the delimiter in it needs quotes)"
+            f"{problems[0][0]} (and {len(problems) - 1} more of the {len(rows)} rows of {name} are bad): "
+            + FIX_OF_MOST.get(reason, "set dataset.text_column and dataset.label_column, or fix the file")
         )
     if problems:
         raise InputError(*map(": ".join, problems))

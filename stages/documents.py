@@ -56,14 +56,15 @@ Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 class UniqueLoader(Loader):
     """A loader that refuses a key that is set twice, as DVC does; the others take the last one."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
-        """Give a mapping's content."""
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Give a mapping as it is written, merges not yet in it."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen = set()
-        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]:
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
             if (key.tag, key.value) in seen:
                 raise yaml.MarkedYAMLError(problem=f"{key.value} is set twice: remove one", problem_mark=key.start_mark)
             seen.add((key.tag, key.value))
-        return dict(super().construct_mapping(node, deep))
+        return node
 
 
 def parse(content: str | bytes, loader: type[Loader] = UniqueLoader) -> Any:

@@ -44,15 +44,15 @@ def label_error_ranks(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[
 
     By confident learning (Northcutt, Jiang and Chuang 2021, "Confident Learning: Estimating Uncertainty in Dataset
     Labels", JAIR 70): each label's threshold is its mean probability on the rows labelled with it. A row is suspected
-    if, of the labels whose probability reaches their threshold, the most probable is not its own, and no less probable
-    than its own. Ranked by self-confidence, the probability of the row's label: the least first.
+    if a more probable label than its own reaches its threshold. Ranked by self-confidence, the probability of the
+    row's label: the least first.
     """
     classes = probabilities.shape[1]
     confidence = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0]
     counts, sums = (np.bincount(labels, weights, minlength=classes) for weights in (None, confidence))
     thresholds = np.where(counts > 0, sums / np.maximum(counts, 1), np.inf)
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
-    suspected = (confident.max(axis=1) >= confidence) & (confident.argmax(axis=1) != labels)
+    suspected = confident.max(axis=1) > confidence
     ranks = np.zeros(len(labels), dtype=np.int64)
     rows = np.flatnonzero(suspected)
     ranks[rows[np.argsort(confidence[rows], kind="stable")]] = np.arange(1, len(rows) + 1)

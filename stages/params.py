@@ -31,11 +31,10 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     Raises:
         InputError: names the file, the line and the key of everything that is wrong.
     """
-    node = documents.nodes(path)
-    lines = _lines(path, node) if isinstance(node, yaml.MappingNode) else {}
-    document = documents.read(path)
-    if not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
+    document, node = documents.read(path), documents.nodes(path)
+    if node is None or not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
+    lines = _lines(path, node)
     problems = [
         f"{_place(path, lines, (key,))}: unknown section, did you mean {_nearest(key, SECTIONS)}? (Params of a stage "
         "of your own go into a file of their own, which dvc.yaml lists as `params: - own.yaml: [key]`)"
@@ -56,9 +55,10 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     return params
 
 
-def _lines(path: Path, document: yaml.MappingNode) -> dict[tuple[str, ...], int]:
-    """The line of each section and key, none of which may be set twice."""
+def _lines(path: Path, document: yaml.Node) -> dict[tuple[str, ...], int]:
+    """The line of each section and key; of one that is set twice, YAML's parser would take the last."""
     lines: dict[tuple[str, ...], int] = {}
+    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - the document is a dict
     for section, body in document.value:
         keys = [key for key, _ in body.value] if isinstance(body, yaml.MappingNode) else []
         for node in (section, *keys):

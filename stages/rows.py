@@ -25,7 +25,7 @@ class Layout(NamedTuple):
 
 
 class ColumnError(InputError):
-    """A file lacks a column."""
+    """A file lacks a column, or has two of its name."""
 
 
 def column_name(where: str, names: list[str], column: str | int, or_set: str = "") -> str:

@@ -59,7 +59,7 @@ def _bare(header: list[str]) -> list[str]:
 
 def _problem(fields: list[str], names: list[str] | None, columns: int) -> str:
     """What is wrong with a row by its number of fields, or since it is the header; empty where nothing is."""
-    if _bare(fields) == names:
+    if names is not None and _bare(fields) == names:
         return "the header again"
     if len(fields) > columns:
         return "more columns than the first line has"

@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from itertools import chain
 from pathlib import Path
 
 from stages import hashing
@@ -56,7 +57,7 @@ def split_files(path: Path) -> dict[str, list[Path]]:
         raise InputError(f"{path}: no train file: name it train with one of the endings {', '.join(ENDINGS)} (or .gz)")
     for split, found in files.items():
         _check_whole(split, found)
-        hashing.check_hashed(path, found)
+    hashing.check_hashed(path, chain.from_iterable(files.values()))
     return dict(files)
 
 
@@ -66,12 +67,12 @@ def _stem(file: Path) -> str:
 
 def _check_whole(split: str, files: list[Path]) -> None:
     """Make sure that a split's files are a single one, or all of its shards."""
-    first, stems = _stem(files[0]), [_stem(file) for file in files]
+    first, stems = _stem(files[0]), {_stem(file) for file in files}
     shards = int(shard[1]) if (shard := SHARD.search(first)) else 0
     wanted = [SHARD.sub(f"-{number:05}-of-{shards:05}", first) for number in range(shards)] or [first]
     if missing := [stem for stem in wanted if stem not in stems]:
         raise InputError(f"{files[0].parent}: no {missing[0]}, one of the {len(wanted)} files of {split}: add it")
-    if len(stems) > len(wanted):
+    if len(files) > len(wanted):
         other = next(file for file, stem in zip(files, [*wanted, ""], strict=False) if _stem(file) != stem)
         raise InputError(f"{files[0].parent}: both {files[0].name} and {other.name} are {split}: leave one of them")
 

@@ -188,7 +188,7 @@ def test_a_place_where_no_stage_can_run_is_named(
     assert fail(main).startswith(message)
 
 
-PATHS = ("own\0", "n" * 300, "own/" * 2000, "/dev/null", "own\nown", "~/own", "\ud800")
+PATHS = ("own\0", "n" * 300, "own/" * 2000, "/dev/null", "own\nown", "\ud800")
 
 
 @pytest.mark.parametrize("path", PATHS)

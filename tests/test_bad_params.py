@@ -69,6 +69,9 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "path: with ~": (
         {"dataset__path": "~/own"}, "dataset.path: should be a path with the home folder's in place of ~, is '~/own'"
     ),
+    "model.path: with ~": (
+        {"model__path": "~/own"}, "model.path: should be a path with the home folder's in place of ~, is '~/own'"
+    ),
     "path: .. in its middle": (
         {"dataset__path": "data/../../own"},
         "dataset.path: should be ../own, without .. in its middle, is 'data/../../own'",
@@ -164,8 +167,9 @@ def test_every_bad_value_of_a_section_is_named(workspace: Workspace, fail: Fail)
         ("  epochs: 5", "  epochs: 5\n  7: 5", "train.7: unknown key, did you mean train."),
         ("train:\n", "trian: {}\ntrain:\n", "trian: unknown section, did you mean train?"),
         ("  epochs: 5\n", "", "train.epochs: missing: passes over the train split"),
+        ("train:\n", "{{x}}: 1\ntrain:\n", "invalid YAML: found unhashable key"),
     ],
-    ids=["key of another name", "integer key", "misspelt section", "missing key"],
+    ids=["key of another name", "integer key", "misspelt section", "missing key", "template"],
 )
 def test_the_keys_are_those_that_are_known(workspace: Workspace, fail: Fail, old: str, new: str, message: str) -> None:
     substitute(workspace(train__epochs=5) / "params.yaml", old, new)

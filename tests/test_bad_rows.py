@@ -243,8 +243,18 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "most rows bad": (
         {"train.csv": GOOD + "a text, with a comma,a\n" * 21}, {},
-        ("own/train.csv, line 22: more columns than the first line has, and 20 more of the 41 rows of train are bad: "
-        "see how the file is laid out and what dataset says of it (a text with the delimiter in it needs quotes)"),
+        ("own/train.csv, line 22: more columns than the first line has (and 20 more of the 41 rows of train are bad): "
+        "set dataset.delimiter, or put texts that have it in them in quotes"),
+    ),
+    "labels of another data set": (
+        {"train.csv": GOOD}, {"dataset__labels": ["joy", "anger"]},
+        ("own/train.csv, line 2: an unknown label 'a', known are: joy, anger (and 19 more of the 20 rows of train are "
+        "bad): set dataset.labels (null: those of train)"),
+    ),
+    "no label in most rows": (
+        {"train.csv": GOOD + "x,\n" * 21}, {},
+        ("own/train.csv, line 22: no label (and 20 more of the 41 rows of train are bad): set dataset.text_column and "
+        "dataset.label_column, or fix the file"),
     ),
     "one class left": (
         {"test.csv": "text,label\nx,b\ny,c\n"}, {"dataset__on_bad_rows": "skip"},

@@ -62,7 +62,10 @@ def test_a_key_that_is_set_twice_is_refused_as_by_dvc(text: str) -> None:
         parse_yaml(text, "params.yaml")
 
 
-@pytest.mark.parametrize("text", ["1: a\n'1': b\n", "a: &a {x: 1}\nb: {<<: *a, x: 2}\n"])
+MERGED = "a: &a {x: 1}\nouter: {inner: &b {<<: *a, x: 2}}\nc: {<<: *b}\n"
+
+
+@pytest.mark.parametrize("text", ["1: a\n'1': b\n", MERGED])
 def test_keys_that_only_look_alike_are_not_refused(text: str) -> None:
     assert documents.parse(text) == parse_yaml(text, "params.yaml")
 

@@ -41,11 +41,11 @@ def find_leaks(**rows: int) -> None:
 
 def record(other_rows: str | None = None) -> None:
     """Write what the stages say of their inputs and outputs, as these are."""
-    for stage in ("baselines", "evaluate"):
+    for stage in ("audit", "baselines", "evaluate"):
         path = Path(paths.provenance(stage))
         path.parent.mkdir(parents=True, exist_ok=True)
         deps = {paths.tokenized(split): stage if split == other_rows else "the same" for split in paths.EVALUATED}
-        outs = {name: hashing.md5(Path(name)) for name in (paths.BASELINES, paths.METRICS)}
+        outs = {name: hashing.md5(Path(name)) for name in (paths.AUDIT, paths.BASELINES, paths.METRICS)}
         path.write_text(json.dumps({"deps": deps, "outs": outs}), encoding="utf-8")
 
 
@@ -65,7 +65,7 @@ def test_a_model_above_its_ladder_is_no_finding() -> None:
     assert ladder.findings(ladder.rungs()) == []
 
 
-@pytest.mark.parametrize("path", [paths.BASELINES, paths.METRICS])
+@pytest.mark.parametrize("path", [paths.AUDIT, paths.BASELINES, paths.METRICS])
 def test_figures_that_git_or_dvc_has_changed_alone_are_a_finding(path: str) -> None:
     write(tfidf=0.6, mean=0.5)
     Path(path).write_text(Path(path).read_text(encoding="utf-8") + "\n", encoding="utf-8")
@@ -92,7 +92,9 @@ def test_a_model_that_is_not_better_is_a_finding_on_each_split_where_it_is_not()
 def test_rows_that_leak_are_a_finding_of_their_split() -> None:
     write(tfidf=0.6, mean=0.5)
     find_leaks(validation=3)
-    said = "3 validation rows are near-duplicates of train rows: the scores on validation are too good"
+    record()
+    said = "3 validation rows are near-duplicates of train rows (listed in data/audit/findings.csv)"
+    said += ": the scores on validation are optimistic"
     assert ladder.findings(ladder.rungs()) == [said]
 
 

@@ -150,11 +150,16 @@ def test_a_frozen_stage_is_warned_of(played: Call) -> None:
     assert said.endswith("warning: train is frozen, so that DVC never runs it: run `dvc unfreeze train`\n")
 
 
-def test_a_dvc_file_that_was_recorded_anew_is_warned_of(played: Call) -> None:
-    _, said, _ = played(Runs((0, {"data/own.dvc": "recorded anew", "download": "ran"})))
-    assert said.endswith(
-        "warning: data/own.dvc: the data differed from it, so that it records them as they are now: if they are older "
-        "than this file, run `git checkout data/own.dvc`, `dvc checkout data/own.dvc`, and this again\n"
+def test_a_dvc_file_that_was_overwritten_is_warned_of(copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repro, "reproduce", Runs(*[(0, {"data/own.dvc": "recorded anew"})] * 2))
+    (copy / "data/own.dvc").write_text("outs: []\n", encoding="utf-8")
+    git("add", "data/own.dvc", cwd=copy)
+    git("commit", "--quiet", "--message", "data", cwd=copy)
+    assert "data/own.dvc was" not in call(repro.main, copy)[1]  # the cache alone lacked the data
+    append(copy / "data/own.dvc", "# other data\n")
+    assert call(repro.main, copy)[1].endswith(
+        "warning: data/own.dvc was overwritten, since the data differed from it: if the data are out of date, run "
+        "`git checkout data/own.dvc`, `dvc checkout data/own.dvc`, and this again\n"
     )
 
 

@@ -303,18 +303,28 @@ def test_edits_behind_a_link_are_named(inside: Path) -> None:
 
 
 def test_links_are_followed_within_the_commit_and_never_for_ever(inside: Path) -> None:
-    for link, target in (("a", "b/rows"), ("b", "c"), ("c/back", ".."), ("away", "/tmp"), ("up", "../..")):
+    links = {"a": "b/rows", "b": "c", "c/back": "..", "away": "/tmp", "up": "../.."}
+    links |= {"own": "own/v2", "l": "m/x", "m": "l"}  # which lead nowhere
+    for link, target in links.items():
         (inside / "links" / link).parent.mkdir(parents=True, exist_ok=True)
         (inside / "links" / link).symlink_to(target)
     (inside / "links/c/rows.dvc").touch()
     git("add", "links", cwd=inside)
     listed = [line.split("\t") for line in git("ls-files", "--stage", cwd=inside).splitlines()]
-    tree = {Path(name): " ".join((kind.split()[0], "blob", kind.split()[1])) for kind, name in listed}
-    assert trees.behind(Path("links/a/x"), tree) == [
+    names = {Path(name) for _, name in listed}
+    kinds = [(Path(name), kind.split()) for kind, name in listed]
+    linked = {name: f"{kind[0]} blob {kind[1]}" for name, kind in kinds if kind[0] == "120000"}
+
+    def behind(path: str) -> list[str]:
+        return trees.behind(Path(path), names, linked)
+
+    assert behind("links/a/x") == [
         "links/a/x", "links/a", "links/b", "links/b/rows/x", "links/c/rows.dvc", "links/c/rows/x",
     ]  # fmt: skip
-    assert trees.behind(Path("links/away/x"), tree) == ["links/away/x", "links/away"]
-    assert "links/c/back" in trees.behind(Path("links/c"), tree)
+    assert behind("links/away/x") == ["links/away/x", "links/away"]
+    assert "links/c/back" in behind("links/c")
+    assert "links/m" in behind("links/l/rows")
+    assert "links/own/v2/rows" in behind("links/own/rows")
 
 
 def test_another_commit_of_a_submodule_around_the_data_is_named(inside: Path, tmp_path: Path) -> None:

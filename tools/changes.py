@@ -25,7 +25,8 @@ class Change(NamedTuple):
 def changes(*targets: str) -> list[Change]:
     """The inputs and outputs of the stages that differ from dvc.lock; not those merely absent here, if DVC stores them.
 
-    Given ``targets``, names of stages, only those are looked at, and what they depend on.
+    Given ``targets``, names of stages, only those are looked at, and what they depend on. An absent folder that is no
+    output as a whole, but whose files are, counts as deleted.
 
     Raises:
         InputError: DVC cannot read the pipeline, an input is nowhere, or a stage to be run is frozen.

@@ -61,22 +61,31 @@ def findings(ladder: list[Rung]) -> list[str]:
     """
     *baselines, tuned = ladder
     found = []
-    made = {stage: read_result(paths.provenance(stage)) for stage in ("baselines", "evaluate")}
-    for stage, path in (("baselines", paths.BASELINES), ("evaluate", paths.METRICS)):
+    figures = {"audit": paths.AUDIT, "baselines": paths.BASELINES, "evaluate": paths.METRICS}
+    made = {stage: read_result(paths.provenance(stage)) for stage in figures}
+    for stage, path in figures.items():
         if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
             found.append(f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`")
     if _rows(made["baselines"]) != _rows(made["evaluate"]):
         found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
-    audit = read_result(paths.AUDIT)
     for split, score in (("validation", "validation_f1"), ("test", "f1")):
         best = max(baselines, key=lambda rung: getattr(rung, score))
         ours, theirs = getattr(tuned, score), getattr(best, score)
         if ours <= theirs:
             scores = f"F1 {ours:.4f} against {theirs:.4f}"
             found.append(f"the fine-tuned model does not beat {best.model} on {split}: {scores}")
-        if leaked := audit["leaked_rows"][split]["rows"]:
-            found.append(f"{leaked} {split} rows are near-duplicates of train rows: the scores on {split} are too good")
+        if leaked := _leaked(split):
+            said = f"{leaked} {split} rows are near-duplicates of train rows (listed in {paths.FINDINGS})"
+            found.append(f"{said}: the scores on {split} are optimistic")
     return found
+
+
+def _leaked(split: str) -> int:
+    """How many rows of a split have a near-duplicate in train."""
+    try:
+        return int(read_result(paths.AUDIT)["leaked_rows"][split]["rows"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise errors.InputError(f"{paths.AUDIT}: {error} is missing or wrong: run `dvc repro`") from None
 
 
 def table(ladder: list[Rung]) -> Table:

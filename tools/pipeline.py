@@ -44,11 +44,11 @@ def defined(definition: Any) -> Stages:
 
 def made_by_others(path: str) -> bool:
     """Whether a stage that is not the pipeline's own makes a file or folder, or what is in it."""
-    from dvc.exceptions import NotDvcRepoError
+    from dvc.exceptions import DvcException
     from dvc.repo import Repo
     from dvc.stage import PipelineStage
 
-    with suppress(NotDvcRepoError), Repo() as repo:
+    with suppress(DvcException), Repo() as repo:  # where DVC cannot read the pipeline, it will say so
         outs = [out for out in repo.index.outs if isinstance(out.stage, PipelineStage)]
         return any(overlap(path, out.fs_path) for out in outs if out.stage.addressing not in STAGES)
     return False

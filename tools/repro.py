@@ -130,10 +130,10 @@ def main() -> None:
     Console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
     frozen = [pipeline.frozen(stage) for stage, became in stages.items() if became == "frozen"]
     recorded = [
-        f"{file}: the data differed from it, so that it records them as they are now: if they are older than this "
-        f"file, run `git checkout {file}`, `dvc checkout {file}`, and this again"
+        f"{file} was overwritten, since the data differed from it: if the data are out of date, run `git checkout "
+        f"{file}`, `dvc checkout {file}`, and this again"
         for file, became in stages.items()
-        if became == RECORDED
+        if became == RECORDED and Path(file).read_bytes() != committed(Path(file))
     ]
     for finding in (*ladder.findings(steps), *frozen, *recorded):
         print(f"warning: {finding}")

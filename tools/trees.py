@@ -8,7 +8,7 @@ from typing import Any
 
 from stages import errors, hashing
 from stages.files import LFS
-from tools import lockfile, pipeline
+from tools import lockfile
 from tools.commands import output, shallow
 from tools.outdated import Digest
 from tools.pipeline import Stages
@@ -16,6 +16,7 @@ from tools.pipeline import Stages
 WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 LOCK = str(lockfile.PATH)
 SYMLINK, SUBMODULE = "120", "160"  # how the mode of one begins
+MAX_LINKS = 40  # one after the other, as Linux has it
 MAX_FILES = 1000  # of a folder, to be hashed one by one
 
 
@@ -65,7 +66,10 @@ def workspace_digest(path: str) -> str | None:
 
 
 def known_digest(files: Any, path: str) -> str | None:
-    """As `workspace_digest`; of what is absent, DVC's, or "missing", which equals no hash, if only git has had it."""
+    """As `workspace_digest`; of what is absent, DVC's, or "missing", which equals no hash, if only git has had it.
+
+    DVC has no hash for a folder within the one that was given to `dvc add`.
+    """
     known = workspace_digest(path)
     if known or not _is_within(path):
         return known
@@ -89,8 +93,8 @@ def git_digests(files: Any, lock: Stages) -> Digest:
     commit = files.repo.get_rev()
     read = {Path(dep["path"]).as_posix(): dep for stage in lock.values() for dep in stage.get("deps", [])}
     listed = [entry.split("\t", 1) for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
-    tree = {Path(name): kind for kind, name in listed}
-    linked = [name for name, kind in tree.items() if kind[:3] in {SYMLINK, SUBMODULE}]
+    names = {Path(name) for _, name in listed}
+    linked = {Path(name): kind for kind, name in listed if kind[:3] in {SYMLINK, SUBMODULE}}
 
     def digest(path: str) -> str | None:
         exists = not Path(path).is_absolute() and files.exists(path)
@@ -102,7 +106,7 @@ def git_digests(files: Any, lock: Stages) -> Digest:
         if exists and not any(link.is_relative_to(path) for link in linked):
             known = _digest(files, path, at_least=dep.get("nfiles") or 0)
         return known or (
-            "changed" if _changed_since_run(commit, behind(Path(path), tree), dep.get("md5", "")) else None
+            "changed" if _changed_since_run(commit, behind(Path(path), names, linked), dep.get("md5", "")) else None
         )
 
     return digest
@@ -128,27 +132,29 @@ def _file_digest(files: Any, name: str) -> str | None:
     return None if content.startswith(LFS) else hashing.md5_of(content)
 
 
-def behind(path: Path, tree: dict[Path, str]) -> list[str]:
+def behind(path: Path, names: set[Path], linked: dict[Path, str]) -> list[str]:
     """A path of a commit; and links, what they lead to, submodules and .dvc files in it or on the way to it.
 
     Args:
-        path: relative to the clone.
-        tree: what `git ls-tree` says of each file, link and submodule.
+        path: relative to the clone, as all others.
+        names: the files of the commit.
+        linked: what `git ls-tree` says of its links and submodules.
     """
-    found, waiting = {path}, [path]
+    found, waiting = {path}, [(path, 0)]
     while waiting:
-        place = waiting.pop()
-        found |= {file for part in (place, *place.parents) if (file := Path(f"{part}.dvc")) in tree}
-        for link in [
-            name for name, kind in tree.items() if kind[:3] in {SYMLINK, SUBMODULE} and pipeline.overlap(name, place)
-        ]:
+        place, followed = waiting.pop()
+        found |= {file for part in (place, *place.parents) if (file := Path(f"{part}.dvc")) in names}
+        for link, kind in linked.items():
+            inside = place.is_relative_to(link)
+            if not inside and not link.is_relative_to(place):
+                continue
             found.add(link)
-            if tree[link].startswith(SYMLINK):
-                target = os.path.normpath(link.parent / output("git", "cat-file", "blob", tree[link].split()[2]))
-                led = Path(target, place.relative_to(link) if place.is_relative_to(link) else "")
+            if kind.startswith(SYMLINK) and followed < MAX_LINKS:
+                target = os.path.normpath(link.parent / output("git", "cat-file", "blob", kind.split()[2]))
+                led = Path(target, place.relative_to(link) if inside else "")
                 if _is_within(str(led)) and led not in found:
                     found.add(led)
-                    waiting.append(led)
+                    waiting.append((led, followed + 1))
     return [str(path), *sorted(map(str, found - {path}))]
 
 
