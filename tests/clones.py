@@ -91,11 +91,12 @@ def change_params(folder: Path, **changes: Any) -> None:
     set_params(folder, **PIPELINE_PARAMS | changes)
 
 
-def keep_data_in_dvc(folder: Path) -> None:
-    """Have the pipeline read its data from data/kept, which `dvc add` tracks."""
-    shutil.copytree(folder / "data/small", folder / "data/kept")
+def keep_data_in_dvc(folder: Path, inner: str = "") -> None:
+    """Have the pipeline read its data from data/kept, which `dvc add` tracks, or from a folder in it."""
+    shutil.copytree(folder / "data/small", folder / f"data/kept{inner}")
     run("dvc", "add", "data/kept", cwd=folder)
-    change_params(folder, dataset__path="data/kept")
+    git("add", "data/kept.dvc", "data/.gitignore", cwd=folder)
+    change_params(folder, dataset__path=f"data/kept{inner}")
 
 
 def stages_run(folder: Path, *targets: str) -> list[str]:

@@ -15,7 +15,8 @@ from own_data import GOOD, TOO_DEEP, Fail, Workspace, own_dataset
 from stages import audit, download, paths, tables
 
 SKIP = "fix the row, or set dataset.on_bad_rows to skip"
-REMOVE = "give it some, or remove it (of a hub dataset, save the other splits as files) to have it carved from train"
+CARVED = "remove it (of a hub dataset, save the other splits as files) to have it carved from train"
+REMOVE = f"give it some, or {CARVED}"
 UNKNOWN = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
 UNREADABLE = "own/train.parquet: not a readable parquet file ("
 NAMES = "set dataset.text_column and dataset.label_column"
@@ -234,12 +235,12 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "test without the column of the labels": (
         {"test.csv": "id,text\n0,x\n1,y\n"}, {},
         (f"own/test.csv, line 1: no column 'label', there are: id, text: {COLUMNS}; or, if the test split has no "
-        f"labels, {REMOVE.removeprefix('give it some, or ')}"),
+        f"labels, {CARVED}"),
     ),
     "jsonl for validation without labels": (
         {"validation.jsonl": '{"text": "x"}\n'}, {},
         (f"own/validation.jsonl: no 'label' in any line, there are: text: {NAMES}; or, if the validation split has no "
-        f"labels, {REMOVE.removeprefix('give it some, or ')}"),
+        f"labels, {CARVED}"),
     ),
     "most rows bad": (
         {"train.csv": GOOD + "a text, with a comma,a\n" * 21}, {},

@@ -163,7 +163,6 @@ def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
 ) -> None:
     keep_data_in_dvc(copy)
     run("dvc", "repro", "download", cwd=copy)
-    git("add", "data/kept.dvc", "data/.gitignore", cwd=copy)
     commit(copy, "data of dvc")
     git("clone", "--quiet", str(copy), "clone", cwd=tmp_path)
     assert answers(tmp_path / "clone")["run"] == "false"
@@ -175,7 +174,6 @@ def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
 def test_it_opens_where_the_data_at_hand_are_not_those_of_their_dvc_file(copy: Path, gate: Gate) -> None:
     keep_data_in_dvc(copy)
     run("dvc", "repro", "download", cwd=copy)
-    git("add", "data/kept.dvc", "data/.gitignore", cwd=copy)
     commit(copy, "data of dvc")
     assert gate(copy, "HEAD")[1].startswith("run=false\n")
     tracked = copy / "data/kept.dvc"

@@ -127,7 +127,6 @@ def test_a_revision_with_a_file_name_that_is_not_utf_8_is_read(inside: Path) -> 
 def test_data_of_dvc_that_were_committed_without_a_run_are_named(inside: Path, refused: Refused) -> None:
     keep_data_in_dvc(inside)
     run("dvc", "repro", cwd=inside)
-    git("add", "data/kept.dvc", "data/.gitignore", cwd=inside)
     commit(inside, "data that DVC keeps")
     assert revisions.read("HEAD").test_file
     append(inside / "data/kept/train.csv", "one more,joy\n")
@@ -283,8 +282,7 @@ def test_a_folder_of_many_files_counts_as_changed_where_git_sees_it_since_dvc_lo
     append(copy / "data/small/train.csv", "one more,joy\n")
     append(copy / "dvc.lock", "\n")
     commit(copy, "data, and a run of others")
-    with pytest.raises(InputError, match=r"^HEAD: data/small does not match"):
-        revisions.read("HEAD")
+    does_not_match("data/small")
     an_edit_without_a_run_is_named(copy)
 
 
@@ -296,10 +294,7 @@ def test_edits_behind_a_link_are_named(inside: Path) -> None:
     git("add", "data", cwd=inside)
     commit(inside, "a run")
     assert revisions.read("HEAD").test_file
-    append(Path("data/v2/rows/train.csv"), "one more,joy\n")
-    commit(inside, "data alone")
-    with pytest.raises(InputError, match=r"^HEAD: data/current/rows does not match dvc\.lock \(download\): "):
-        revisions.read("HEAD")
+    an_edit_without_a_run_is_named(inside, "data/current/rows")
 
 
 def test_links_are_followed_within_the_commit_and_never_for_ever(inside: Path) -> None:
@@ -341,8 +336,7 @@ def test_another_commit_of_a_submodule_around_the_data_is_named(inside: Path, tm
     append(inside / "vendor/rows/train.csv", "one more,joy\n")
     commit(inside / "vendor", "other rows")
     commit(inside, "the submodule alone")
-    with pytest.raises(InputError, match=r"^HEAD: vendor/rows does not match dvc\.lock \(download\): "):
-        revisions.read("HEAD")
+    does_not_match("vendor/rows")
 
 
 def test_data_whose_results_alone_were_reverted_are_named(inside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -356,26 +350,20 @@ def test_data_whose_results_alone_were_reverted_are_named(inside: Path, monkeypa
     commit(inside, "its results")
     git("revert", "--no-edit", "HEAD", cwd=inside)
     assert Path("dvc.lock").read_text(encoding="utf-8") == lock
-    with pytest.raises(InputError, match=r"^HEAD: data/small does not match"):
-        revisions.read("HEAD")
+    does_not_match("data/small")
 
 
 @pytest.mark.parametrize("inner", ["", "/rows"])
 def test_other_data_in_a_dvc_file_that_are_nowhere_here_are_named(inside: Path, inner: str) -> None:
-    shutil.copytree("data/small", f"data/kept{inner}")
-    run("dvc", "add", "data/kept", cwd=inside)
-    change_params(inside, dataset__path=f"data/kept{inner}")
+    keep_data_in_dvc(inside, inner)
     run("dvc", "repro", cwd=inside)
-    git("add", "data/kept.dvc", "data/.gitignore", cwd=inside)
     commit(inside, "a run")
     assert revisions.read("HEAD").test_file
     with modify_yaml("data/kept.dvc") as tracked:
         tracked["outs"][0]["md5"] = f"{'0' * 32}.dir"
     commit(inside, "data alone")
     shutil.rmtree("data/kept")
-    revision = "HEAD" if inner else "workspace"
-    with pytest.raises(InputError, match=rf"^{revision}: data/kept{inner} does not match dvc\.lock \(download\): "):
-        revisions.read(revision)
+    does_not_match(f"data/kept{inner}", "HEAD" if inner else "workspace")
 
 
 POINTER = """\
@@ -399,11 +387,15 @@ def test_data_that_git_lfs_has_not_fetched_count_as_changed_where_git_has_anothe
     an_edit_without_a_run_is_named(inside)
 
 
-def an_edit_without_a_run_is_named(copy: Path) -> None:
-    append(copy / "data/small/train.csv", "and another,joy\n")
+def an_edit_without_a_run_is_named(copy: Path, path: str = "data/small") -> None:
+    append(copy / path / "train.csv", "and another,joy\n")
     commit(copy, "data alone")
-    with pytest.raises(InputError, match=r"^HEAD: data/small does not match dvc\.lock \(download\): "):
-        revisions.read("HEAD")
+    does_not_match(path)
+
+
+def does_not_match(path: str, revision: str = "HEAD") -> None:
+    with pytest.raises(InputError, match=rf"^{revision}: {path} does not match dvc\.lock \(download\): "):
+        revisions.read(revision)
 
 
 @pytest.mark.parametrize("path", ["data/small", "data/small/"])

@@ -68,22 +68,24 @@ def findings(ladder: list[Rung]) -> list[str]:
             found.append(f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`")
     if _rows(made["baselines"]) != _rows(made["evaluate"]):
         found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
+    leaked = _leaked()
     for split, score in (("validation", "validation_f1"), ("test", "f1")):
         best = max(baselines, key=lambda rung: getattr(rung, score))
         ours, theirs = getattr(tuned, score), getattr(best, score)
         if ours <= theirs:
             scores = f"F1 {ours:.4f} against {theirs:.4f}"
             found.append(f"the fine-tuned model does not beat {best.model} on {split}: {scores}")
-        if leaked := _leaked(split):
-            said = f"{leaked} {split} rows are near-duplicates of train rows (listed in {paths.FINDINGS})"
+        if leaked[split]:
+            said = f"{leaked[split]} {split} rows are near-duplicates of train rows (listed in {paths.FINDINGS})"
             found.append(f"{said}: the scores on {split} are optimistic")
     return found
 
 
-def _leaked(split: str) -> int:
-    """How many rows of a split have a near-duplicate in train."""
+def _leaked() -> dict[str, int]:
+    """How many rows of each split have a near-duplicate in train."""
+    found = read_result(paths.AUDIT)
     try:
-        return int(read_result(paths.AUDIT)["leaked_rows"][split]["rows"])
+        return {split: int(found["leaked_rows"][split]["rows"]) for split in paths.EVALUATED}
     except (KeyError, TypeError, ValueError) as error:
         raise errors.InputError(f"{paths.AUDIT}: {error} is missing or wrong: run `dvc repro`") from None
 

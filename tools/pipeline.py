@@ -1,4 +1,4 @@
-"""The pipeline as dvc.yaml defines it, parsed by DVC's schema: which stages there are, and what they write."""
+"""The pipeline as dvc.yaml defines it, parsed by DVC's schema: which stages there are, and what they read and write."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -56,14 +56,17 @@ def made_by_others(path: str) -> bool:
 
 def outputs() -> list[str]:
     """What the pipeline's own stages write."""
-    defined = stages()
-    return [out for name in STAGES if name in defined for out in dvcfile.declared(defined[name], *dvcfile.WRITTEN)]
+    return _declared(*dvcfile.WRITTEN)
 
 
 def inputs() -> list[str]:
     """What the pipeline's own stages read of this clone, less what params name."""
-    deps = [dep for name, stage in stages().items() if name in STAGES for dep in dvcfile.declared(stage, "deps")]
+    deps = _declared("deps")
     return [dep for dep in deps if not Path(dep).is_absolute() and ".." not in Path(dep).parts and "${" not in dep]
+
+
+def _declared(*kinds: str) -> list[str]:
+    return [path for name, stage in stages().items() if name in STAGES for path in dvcfile.declared(stage, *kinds)]
 
 
 def overlap(one: str | Path, other: str | Path) -> bool:
