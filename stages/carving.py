@@ -3,10 +3,20 @@
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from stages.dataset import Split
 from stages.errors import InputError
 from stages.words import normalize
+
+
+class Text(NamedTuple):
+    """A text of train, all of whose rows go one way."""
+
+    digest: bytes  # by which it is drawn
+    rows: list[int]  # those that have it, but for case, punctuation and spacing
+    labels: set[int]  # of these rows
+    stays: bool  # in train, since another split has it too
 
 
 def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[Split] = ()) -> tuple[Split, Split]:
@@ -21,34 +31,15 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
         InputError: train is too small for the new split to hold two classes.
     """
     elsewhere = {normalize(text) for split in others for text in split.texts}
-    groups: defaultdict[str, list[int]] = defaultdict(list)
-    for row, text in enumerate(train.texts):
-        groups[normalize(text)].append(row)
-    strata: defaultdict[int, list[tuple[bytes, list[int], bool]]] = defaultdict(list)
-    for text, rows in groups.items():
-        digest = hashlib.blake2b(f"{name} {seed} {text}".encode(), digest_size=16).digest()
-        strata[train.labels[rows[0]]].append((digest, rows, text in elsewhere))
-
-    texts_left = Counter(label for rows in groups.values() for label in {train.labels[row] for row in rows})  # in train
-    taken: set[int] = set()
-    due = 0.0  # rows
-    for _, stratum in sorted(strata.items()):
-        due += fraction * sum(len(rows) for _, rows, _ in stratum)
-        for _, rows, stay in sorted(stratum):
-            held = {train.labels[row] for row in rows}
-            nearer = len(rows) <= 2 * due  # the new split is nearer to its size with them than without
-            if nearer and not stay and all(texts_left[label] > 1 for label in held):
-                taken.update(rows)
-                texts_left.subtract(held)
-                due -= len(rows)
-        due = min(max(due, -0.5), 0.5)  # what rounding leaves; other labels make up for nothing else
+    strata = _strata(train, f"{name} {seed}", elsewhere)
+    taken = _taken(strata, fraction)
     stays, carved = Split(skipped=train.skipped), Split()
     for row, (text, label) in enumerate(zip(train.texts, train.labels, strict=True)):
         side = carved if row in taken else stays
         side.texts.append(text)
         side.labels.append(label)
     if len(set(carved.labels)) < 2:
-        giving = [len(stratum) > 1 and not all(stay for *_, stay in stratum) for stratum in strata.values()]
+        giving = [len(stratum) > 1 and not all(text.stays for text in stratum) for stratum in strata]
         texts = "two texts of each of two labels" + (" that no other split has" if elsewhere else "")
         raise InputError(
             f"the train split's {len(train.texts)} rows are too few, or too much of one label, to carve {fraction:.0%} "
@@ -57,3 +48,33 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
             + f", or give a {name} file"
         )
     return stays, carved
+
+
+def _strata(train: Split, drawn_by: str, elsewhere: set[str]) -> list[list[Text]]:
+    """The texts of train by their first row's label, in the order of a hash of each and ``drawn_by``."""
+    rows: defaultdict[str, list[int]] = defaultdict(list)
+    for row, text in enumerate(train.texts):
+        rows[normalize(text)].append(row)
+    strata: defaultdict[int, list[Text]] = defaultdict(list)
+    for text, own in rows.items():
+        digest = hashlib.blake2b(f"{drawn_by} {text}".encode(), digest_size=16).digest()
+        labels = {train.labels[row] for row in own}
+        strata[train.labels[own[0]]].append(Text(digest, own, labels, text in elsewhere))
+    return [sorted(texts) for _, texts in sorted(strata.items())]
+
+
+def _taken(strata: list[list[Text]], fraction: float) -> set[int]:
+    """The rows to carve: of each stratum about ``fraction``, so that every label keeps a text in train."""
+    texts_left = Counter(label for stratum in strata for text in stratum for label in text.labels)
+    taken: set[int] = set()
+    due = 0.0  # rows
+    for stratum in strata:
+        due += fraction * sum(len(text.rows) for text in stratum)
+        for text in stratum:
+            nearer = len(text.rows) <= 2 * due  # the new split is nearer to its size with them than without
+            if nearer and not text.stays and all(texts_left[label] > 1 for label in text.labels):
+                taken.update(text.rows)
+                texts_left.subtract(text.labels)
+                due -= len(text.rows)
+        due = min(max(due, -0.5), 0.5)  # what rounding leaves; other labels make up for nothing else
+    return taken

@@ -11,8 +11,11 @@ from stages.rows import ColumnError, Row
 
 NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 REMOVE = "remove it (of a hub dataset, save the other splits as files) to have it carved from train"
+UNKNOWN = "an unknown label"
+FIX = {UNKNOWN: "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"}
+FIX_OF_ANY = "fix the row, or set dataset.on_bad_rows to skip"
 FIX_OF_MOST = {  # where most rows have one problem: not to skip them
-    "an unknown label": "set dataset.labels (null: those of train)",
+    UNKNOWN: "set dataset.labels (null: those of train)",
     "more columns than the first line has": "set dataset.delimiter, or put texts that have it in them in quotes",
 }
 MANY = 20  # labels of one train row each: if these are most of the rows, the column is another
@@ -93,32 +96,36 @@ def _check_positions(labels: set[str | None], names: int) -> None:
 
 def _build(name: str, rows: list[Row], number: dict[str, int], names: Sequence[str], *, skip: bool) -> Split:
     split = Split()
-    problems: list[tuple[str, str]] = []
+    bad: list[tuple[Row, str]] = []
     for row in rows:
         exact = _name(str(row.label))
         label = exact if exact in number else _label(row.label)  # a name may be "1.0"
-        problem, detail, fix = _problem(row), "", "fix the row, or set dataset.on_bad_rows to skip"
-        if label and not problem:
-            if label in number:
-                split.texts.append(row.text)
-                split.labels.append(number[label])
-                continue
-            problem, detail = "an unknown label", f" {label[:50]!r}, known are: {listed(names)}"
-            fix = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
-        split.skipped[problem] += 1
-        if not skip:
-            problems.append((f"{row.where}: {problem}{detail}", fix))
-    if problems and name != "train" and len(rows) > 1 and all(map(_unlabelled, rows)):
-        raise InputError(f"the {name} split has no labels: give it some, or {REMOVE}")
-    if len(problems) > max(MAX_PROBLEMS, len(rows) / 2):
-        reason, _ = split.skipped.most_common(1)[0]
-        raise InputError(
-            f"{problems[0][0]} (and {len(problems) - 1} more of the {len(rows)} rows of {name} are bad): "
-            + FIX_OF_MOST.get(reason, "set dataset.text_column and dataset.label_column, or fix the file")
-        )
-    if problems:
-        raise InputError(*map(": ".join, problems))
+        problem = _problem(row)
+        if label in number and not problem:
+            split.texts.append(row.text)
+            split.labels.append(number[label])
+        else:
+            bad.append((row, problem or UNKNOWN))
+    split.skipped.update(problem for _, problem in bad)
+    if bad and not skip:
+        raise _refused(name, rows, bad, names)
     return split
+
+
+def _refused(name: str, rows: list[Row], bad: list[tuple[Row, str]], names: Sequence[str]) -> InputError:
+    if name != "train" and len(rows) > 1 and all(map(_unlabelled, rows)):
+        return InputError(f"the {name} split has no labels: give it some, or {REMOVE}")
+    if len(bad) > max(MAX_PROBLEMS, len(rows) / 2):
+        (most, _), *_ = Counter(problem for _, problem in bad).most_common(1)
+        fix = FIX_OF_MOST.get(most, "set dataset.text_column and dataset.label_column, or fix the file")
+        more = f"(and {len(bad) - 1} more of the {len(rows)} rows of {name} are bad)"
+        return InputError(f"{_said(*bad[0], names)} {more}: {fix}")
+    return InputError(*(f"{_said(row, problem, names)}: {FIX.get(problem, FIX_OF_ANY)}" for row, problem in bad))
+
+
+def _said(row: Row, problem: str, names: Sequence[str]) -> str:
+    label = f" {str(_label(row.label))[:50]!r}, known are: {listed(names)}" if problem == UNKNOWN else ""
+    return f"{row.where}: {problem}{label}"
 
 
 def _unlabelled(row: Row) -> bool:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from stages import environment, requirements
-from stages.errors import MAKE_ROOM, InputError, Stopped, no_room, of_gpu, reason
+from stages.errors import MAKE_ROOM, InputError, Stopped, chain, no_room, of_gpu, of_memory, reason
 
 ELSEWHERE = (
     "standard output, a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS "
@@ -129,6 +129,12 @@ def _tell(error: Exception) -> bool:
 
 def _message(error: Exception) -> str | None:
     """What to tell the person, None where it is not theirs to fix."""
+    # whatever it was taken for on the way here
+    if machine := next((cause for cause in reversed(chain(error)) if of_gpu(cause) or of_memory(cause)), None):
+        advice = "the memory is full: free some, or take fewer or shorter texts, or a smaller model"
+        if of_gpu(machine):
+            advice = "free the GPU, or compute on the CPU by setting CUDA_VISIBLE_DEVICES to nothing"
+        return f"{reason(machine)}: {advice}"
     if isinstance(error, InputError):
         return str(error)
     if said := no_room(error):
@@ -137,8 +143,6 @@ def _message(error: Exception) -> str | None:
         gone = error.errno == errno.ENOENT
         advice = "check its name, and run from the top of the clone" if gone else "check the path and its permissions"
         return f"{error.filename}: {error.strerror}: {advice}"
-    if of_gpu(error):
-        return f"{reason(error)}: free the GPU, or compute on the CPU by setting CUDA_VISIBLE_DEVICES to nothing"
     if any(kind.__name__ == "DvcException" for kind in type(error).__mro__):
         return f"DVC cannot go on ({reason(error)}): undo the last edit, perhaps of .dvc/config"
     return None

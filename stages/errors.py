@@ -31,7 +31,7 @@ class Stopped(BaseException):
         self.code = 128 + number
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """What a library says of an error, in one line."""
     return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
 
@@ -68,3 +68,8 @@ def no_room(error: BaseException) -> str:
 def of_gpu(error: BaseException) -> bool:
     """Whether it is the GPU's fault, its being full included, and not that of what was computed."""
     return type(error).__name__ in GPU_ERRORS or str(error).startswith(GPU_SAYS)
+
+
+def of_memory(error: BaseException) -> bool:
+    """Whether the machine's memory is full, or a limit of it is reached."""
+    return isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)

@@ -1,7 +1,5 @@
 """A training's progress in plain lines, where the Trainer prints dicts."""
 
-from contextlib import suppress
-
 from transformers import ProgressCallback, TrainerCallback, TrainerState, TrainingArguments
 
 Logs = dict[str, float]
@@ -13,8 +11,7 @@ class LogLines(TrainerCallback):
     def on_log(self, args: TrainingArguments, state: TrainerState, *_: object, logs: Logs, **__: object) -> None:
         """Write a line."""
         if said := line(args, state, logs):
-            with suppress(OSError):  # Ctrl-C ends a `| tee log` too, and the checkpoint comes after this line
-                self.write(said)
+            self.write(said)
 
     def write(self, said: str) -> None:
         """Print it."""

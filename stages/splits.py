@@ -54,7 +54,9 @@ def split_files(path: Path) -> dict[str, list[Path]]:
     if unread:
         print(f"warning: {path}: ignored, since not named for a split: {listed(unread)}")
     if "train" not in files:
-        raise InputError(f"{path}: no train file: name it train with one of the endings {', '.join(ENDINGS)} (or .gz)")
+        only = f", or set dataset.path to {path / unread[0]}" if len(unread) == 1 else ""
+        endings = ", ".join(ENDINGS)
+        raise InputError(f"{path}: no train file: name it train with one of the endings {endings} (or .gz){only}")
     for split, found in files.items():
         _check_whole(split, found)
     hashing.check_hashed(path, chain.from_iterable(files.values()))

@@ -18,6 +18,8 @@ from stages.outputs import staged
 from stages.params import Section, load
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedTokenizerBase
 
 
@@ -94,47 +96,52 @@ def report(split: str, rows: int, max_length: int, counts: Counter[str]) -> None
         )
 
 
-def main() -> None:
-    """Tokenize the three splits."""
-    stamp = provenance.inputs("tokenize")
-    params = load("tokenize", TokenizeParams)
+def tokenize_split(tokenizer: "PreTrainedTokenizerBase", split: str, output: "Path", max_length: int) -> None:
+    """Write the token ids and labels of a split to ``output``, and report on them.
 
+    Raises:
+        InputError: a text has no token, or the tokenizer knows none of the train split's.
+    """
     import pyarrow as pa
 
     from stages import tables
     from stages.progress import Progress
 
-    tokenizer = load_tokenizer(params.max_length)
+    raw = tables.read(paths.raw(split))
+    schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
     special = {*tokenizer.all_special_ids, tokenizer.unk_token_id}
+    known = False
+    counts: Counter[str] = Counter()
+    with tables.writer(output, schema) as file, Progress(f"tokenize {split}", len(raw), "rows") as progress:
+        for batch in raw.to_batches(max_chunksize=tables.ROWS):
+            ids, truncated, dropped = tokenize_texts(tokenizer, batch["text"].to_pylist(), max_length)
+            if [] in ids:
+                text = batch["text"][ids.index([])].as_py()
+                raise errors.InputError(
+                    f"{paths.raw(split)}: the checkpoint's tokenizer makes no token of {text[:50]!r}: "
+                    "fix or remove that row"
+                )
+            known = known or not all(special.issuperset(row) for row in ids)
+            file.write_table(pa.table({"input_ids": ids, "label": batch["label"]}, schema=schema))
+            unknown = sum(row.count(tokenizer.unk_token_id) for row in ids)
+            counts.update(tokens=sum(map(len, ids)), unknown=unknown, truncated=truncated, dropped=dropped)
+            progress.advance(len(ids))
+    if split == "train" and not known:
+        raise errors.InputError(
+            f"{paths.TOKENIZER}: it knows no token of the {split} texts: its vocabulary is of other texts, or "
+            "missing, or in another file than its class reads: choose another checkpoint"
+        )
+    report(split, len(raw), max_length, counts)
+
+
+def main() -> None:
+    """Tokenize the three splits."""
+    stamp = provenance.inputs("tokenize")
+    params = load("tokenize", TokenizeParams)
+    tokenizer = load_tokenizer(params.max_length)
     with staged(stamp, *map(paths.tokenized, paths.SPLITS)) as partials:
         for split, partial in zip(paths.SPLITS, partials, strict=True):
-            raw = tables.read(paths.raw(split))
-            schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
-            counts: Counter[str] = Counter()
-            known = split != "train"  # this is asked of train only
-            with (
-                tables.writer(partial, schema) as file,
-                Progress(f"tokenize {split}", len(raw), "rows") as progress,
-            ):
-                for batch in raw.to_batches(max_chunksize=tables.ROWS):
-                    ids, truncated, dropped = tokenize_texts(tokenizer, batch["text"].to_pylist(), params.max_length)
-                    if [] in ids:
-                        text = batch["text"][ids.index([])].as_py()
-                        raise errors.InputError(
-                            f"{paths.raw(split)}: the checkpoint's tokenizer makes no token of {text[:50]!r}: "
-                            "fix or remove that row"
-                        )
-                    known = known or not all(special.issuperset(row) for row in ids)
-                    file.write_table(pa.table({"input_ids": ids, "label": batch["label"]}, schema=schema))
-                    unknown = sum(row.count(tokenizer.unk_token_id) for row in ids)
-                    counts.update(tokens=sum(map(len, ids)), unknown=unknown, truncated=truncated, dropped=dropped)
-                    progress.advance(len(ids))
-            if not known:
-                raise errors.InputError(
-                    f"{paths.TOKENIZER}: it knows no token of the {split} texts: its vocabulary is of other texts, or "
-                    "missing, or in another file than its class reads: choose another checkpoint"
-                )
-            report(split, len(raw), params.max_length, counts)
+            tokenize_split(tokenizer, split, partial, params.max_length)
 
 
 if __name__ == "__main__":

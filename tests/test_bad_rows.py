@@ -554,6 +554,12 @@ def test_a_folder_without_a_train_file_is_an_error(workspace: Workspace, fail: F
     assert fail() == f"own: no train file: name it train with one of the endings {ENDINGS} (or .gz)"
 
 
+def test_the_only_file_of_a_folder_without_a_train_file_is_named(workspace: Workspace, fail: Fail) -> None:
+    folder = own_dataset(workspace, {"posts.csv": GOOD})
+    (folder / "own/train.csv").unlink()
+    assert fail().endswith(" (or .gz), or set dataset.path to own/posts.csv")
+
+
 def test_a_split_that_is_no_file_is_an_error(workspace: Workspace, fail: Fail) -> None:
     folder = own_dataset(workspace, {})
     instead(folder / "own/test.csv", lambda path: path.mkdir())

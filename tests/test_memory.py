@@ -99,6 +99,29 @@ def test_a_gpu_that_fails_in_evaluate_is_named_and_not_the_model(
     assert fail(evaluate.main).startswith(said)
 
 
+@pytest.mark.parametrize("reader", ["pyarrow.parquet.read_table", "transformers.BertForSequenceClassification.forward"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("Unable to allocate 24.0 GiB (stand-in)"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory (stand-in)"),
+    ],
+    ids=["Python", "PyTorch"],
+)
+def test_full_memory_is_named_and_not_the_file_or_the_model_that_did_not_fit(
+    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch, reader: str, error: Exception
+) -> None:
+    prepared()
+    audit.main()
+    train.main()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(reader, full)
+    assert fail(evaluate.main).startswith(f"{type(error).__name__}: {error}: the memory is full: free some, or take ")
+
+
 @pytest.mark.parametrize(
     "error",
     [
