@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,57 +32,81 @@ def changes(*targets: str) -> list[Change]:
     Raises:
         InputError: DVC cannot read the pipeline, an input is nowhere, or a stage to be run is frozen.
     """
-    from dvc.exceptions import DvcException
-    from dvc.lock import LockError
     from dvc.repo import Repo
-    from dvc.stage import PipelineStage
 
     status: dict[str, Any] = {}
+    with _explained(), Repo() as repo, repo.lock:
+        stages = _collected(repo, targets)
+        frozen = [stage.addressing for stage in stages if stage.frozen]
+        for stage in stages:
+            stage.frozen = False  # else DVC would not look at its deps
+            status |= stage.status()
+        added = {out.fs_path: out for out in repo.index.outs if not _in_pipeline(out.stage)}
+        status |= _changed_data(stages, added)
+        to_come = _to_come(stages, added)
+        lost = _lost(repo, stages)
+    if lost:
+        raise InputError(
+            f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {lost[0]}` and commit what that writes"
+        )
+    found = list(_changes(status, to_come))
+    for change in found:
+        if change.kind == "changed deps" and change.stage in frozen:
+            raise InputError(f"dvc.yaml: {change}: {pipeline.frozen(change.stage)}")
+    return found
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Say what to do where DVC cannot give its status."""
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
+
     try:
-        with Repo() as repo, repo.lock:
-            # by default what `dvc repro` looks at
-            run = [stage for target in targets or ["dvc.yaml"] for stage in repo.stage.collect(target, with_deps=True)]
-            stages = [stage for stage in dict.fromkeys(run) if isinstance(stage, PipelineStage)]  # not imported
-            frozen = [stage.addressing for stage in stages if stage.frozen]
-            for stage in stages:
-                stage.frozen = False  # else DVC would not look at its deps
-                status |= stage.status()
-            added = {out.fs_path: out for out in repo.index.outs if not isinstance(out.stage, PipelineStage)}
-            read = {dep.fs_path for stage in stages for dep in stage.deps}
-            for path in (path for path in added if any(pipeline.overlap(path, dep) for dep in read)):
-                what = added[path].workspace_status()  # `status` would only say that the cache lacks it
-                if "modified" in what.values():  # as after a pull without `dvc checkout`
-                    status[added[path].stage.addressing] = [{"changed outs": what}]
-            lost = _lost(repo, stages)
+        yield
     except LockError:
         raise InputError("another DVC command is running here: wait until it has finished") from None
     except (DvcException, OSError, UnicodeError) as error:
         raise InputError(
             f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit, or check the permissions"
         ) from None
-    if lost:
-        raise InputError(
-            f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {lost[0]}` and commit what that writes"
-        )
+
+
+def _collected(repo: Any, targets: tuple[str, ...]) -> list[Any]:
+    """The stages that `dvc repro` would look at, each once."""
+    found = (stage for target in targets or ("dvc.yaml",) for stage in repo.stage.collect(target, with_deps=True))
+    return [stage for stage in dict.fromkeys(found) if _in_pipeline(stage)]
+
+
+def _in_pipeline(stage: Any) -> bool:
+    """Whether a stage is of a dvc.yaml, and not what `dvc add` or `dvc import` wrote."""
+    from dvc.stage import PipelineStage
+
+    return isinstance(stage, PipelineStage)
+
+
+def _changed_data(stages: list[Any], added: dict[str, Any]) -> dict[str, Any]:
+    """What differs between .dvc files and the data that they are of, where a stage reads these.
+
+    Of data as after a pull without `dvc checkout` a stage's status would only say that the cache lacks them.
+    """
+    read = {dep.fs_path for stage in stages for dep in stage.deps}
+    status = {}
+    for path, out in added.items():
+        if any(pipeline.overlap(path, dep) for dep in read) and "modified" in (what := out.workspace_status()).values():
+            status[out.stage.addressing] = [{"changed outs": what}]
+    return status
+
+
+def _to_come(stages: list[Any], added: dict[str, Any]) -> set[tuple[str, str]]:
+    """What DVC can bring back, of what each stage last read and wrote: a file that is new to it has no hash."""
     made = added | {out.fs_path: out for stage in stages for out in stage.outs}
-    stored = {
-        str(dep)
+    return {
+        (stage.addressing, str(file))
         for stage in stages
-        for dep in stage.deps
-        if dep.fs_path in made and made[dep.fs_path].hash_info == dep.hash_info
+        for file in (*stage.deps, *(out for out in stage.outs if out.use_cache))
+        if file.hash_info and file.fs_path in made and made[file.fs_path].hash_info == file.hash_info
     }
-    # what DVC can bring back, of what a stage last read and wrote: a file that is new to it has no hash
-    to_come = {
-        (stage.addressing, str(dep)) for stage in stages for dep in stage.deps if dep.hash_info and str(dep) in stored
-    }
-    to_come |= {
-        (stage.addressing, str(out)) for stage in stages for out in stage.outs if out.hash_info and out.use_cache
-    }
-    found = list(_changes(status, to_come))
-    for change in found:
-        if change.kind == "changed deps" and change.stage in frozen:
-            raise InputError(f"dvc.yaml: {change}: {pipeline.frozen(change.stage)}")
-    return found
 
 
 def _lost(repo: Any, stages: list[Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """The files of a revision and their hashes, through git and DVC: nothing is checked out."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tools.pipeline import Stages
 WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 LOCK = str(lockfile.PATH)
 SYMLINK, SUBMODULE = "120", "160"  # how the mode of one begins
+CHANGED, MISSING = "changed", "missing"  # in the place of a hash, which neither equals
 MAX_LINKS = 40  # one after the other, as Linux has it
 MAX_FILES = 1000  # of a folder, to be hashed one by one
 
@@ -66,7 +67,7 @@ def workspace_digest(path: str) -> str | None:
 
 
 def known_digest(files: Any, path: str) -> str | None:
-    """As `workspace_digest`; of what is absent, DVC's, or "missing", which equals no hash, if only git has had it.
+    """As `workspace_digest`; of what is absent, DVC's, or `MISSING` if only git has had it.
 
     DVC has no hash for a folder within the one that was given to `dvc add`.
     """
@@ -76,7 +77,7 @@ def known_digest(files: Any, path: str) -> str | None:
     if files.exists(path):
         md5: str | None = files.info(path).get("md5")
         return md5
-    return "missing" if output("git", "log", "-1", "--format=%H", "--", path) else None
+    return MISSING if output("git", "log", "-1", "--format=%H", "--", path) else None
 
 
 def _is_within(path: str) -> bool:
@@ -88,7 +89,7 @@ def git_digests(files: Any, lock: Stages) -> Digest:
 
     Git may lack the files, or some of those that a folder has in dvc.lock, or have links or git LFS's pointers in their
     place, so that the hash is unknown. For what has changed in git since dvc.lock got its hash, or has gone from there,
-    it is "changed", which equals no hash.
+    it is `CHANGED`.
     """
     commit = files.repo.get_rev()
     read = {Path(dep["path"]).as_posix(): dep for stage in lock.values() for dep in stage.get("deps", [])}
@@ -100,20 +101,21 @@ def git_digests(files: Any, lock: Stages) -> Digest:
         exists = not Path(path).is_absolute() and files.exists(path)
         if not exists and (not _is_within(path) or shallow()):  # git may have had it, for all one knows
             return None
-        if exists and (md5 := files.info(path).get("md5")):
-            return str(md5)
-        dep, known = read.get(path, {}), None
-        if exists and not any(link.is_relative_to(path) for link in linked):
-            known = _digest(files, path, at_least=dep.get("nfiles") or 0)
-        return known or (
-            "changed" if _changed_since_run(commit, behind(Path(path), names, linked), dep.get("md5", "")) else None
-        )
+        dep = read.get(path, {})
+        if exists and (md5 := _digest(files, path, at_least=dep.get("nfiles") or 0, links=linked)):
+            return md5
+        changed = _changed_since_run(commit, behind(Path(path), names, linked), dep.get("md5", ""))
+        return CHANGED if changed else None
 
     return digest
 
 
-def _digest(files: Any, path: str, *, at_least: int) -> str | None:
-    """The hash of a file or folder; None where git LFS has a file, or a folder too few files or over `MAX_FILES`."""
+def _digest(files: Any, path: str, *, at_least: int, links: Iterable[Path]) -> str | None:
+    """The hash of a file or folder; None where git LFS has it, or a folder has links, too few files or too many."""
+    if md5 := files.info(path).get("md5"):
+        return str(md5)
+    if any(link.is_relative_to(path) for link in links):
+        return None
     if files.isfile(path):
         return _file_digest(files, path)
     found = files.fs.find(path, detail=True)
