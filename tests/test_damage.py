@@ -86,7 +86,11 @@ DAMAGES = {
     ),
     "an output deleted": Damage(lambda clone: (clone / TABLE).unlink(), (STATUS, VERIFY, STAGE), (), "`dvc checkout`"),
     "a file in `.dvc/cache` changed": Damage(
-        lambda clone: flip(cached(clone)), (CACHE,), (cached,), "delete the file it names, `dvc commit`", read_weights
+        lambda clone: flip(cached(clone)),
+        (CACHE,),
+        (cached,),
+        "delete that file, not the one checked out, and `dvc commit`",
+        read_weights,
     ),
     "the same, and checked out": Damage(
         checked_out_from_a_damaged_cache,
