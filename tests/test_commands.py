@@ -21,6 +21,33 @@ def test_what_is_committed_is_that_of_this_folder_of_the_repository(
     assert commands.committed(Path("params.yaml")) == b"a: 1\n"
 
 
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a file and a link to it, all committed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("content", encoding="utf-8")
+    (tmp_path / "link").symlink_to("file")
+    git("init", "--quiet", cwd=tmp_path)
+    git("add", "--all", cwd=tmp_path)
+    git("commit", "--quiet", "--message", "a file and a link", cwd=tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("flag", ["--skip-worktree", "--assume-unchanged"])
+@pytest.mark.parametrize("name", ["file", "link"])
+def test_what_git_is_told_to_take_for_unchanged_and_is_so_is_not_changed(
+    repository: Path, name: str, flag: str
+) -> None:
+    git("update-index", flag, name, cwd=repository)
+    assert commands.changed() == []
+
+
+def test_what_a_sparse_checkout_leaves_out_is_not_changed(repository: Path) -> None:
+    git("sparse-checkout", "set", "--no-cone", "/link", cwd=repository)
+    assert not (repository / "file").exists()
+    assert commands.changed() == []
+
+
 def test_a_command_that_fails_without_a_word_is_named_with_its_exit_code() -> None:
     with pytest.raises(InputError, match=r"^`false`: exit code 1: run this at the top of a clone"):
         commands.output("false")

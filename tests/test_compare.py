@@ -256,9 +256,9 @@ def test_another_max_length_is_comparable(copy: Path, compared: Call) -> None:
 def test_predictions_that_do_not_say_what_they_judged_are_not_comparable(copy: Path, compared: Call) -> None:
     rewrite_predictions(copy, lambda labels: labels, deps={})
     record(copy)
-    assert compared(copy, "HEAD")[1].startswith(
-        "not comparable: `workspace` does not say which `data/raw/test.parquet` it"
-    )
+    code, printed, said = compared(copy, "HEAD")
+    assert (code, said) == (0, "")
+    assert printed.startswith("not comparable: `workspace` does not say which `data/raw/test.parquet` it")
     assert compared(copy, "HEAD", "--fail-if", "worse")[0] == 1
 
 

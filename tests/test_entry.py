@@ -209,10 +209,16 @@ def test_a_log_that_has_no_room_stops_no_stage(copy: Path, pipeline: Path) -> No
     run_again(copy, pipeline, "tokenize", "> /dev/full")
 
 
-def test_a_closed_stdin_is_named(pipeline: Path) -> None:
-    done = run("bash", "-c", "exec python -m tools.predict <&-", cwd=pipeline, check=False)
-    assert done.returncode == 1
-    assert done.stderr == "error: standard input is closed: name a file\n"
+@pytest.mark.parametrize(
+    ("closing", "said"),
+    [
+        ("<&-", "standard input is closed: name a file"),
+        (">&-", "standard output is closed: redirect it to a file"),
+    ],
+)
+def test_a_stream_that_is_needed_and_closed_is_named(pipeline: Path, closing: str, said: str) -> None:
+    done = run("bash", "-c", f"exec python -m tools.predict {closing}", cwd=pipeline, check=False)
+    assert (done.returncode, done.stderr) == (1, f"error: {said}\n")
 
 
 def test_the_traceback_is_shown_when_asked_for(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,12 @@ def test_it_opens_where_a_stage_is_to_read_another_file_that_a_stage_makes(bare:
     assert answers(bare)["run"] == "true"
 
 
+def test_it_opens_where_a_stage_is_to_write_another_file(bare: Path, answers: Answers) -> None:
+    with modify_yaml(bare / "dvc.yaml") as definition:
+        definition["stages"]["audit"]["outs"].append("data/audit/more.csv")
+    assert answers(bare)["run"] == "true"
+
+
 def test_results_that_are_in_the_cache_and_not_checked_out_open_nothing(
     bare: Path, pipeline: Path, answers: Answers
 ) -> None:
@@ -158,6 +164,13 @@ def test_news_of_what_was_imported_are_nothing_to_run(bare: Path, tmp_path: Path
     assert answers(bare)["run"] == "false"
 
 
+def test_an_edit_of_data_that_no_stage_reads_is_nothing_to_run(bare: Path, answers: Answers) -> None:
+    (bare / "notes.csv").touch()
+    run("dvc", "add", "notes.csv", cwd=bare)
+    append(bare / "notes.csv", "one more\n")
+    assert answers(bare)["run"] == "false"
+
+
 def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
     copy: Path, tmp_path: Path, answers: Answers
 ) -> None:
@@ -171,8 +184,9 @@ def test_absent_data_of_dvc_opens_it_only_where_the_lock_has_another_hash(
     assert answers(tmp_path / "clone")["run"] == "true"
 
 
-def test_it_opens_where_the_data_at_hand_are_not_those_of_their_dvc_file(copy: Path, gate: Gate) -> None:
-    keep_data_in_dvc(copy)
+@pytest.mark.parametrize("inner", ["", "/rows"])
+def test_it_opens_where_the_data_at_hand_are_not_those_of_their_dvc_file(copy: Path, gate: Gate, inner: str) -> None:
+    keep_data_in_dvc(copy, inner)
     run("dvc", "repro", "download", cwd=copy)
     commit(copy, "data of dvc")
     assert gate(copy, "HEAD")[1].startswith("run=false\n")
@@ -217,6 +231,12 @@ def test_a_frozen_stage_with_other_inputs_fails_on_the_cheap_machine(
     assert refused(bare) == (
         f"dvc.yaml: {changed}: train is frozen, so that DVC never runs it: run `dvc unfreeze train`"
     )
+
+
+def test_a_frozen_stage_without_an_output_is_no_error(bare: Path, answers: Answers) -> None:
+    run("dvc", "freeze", "evaluate", cwd=bare)
+    (bare / "metrics/metrics.json").unlink()
+    assert answers(bare)["run"] == "true"
 
 
 def test_data_that_cannot_be_read_fails_on_the_cheap_machine(bare: Path, refused: Refused) -> None:

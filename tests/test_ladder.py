@@ -139,11 +139,19 @@ def test_figures_that_are_not_such_as_the_pipeline_writes_are_named(baselines: s
         ladder.rungs()
 
 
+def test_findings_of_the_audit_that_are_not_such_as_it_writes_are_named() -> None:
+    write(tfidf=0.6, mean=0.5)
+    Path(paths.AUDIT).write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"^metrics/data\.json: "):
+        ladder.findings(ladder.rungs())
+
+
 def test_the_ladder_is_shown_again_on_demand(pipeline: Path, call: Call) -> None:
     code, said, error = call(ladder.main, pipeline)
     assert (code, error) == (0, "")
     rows = [line.split("  ")[0] for line in said.splitlines()]
     assert {"model", *ladder.NAMES.values(), "fine-tuned"} <= set(rows)
+    assert "\nwarning: the fine-tuned model does not beat " in said  # it is the tiny random checkpoint
 
 
 def test_no_figure_is_cut_short_in_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,11 @@ def test_a_folder_listed_file_by_file_has_the_same_hash(pipeline: Path, monkeypa
     }
 
 
+def test_a_folder_of_which_a_file_has_a_remotes_hash_alone_has_none() -> None:
+    listed = [{"relpath": "a", "md5": "0" * 32}, {"relpath": "b", "version_id": "1"}]
+    assert lockfile.files({"outs": [{"path": "data", "files": listed}]}, "outs") == {}
+
+
 NO_YAML = [b"[" * 10_000, b"schema: !!bool x", b"schema: !!float ''", b"schema: !!timestamp x"]
 
 

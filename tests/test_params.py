@@ -1,9 +1,10 @@
 """tools.params explains every key, and says what is wrong with params.yaml before a stage runs."""
 
+import shutil
 from pathlib import Path
 
 import pytest
-from clones import change_params
+from clones import change_params, keep_data_in_dvc
 from conftest import Call
 from dvc.utils.serialize import dump_yaml, modify_yaml
 from edits import substitute
@@ -103,6 +104,13 @@ def test_the_problems_of_every_section_are_named_each_once(workspace: Workspace)
 def test_data_that_dvc_keeps_are_to_be_pulled_however_the_path_ends(workspace: Workspace) -> None:
     (workspace(dataset__path="own/") / "own.dvc").touch()
     with pytest.raises(InputError, match=r"dataset\.path: own/ does not exist: run `dvc pull`$"):
+        check()
+
+
+def test_data_that_dvc_keeps_are_none_that_a_stage_has_yet_to_make(inside: Path) -> None:
+    keep_data_in_dvc(inside)
+    shutil.rmtree("data/kept")
+    with pytest.raises(InputError, match=r"dataset\.path: data/kept does not exist: run `dvc pull`$"):
         check()
 
 

@@ -17,7 +17,7 @@ from dvc.utils.serialize import modify_yaml
 from edits import edit_json, flip
 from repros import PATIENCE
 
-from stages import errors
+from stages import errors, progress
 from tools import predict, verify
 
 
@@ -42,6 +42,16 @@ def test_labels_and_scores_are_those_of_evaluate_in_the_order_of_the_lines(
     assert [row["label"] for row in found] == [names[str(number)] for number in evaluated["prediction"].to_pylist()]
     highest = [max(row) for row in evaluated["probabilities"].to_pylist()]
     assert [row["score"] for row in found] == pytest.approx(highest, abs=1e-4)
+
+
+def test_progress_is_told_on_stderr_where_no_prediction_is(
+    pipeline: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS", -1)  # a line for each batch
+    (tmp_path / "texts").write_text("so tired\n", encoding="utf-8")
+    code, out, err = call(predict.main, pipeline, str(tmp_path / "texts"))
+    assert (code, json.loads(out)["text"]) == (0, "so tired")
+    assert err == "predict: 1 of 1 rows (100%)\n"
 
 
 def test_every_line_has_its_prediction_an_empty_one_too_and_whatever_the_locale(pipeline: Path) -> None:
@@ -105,13 +115,15 @@ def test_more_tokens_than_the_classifier_has_positions_are_an_error(
         label(["a " * 300])
 
 
-def test_a_line_that_is_no_token_is_named(inside: Path) -> None:
+def test_a_line_that_is_no_token_is_named(inside: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     edit_json(inside / "models/classifier/tokenizer.json", post_processor=None)  # it puts special tokens around a text
     edit_json(inside / "models/classifier/tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
     (inside / "dvc.lock").unlink()  # which knows another tokenizer
-    label = predict.load_predictor()
-    with pytest.raises(errors.InputError, match=r"^line 8: the tokenizer makes no tokens from '\\u200b': remove "):
-        label(["a", "\u200b"], first=7)
+    monkeypatch.setattr(predict, "TEXTS", 2)
+    (inside / "texts").write_text("a\nb\nc\n\u200b\n", encoding="utf-8")
+    code, _, said = call(predict.main, inside, "texts")
+    assert code == 1
+    assert said.endswith("error: line 4: the tokenizer makes no tokens from '\\u200b': remove that line\n")
 
 
 def test_texts_are_not_cut_elsewhere_than_where_the_classifier_was_trained(refused: Refused, copy: Path) -> None:

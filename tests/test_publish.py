@@ -80,6 +80,16 @@ def test_a_repository_that_exists_gets_another_commit_and_keeps_its_other_files(
     assert "model.safetensors" in published
 
 
+def test_publishing_again_keeps_the_files_of_the_classifier(
+    pipeline: Path, reached: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pipeline)
+    for _ in range(2):
+        publish.publish(NAME, "new", "Trained at c0ffee")
+    published = reached.repositories["models", "emotions"]
+    assert published.keys() == {"README.md", *(path.name for path in Path(paths.CLASSIFIER).iterdir())}
+
+
 def test_what_transformers_would_read_of_an_older_model_is_deleted(
     pipeline: Path, reached: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

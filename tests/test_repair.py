@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clones import TREE, change_params, git, run
+from clones import STAGES, TREE, change_params, git, run
 from conftest import Call, Refused
 from dvc.lock import Lock, make_lock
 from dvc.utils.serialize import load_yaml, modify_yaml
@@ -158,9 +158,18 @@ def test_users_that_have_ended_but_are_not_waited_for_are_removed(folder: Path) 
     assert not users.exists()
 
 
-def test_a_list_of_users_cut_short_is_removed(folder: Path) -> None:
-    users = used_by(folder, os.getpid())
-    users.write_bytes(users.read_bytes()[:20])
+def test_users_that_have_ended_are_removed(folder: Path) -> None:
+    with subprocess.Popen(("true",)) as ended:
+        pass
+    users = used_by(folder, ended.pid)
+    assert len(repair.repair()) == 1
+    assert not users.exists()
+
+
+@pytest.mark.parametrize("content", ['{"write": {"/clone/mo', "[]"], ids=["cut short", "no object"])
+def test_a_list_of_users_that_cannot_be_read_is_removed(folder: Path, content: str) -> None:
+    users = folder / ".dvc/tmp/rwlock"
+    users.write_text(content, encoding="utf-8")
     assert len(repair.repair()) == 1
     assert not users.exists()
 
@@ -206,6 +215,20 @@ def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_
 
 
 @pytest.mark.usefixtures("inside")
+def test_every_stage_is_unstored_where_there_is_no_lock() -> None:
+    Path("dvc.lock").unlink()
+    assert repair.unstored() == list(STAGES)
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_stage_that_dvc_yaml_has_no_more_is_not_unstored() -> None:
+    with modify_yaml("dvc.yaml") as definition:
+        del definition["stages"]["baselines"]
+    Path(paths.provenance("baselines")).unlink()
+    assert repair.unstored() == []
+
+
+@pytest.mark.usefixtures("inside")
 def test_a_stage_is_not_unstored_where_its_inputs_are_those_of_another_branch() -> None:
     with modify_yaml("dvc.lock") as lock:  # that of a branch with another tokenize.max_length, just checked out
         tokenized = {out["path"]: out for out in lock["stages"]["tokenize"]["outs"]}
@@ -231,6 +254,22 @@ def test_what_dvc_had_not_stored_is_stored_as_the_stage_left_it(copy: Path, call
     assert call(repair.main, copy) == (0, "train had finished, and dvc.lock did not have it: stored now\n", "")
     assert load_yaml(copy / "dvc.lock") == lock
     assert call(repair.main, copy) == (0, "nothing to repair\n", "")
+
+
+def test_nothing_is_stored_beside_a_dvc_that_runs_stages(inside: Path) -> None:
+    with modify_yaml("dvc.lock") as lock:
+        del lock["stages"]["train"]
+    used_by(inside, os.getpid())
+    assert repair.store_finished() == []
+
+
+@pytest.mark.usefixtures("folder")
+def test_other_dvc_commands_are_waited_for_before_a_stage_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(repair, "output", lambda *command, **_: ran.append(command))
+    monkeypatch.setattr(repair, "unstored", lambda: ["train"])
+    repair.store_finished()
+    assert ran == [("dvc", "--wait-for-lock", "commit", "--force", "train")]
 
 
 def test_nothing_is_stored_of_outputs_that_were_edited(copy: Path, call: Call) -> None:

@@ -108,6 +108,12 @@ def test_what_does_not_end_as_verified_is_not_called_so(
     assert tools.report.verification_section() == f"**Not verified**\n\n```text\n{shown}\n```"
 
 
+def test_what_nobody_verified_is_not_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = tools.report.verification_section()
+    assert said == "**Not verified**\n\n```text\nerror: tools.verify was not run\n```"
+
+
 def test_a_warning_does_not_take_the_place_of_what_is_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tools.report, "VERIFIED", tmp_path / "verified.txt")
     (tmp_path / "verified.txt").write_text("a library's warning\nverified: all of it\n")

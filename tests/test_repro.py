@@ -138,6 +138,12 @@ def test_stages_that_ran_and_were_run_again_are_summed_up_and_recorded(played: C
     }
 
 
+def test_what_had_finished_before_is_stored_before_a_run(played: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs((0, {}))
+    monkeypatch.setattr(repair, "store_finished", lambda: [] if runs.options else ["train had finished"])
+    assert played(runs)[1].startswith("train had finished\n")
+
+
 def test_the_summary_of_a_run_shows_the_ladder_and_warns(played: Call) -> None:
     _, said, _ = played(Runs((0, {"train": "ran"})))
     rows = [line.split("  ")[0] for line in said.splitlines()]

@@ -151,6 +151,15 @@ def test_of_what_is_missing_outside_of_the_repository_nothing_is_known(inside: P
             assert trees.known_digest(files, path) is None
 
 
+def test_of_what_a_shallow_clone_lacks_nothing_is_known(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("clone", "--quiet", "--depth", "1", pipeline.as_uri(), "shallow", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path / "shallow")
+    with trees.files_at("HEAD") as files:
+        assert trees.git_digests(files, {})("data/own") is None
+
+
 def test_data_that_went_from_git_to_dvc_and_are_not_here_are_no_change(inside: Path) -> None:
     shutil.copytree(inside / "data/small", inside / "data/kept")
     change_params(inside, dataset__path="data/kept")
@@ -186,6 +195,17 @@ def test_a_commit_from_before_the_pipeline_is_named(copy: Path, refused: Refused
     git("checkout", "--quiet", "--orphan", "empty", cwd=copy)
     git("commit", "--quiet", "--allow-empty", "--message", "all gone", "--only", cwd=copy)
     assert refused("empty") == "empty: has no dvc.lock: run `dvc repro` there and commit it"
+
+
+def test_a_commit_from_before_the_folder_of_the_pipeline_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("init", "--quiet", cwd=tmp_path)
+    git("commit", "--quiet", "--allow-empty", "--message", "other projects", cwd=tmp_path)
+    (tmp_path / "project/.dvc").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "project")
+    with pytest.raises(InputError, match=r"^HEAD: has no pipeline here: name a later commit$"):
+        revisions.read("HEAD")
 
 
 def test_a_folder_without_git_is_named(copy: Path, refused: Refused) -> None:

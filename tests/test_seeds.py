@@ -234,6 +234,26 @@ def test_what_runs_without_a_worker_is_counted_as_failed_so_that_it_runs_again(
     assert queue.killed == killed
 
 
+@pytest.mark.usefixtures("queue")
+def test_what_runs_without_a_worker_is_counted_as_failed_before_any_seed_is_queued(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dead = Queue({"1ab-seed2": "Running"}, {})
+    monkeypatch.setattr(seeds, "Repo", dead)
+    seeds.run_experiments(3)
+    assert dead.killed == ["of 1ab-seed2"]
+
+
+def test_data_that_git_does_not_have_are_copied_for_each_seed(
+    queue: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seeds, "untracked", lambda _: ["data/own/", "models/own/"])
+    monkeypatch.setattr(changes, "changes", list)
+    seeds.run_experiments(3)
+    (queued,) = [words for words in queue if "exp run" in words]
+    assert queued.endswith(" --copy-paths data/own/ --copy-paths models/own/")
+
+
 def test_runs_that_dvc_commit_made_up_are_forgotten_before_the_queue_runs(queue: list[str]) -> None:
     seeds.run_experiments(3)
     assert [words for words in queue if words in {"forget mixed runs", "the queue"}] == [
@@ -301,6 +321,7 @@ def test_params_that_are_wrong_stop_the_seeds_before_any_is_queued(
     [
         (changes.Change("download", "changed deps", "data/sample", "modified"), True),
         (changes.Change("download", "changed deps", "models/own", "modified"), True),
+        (changes.Change("download", "changed deps", "data/sample", "new"), False),
         (changes.Change("train", "changed deps", "stages/train.py", "modified"), False),  # committed, run again anyway
     ],
 )

@@ -12,7 +12,7 @@ from dvc.utils.serialize import dump_yaml, modify_yaml
 from edits import append, edit_json, flip, in_cache, substitute
 
 import tools.verify
-from stages import hashing, paths, provenance
+from stages import hashing, paths, provenance, tables
 from stages.errors import InputError
 from tools import lockfile, repair, revisions
 
@@ -155,6 +155,14 @@ def test_what_is_missing_and_no_stage_makes_is_to_be_put_back(copy: Path, verify
     assert f"error: stages/progress.py is missing: {advice}\n" in verify(copy)
     shutil.rmtree(copy / "models/classifier")
     assert "models/classifier is missing: run `dvc pull` or `dvc repro`\n" in verify(copy)
+
+
+def test_data_that_are_missing_are_named_with_what_brings_them(copy: Path, verify: Verify) -> None:
+    shutil.rmtree(copy / "data/small")
+    missing = "error: data/small is missing:"
+    assert verify(copy) == f"{missing} no stage makes it: put it back, by `git checkout` if git has it\n"
+    (copy / "data/small.dvc").touch()  # as `dvc add` makes it
+    assert verify(copy) == f"{missing} run `dvc pull` or `dvc repro`\n"
 
 
 def test_data_that_a_stage_of_ones_own_makes_may_be_missing_until_it_has_run(copy: Path, verify: Verify) -> None:
@@ -400,6 +408,17 @@ def test_metrics_that_the_predictions_do_not_give_are_named_even_where_the_lock_
     path.write_text(json.dumps({key: given for key, given in metrics.items() if given is not None}), encoding="utf-8")
     agree(copy, "metrics/metrics.json", forge=True)
     assert verify(copy).startswith(f"error: metrics/metrics.json: {name} is {value}, but the predictions give ")
+
+
+def test_rows_that_leak_and_that_the_metrics_do_not_count_are_named(inside: Path, verify: Verify) -> None:
+    path = Path(paths.predictions("test"))
+    table = tables.read(str(path))
+    columns = {name: table[name] for name in table.column_names} | {"leaked": [True] * table.num_rows}
+    path.unlink()
+    tables.write(path, table.schema, **columns)
+    agree(inside, str(path), forge=True)
+    said = "metrics/metrics.json: leaked_rows is None, but the predictions give 72: run `dvc repro`"
+    assert verify(inside) == f"error: {said}\n"
 
 
 def test_a_param_without_a_value_that_a_stage_has_got_since_is_named(copy: Path, verify: Verify) -> None:
