@@ -11,13 +11,18 @@ import unicodedata
 from collections import Counter
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from stages import entry, errors, hashing, paths, provenance
 from stages.outputs import staged
 from stages.params import Section, load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from stages.rows import Row
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:
@@ -105,49 +110,64 @@ class ModelParams(Section):
 
 def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     """Write the three splits, carving those that were not delivered, and say what they hold."""
-    from stages import hub, tables
+    from stages import tables
     from stages.carving import carve
     from stages.dataset import build_splits
+
+    rows, names = delivered_rows(params)
+    splits, names = build_splits(rows, names, skip=params.on_bad_rows == "skip")
+    delivered = {split: split for split in splits}
+    for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
+        if split not in splits:
+            others = [splits[name] for name in splits if name != "train"]
+            splits["train"], splits[split] = carve(splits["train"], fraction, params.seed, split, others)
+            delivered[split] = "train"
+    for split, output in zip(paths.SPLITS, outputs, strict=True):
+        texts, labels, skipped = splits[split].texts, splits[split].labels, splits[split].skipped
+        schema = tables.schema(tables.TEXTS, names, "label", delivered_as=delivered[split], skipped=skipped)
+        tables.write(output, schema, text=texts, label=labels)
+        carved = ", carved from train" if delivered[split] != split else ""
+        left_out = "".join(f", {count} rows left out: {reason}" for reason, count in skipped.items())
+        print(f"{split}: {len(texts)} rows{carved}{left_out}")
+        _warn_of_missing(split, names, set(labels))
+    print(f"{len(names)} labels: {errors.listed(names)}")
+    _warn_of_alike(names)
+
+
+def delivered_rows(params: DatasetParams) -> "tuple[Mapping[str, Iterable[Row]], list[str] | None]":
+    """The rows of each split at hand, and the label names, None for those of train."""
+    from stages import hub
     from stages.files import read_rows
     from stages.rows import Layout
     from stages.splits import split_files
 
-    names = params.labels
     if params.source == "hub":
-        found, hub_names = hub.dataset_rows(
+        rows, names = hub.dataset_rows(
             params.hub_name, params.hub_config, params.hub_revision, params.text_column, params.label_column
         )
-        names = names or hub_names
-    else:
-        layout = Layout(params.text_column, params.label_column, params.header, params.delimiter, params.quoting)
-        files = split_files(Path(params.path))
-        found = {
-            split: chain.from_iterable(read_rows(file, layout) for file in files[split])
-            for split in paths.SPLITS
-            if split in files
-        }
-    splits, names = build_splits(found, names, skip=params.on_bad_rows == "skip")
-    delivered = {split: split for split in splits}
-    for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
-        if split not in splits:
-            others = [rows for name, rows in splits.items() if name != "train"]
-            splits["train"], splits[split] = carve(splits["train"], fraction, params.seed, split, others)
-            delivered[split] = "train"
-    for split, output in zip(paths.SPLITS, outputs, strict=True):
-        rows = splits[split]
-        schema = tables.schema(tables.TEXTS, names, "label", delivered_as=delivered[split], skipped=rows.skipped)
-        tables.write(output, schema, text=rows.texts, label=rows.labels)
-        carved = ", carved from train" if delivered[split] != split else ""
-        skipped = "".join(f", {count} rows left out: {reason}" for reason, count in rows.skipped.items())
-        print(f"{split}: {len(rows.texts)} rows{carved}{skipped}")
-        present = set(rows.labels)
-        if missing := [name for number, name in enumerate(names) if number not in present]:
-            so = "its scores do not cover it"
-            if split == "train":
-                so = "set dataset.labels to null if it is of another dataset"
-                so += ", or subtract 1 from integer labels that count from 1" if missing[0] == names[0] else ""
-            print(f"warning: no {split} row has the label {errors.listed(missing)}: {so}")
-    print(f"{len(names)} labels: {errors.listed(names)}")
+        return rows, params.labels or names
+    layout = Layout(params.text_column, params.label_column, params.header, params.delimiter, params.quoting)
+    files = split_files(Path(params.path))
+    read = {
+        split: chain.from_iterable(read_rows(file, layout) for file in files[split])
+        for split in paths.SPLITS
+        if split in files
+    }
+    return read, params.labels
+
+
+def _warn_of_missing(split: str, names: list[str], present: set[int]) -> None:
+    """Say which labels no row of a split has."""
+    if missing := [name for number, name in enumerate(names) if number not in present]:
+        so = "its scores do not cover it"
+        if split == "train":
+            so = "set dataset.labels to null if it is of another dataset"
+            so += ", or subtract 1 from integer labels that count from 1" if missing[0] == names[0] else ""
+        print(f"warning: no {split} row has the label {errors.listed(missing)}: {so}")
+
+
+def _warn_of_alike(names: list[str]) -> None:
+    """Say which labels may be one."""
     spellings = Counter(map(_plain, names))
     if alike := [name for name in names if spellings[_plain(name)] > 1]:
         print(
