@@ -8,7 +8,7 @@ from transformers.utils import ModelOutput
 
 from stages import paths
 from stages.batching import PadToLongest, TokenizedRows
-from stages.errors import InputError, reason
+from stages.errors import InputError, of_machine, reason
 
 PADDING_TOLERANCE = 1e-3  # of the largest logit; rounding makes a hundredth of it
 
@@ -98,6 +98,8 @@ def _compute(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bo
         with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             return model.eval()(**inputs, **more)
     except Exception as error:  # whatever an architecture raises where it needs other inputs, or another precision
+        if of_machine(error):  # which is tried again with fewer texts
+            raise
         advice = "choose another model"
         if getattr(model.config, "pad_token_id", 0) is None:  # which some decoders need
             advice = f"set pad_token_id in its config.json, or {advice}"

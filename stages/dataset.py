@@ -108,22 +108,23 @@ def _build(name: str, rows: list[Row], number: dict[str, int], names: Sequence[s
             bad.append((row, problem or UNKNOWN))
     split.skipped.update(problem for _, problem in bad)
     if bad and not skip:
-        raise _refused(name, rows, bad, names)
+        raise _refusal(name, rows, bad, names)
     return split
 
 
-def _refused(name: str, rows: list[Row], bad: list[tuple[Row, str]], names: Sequence[str]) -> InputError:
+def _refusal(name: str, rows: list[Row], bad: list[tuple[Row, str]], names: Sequence[str]) -> InputError:
+    """An error about the bad ones of a split's rows, each with its problem: of all together, or one by one."""
     if name != "train" and len(rows) > 1 and all(map(_unlabelled, rows)):
         return InputError(f"the {name} split has no labels: give it some, or {REMOVE}")
     if len(bad) > max(MAX_PROBLEMS, len(rows) / 2):
-        (most, _), *_ = Counter(problem for _, problem in bad).most_common(1)
+        [(most, _)] = Counter(problem for _, problem in bad).most_common(1)
         fix = FIX_OF_MOST.get(most, "set dataset.text_column and dataset.label_column, or fix the file")
         more = f"(and {len(bad) - 1} more of the {len(rows)} rows of {name} are bad)"
-        return InputError(f"{_said(*bad[0], names)} {more}: {fix}")
-    return InputError(*(f"{_said(row, problem, names)}: {FIX.get(problem, FIX_OF_ANY)}" for row, problem in bad))
+        return InputError(f"{_described(*bad[0], names)} {more}: {fix}")
+    return InputError(*(f"{_described(row, problem, names)}: {FIX.get(problem, FIX_OF_ANY)}" for row, problem in bad))
 
 
-def _said(row: Row, problem: str, names: Sequence[str]) -> str:
+def _described(row: Row, problem: str, names: Sequence[str]) -> str:
     label = f" {str(_label(row.label))[:50]!r}, known are: {listed(names)}" if problem == UNKNOWN else ""
     return f"{row.where}: {problem}{label}"
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from stages import environment, requirements
-from stages.errors import MAKE_ROOM, InputError, Stopped, chain, no_room, of_gpu, of_memory, reason
+from stages.errors import MAKE_ROOM, InputError, Stopped, chain, no_room, of_machine, reason
 
 ELSEWHERE = (
     "standard output, a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS "
@@ -129,12 +129,9 @@ def _tell(error: Exception) -> bool:
 
 def _message(error: Exception) -> str | None:
     """What to tell the person, None where it is not theirs to fix."""
-    # whatever it was taken for on the way here
-    if machine := next((cause for cause in reversed(chain(error)) if of_gpu(cause) or of_memory(cause)), None):
-        advice = "the memory is full: free some, or take fewer or shorter texts, or a smaller model"
-        if of_gpu(machine):
-            advice = "free the GPU, or compute on the CPU by setting CUDA_VISIBLE_DEVICES to nothing"
-        return f"{reason(machine)}: {advice}"
+    for cause in reversed(chain(error)):
+        if advice := of_machine(cause):  # whatever it was taken for on the way here
+            return f"{reason(cause)}: {advice}"
     if isinstance(error, InputError):
         return str(error)
     if said := no_room(error):

@@ -10,6 +10,7 @@ NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 MAKE_ROOM = "make room, or raise the limit, and run again"
 GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, by name, since few modules import it; and its words
 GPU_SAYS = ("CUDA error:", "CUDA driver error:", "cuDNN error:", "MPS backend out of memory")
+MEMORY_SAYS = ("DefaultCPUAllocator", os.strerror(errno.ENOMEM))
 MAX_PROBLEMS = 8  # problems to name at once
 MAX_NAMES = 12  # names in a message
 
@@ -65,11 +66,11 @@ def no_room(error: BaseException) -> str:
     return ""
 
 
-def of_gpu(error: BaseException) -> bool:
-    """Whether it is the GPU's fault, its being full included, and not that of what was computed."""
-    return type(error).__name__ in GPU_ERRORS or str(error).startswith(GPU_SAYS)
-
-
-def of_memory(error: BaseException) -> bool:
-    """Whether the machine's memory is full, or a limit of it is reached."""
-    return isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
+def of_machine(error: BaseException) -> str:
+    """What to do where the GPU or the memory is at fault, its being full included; empty where something else is."""
+    if type(error).__name__ in GPU_ERRORS or str(error).startswith(GPU_SAYS):
+        return "free the GPU, or compute on the CPU by setting CUDA_VISIBLE_DEVICES to nothing"
+    of_memory = isinstance(error, RuntimeError | OSError) and any(words in str(error) for words in MEMORY_SAYS)
+    if of_memory or isinstance(error, MemoryError):
+        return "the memory is full: free some, or take fewer or shorter texts, or a smaller model"
+    return ""

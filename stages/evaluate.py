@@ -111,11 +111,12 @@ def main() -> None:
     with staged(stamp, *outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):
         evaluated = {}
         for split, path in zip(paths.EVALUATED, predictions, strict=True):
-            labels, probabilities, hidden = predict_split(model, tokenizer, split)
+            labels, probabilities, hidden = predict_split(model, tokenizer, split)  # of test in the end
             evaluated[split] = Evaluated(labels, probabilities, leaked_rows(split, len(labels)))
             write_predictions(path, evaluated[split], names, made)
         figures = summarize(evaluated)
         metrics_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        labels, probabilities, _ = evaluated["test"]
         texts = tables.read(paths.raw("test"))["text"].to_pylist()
         tables.write_csv(hardest_rows, hardest.table(texts, labels, probabilities, names))
         plots_folder.mkdir()

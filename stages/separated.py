@@ -35,7 +35,10 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
                 )
         content, given = _field(fields, text), _field(fields, label)
         known[given] += 1
-        unsure += ((line, labels) for labels in _labels_within(fields, delimiter, text, label))
+        for labels in _labels_within(fields, delimiter, text, label):
+            if labels <= known.keys():
+                raise _swallowed(path, line, delimiter)
+            unsure.append((line, labels))
         if heading and given == heading and _bare(fields) != names:
             raise InputError(
                 f"{path}, line {line}: its label is {heading[:50]!r} as on line 1: set dataset.header to false if "
@@ -44,11 +47,7 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
         yield Row(f"{path}, line {line}", content, given, _problem(fields, names, columns))
     for line, labels in unsure:
         if labels <= known.keys():
-            raise InputError(
-                f"{path}, the row that begins on line {line}: a quoted field that seems to hold other rows: set "
-                f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it, or "
-                "convert the file to .jsonl or .parquet"
-            )
+            raise _swallowed(path, line, delimiter)
     if header is None and len(known) < known.total() and known[first := next(iter(known))] == 1:
         print(f"warning: {path}: its first line alone has the label {first!r}: is it a header? See dataset.header")
 
@@ -108,6 +107,14 @@ def _labels_within(fields: list[str], delimiter: str, text: int, label: int) -> 
         whole = rows[:-1] if position < label else rows[1:]  # the last one's label, or the first's, is outside of it
         if all(max(text, label) < len(row) and row[label] for row in whole):
             yield {row[label] for row in whole}
+
+
+def _swallowed(path: Path, line: int, delimiter: str) -> InputError:
+    return InputError(
+        f"{path}, the row that begins on line {line}: a quoted field that seems to hold other rows: set "
+        f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it, or "
+        "convert the file to .jsonl or .parquet"
+    )
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:

@@ -54,9 +54,10 @@ def split_files(path: Path) -> dict[str, list[Path]]:
     if unread:
         print(f"warning: {path}: ignored, since not named for a split: {listed(unread)}")
     if "train" not in files:
-        only = f", or set dataset.path to {path / unread[0]}" if len(unread) == 1 else ""
+        only = path / unread[0] if len(unread) == 1 and not files else path
+        this = f", or set dataset.path to {only}" if only.is_file() else ""
         endings = ", ".join(ENDINGS)
-        raise InputError(f"{path}: no train file: name it train with one of the endings {endings} (or .gz){only}")
+        raise InputError(f"{path}: no train file: name it train with one of the endings {endings} (or .gz){this}")
     for split, found in files.items():
         _check_whole(split, found)
     hashing.check_hashed(path, chain.from_iterable(files.values()))

@@ -551,12 +551,15 @@ def test_all_bad_rows_are_named_at_once(workspace: Workspace, fail: Fail) -> Non
 def test_a_folder_without_a_train_file_is_an_error(workspace: Workspace, fail: Fail) -> None:
     folder = own_dataset(workspace, {})
     (folder / "own/train.csv").unlink()
+    (folder / "own/posts.csv").write_text(GOOD, encoding="utf-8")
     assert fail() == f"own: no train file: name it train with one of the endings {ENDINGS} (or .gz)"
 
 
 def test_the_only_file_of_a_folder_without_a_train_file_is_named(workspace: Workspace, fail: Fail) -> None:
-    folder = own_dataset(workspace, {"posts.csv": GOOD})
-    (folder / "own/train.csv").unlink()
+    folder = own_dataset(workspace, {})
+    for path in (folder / "own").iterdir():
+        path.unlink()
+    (folder / "own/posts.csv").write_text(GOOD, encoding="utf-8")
     assert fail().endswith(" (or .gz), or set dataset.path to own/posts.csv")
 
 

@@ -1,5 +1,7 @@
 """A batch too large for the device's memory is accumulated over micro-batches; running out of memory is simulated."""
 
+import errno
+import functools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 import torch
 import transformers
 from edits import edit_json
-from own_data import Fail
+from own_data import GOOD, Fail, Workspace, own_dataset
 from trainings import BATCH, EPOCHS, STEPS, Prepare, limit_memory, resumed, train_until, trained
 
 from stages import audit, evaluate, train
@@ -105,8 +107,10 @@ def test_a_gpu_that_fails_in_evaluate_is_named_and_not_the_model(
     [
         MemoryError("Unable to allocate 24.0 GiB (stand-in)"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory (stand-in)"),
+        RuntimeError("unable to mmap 90874112 bytes from file <model>: Cannot allocate memory (12) (stand-in)"),
+        OSError(errno.ENOMEM, "Cannot allocate memory", "file (stand-in)"),
     ],
-    ids=["Python", "PyTorch"],
+    ids=["Python", "PyTorch", "safetensors", "system"],
 )
 def test_full_memory_is_named_and_not_the_file_or_the_model_that_did_not_fit(
     prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch, reader: str, error: Exception
@@ -120,6 +124,28 @@ def test_full_memory_is_named_and_not_the_file_or_the_model_that_did_not_fit(
 
     monkeypatch.setattr(reader, full)
     assert fail(evaluate.main).startswith(f"{type(error).__name__}: {error}: the memory is full: free some, or take ")
+
+
+def test_a_label_that_reads_like_full_memory_is_not_taken_for_it(workspace: Workspace, fail: Fail) -> None:
+    own_dataset(workspace, {"train.csv": GOOD + "text,DefaultCPUAllocator\n"}, dataset__labels=["a", "b"])
+    assert fail().startswith("own/train.csv, line 22: an unknown label 'DefaultCPUAllocator'")
+
+
+def test_a_gpu_that_is_full_before_the_first_step_is_given_fewer_texts(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared()
+    forward, full = transformers.BertForSequenceClassification.forward, [torch.OutOfMemoryError("stand-in")]
+
+    @functools.wraps(forward)
+    def once(*inputs: Any, **more: Any) -> Any:
+        if full:
+            raise full.pop()
+        return forward(*inputs, **more)
+
+    monkeypatch.setattr(transformers.BertForSequenceClassification, "forward", once)
+    train.main()
+    assert f"restarting with {BATCH // 2}, gradients accumulated over 2 steps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
