@@ -126,9 +126,9 @@ def test_without_a_run_it_says_what_to_do() -> None:
 @pytest.mark.parametrize(
     ("baselines", "said"),
     [
-        ("<<<<<<< HEAD", r"damaged \(JSONDecodeError: .*\): delete it and run `dvc checkout` or `dvc repro`"),
+        ("<<<<<<< HEAD", r"damaged \(JSONDecodeError: .*\): run `dvc repro`"),
         ("{}", "no baselines in it: run `dvc repro`"),
-        ('{"tfidf": {}}', r"damaged \(KeyError: 'validation'\): delete it and run `dvc checkout` or `dvc repro`"),
+        ('{"tfidf": {}}', r"damaged \(KeyError: 'validation'\): run `dvc repro`"),
     ],
     ids=["conflict", "none", "other figures"],
 )

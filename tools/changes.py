@@ -41,7 +41,7 @@ def changes(*targets: str) -> list[Change]:
         for stage in stages:
             stage.frozen = False  # else DVC would not look at its deps
             status |= stage.status()
-        added = {out.fs_path: out for out in repo.index.outs if not _in_pipeline(out.stage)}
+        added = {out.fs_path: out for out in repo.index.outs if not pipeline.defines(out.stage)}
         status |= _changed_data(stages, added)
         to_come = _to_come(stages, added)
         lost = _lost(repo, stages)
@@ -49,7 +49,7 @@ def changes(*targets: str) -> list[Change]:
         raise InputError(
             f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {lost[0]}` and commit what that writes"
         )
-    found = list(_changes(status, to_come))
+    found = sorted(_changes(status, to_come))
     for change in found:
         if change.kind == "changed deps" and change.stage in frozen:
             raise InputError(f"dvc.yaml: {change}: {pipeline.frozen(change.stage)}")
@@ -75,27 +75,18 @@ def _explained() -> Iterator[None]:
 def _collected(repo: Any, targets: tuple[str, ...]) -> list[Any]:
     """The stages that `dvc repro` would look at, each once."""
     found = (stage for target in targets or ("dvc.yaml",) for stage in repo.stage.collect(target, with_deps=True))
-    return [stage for stage in dict.fromkeys(found) if _in_pipeline(stage)]
-
-
-def _in_pipeline(stage: Any) -> bool:
-    """Whether a stage is of a dvc.yaml, and not what `dvc add` or `dvc import` wrote."""
-    from dvc.stage import PipelineStage
-
-    return isinstance(stage, PipelineStage)
+    return [stage for stage in dict.fromkeys(found) if pipeline.defines(stage)]
 
 
 def _changed_data(stages: list[Any], added: dict[str, Any]) -> dict[str, Any]:
-    """What differs between .dvc files and the data that they are of, where a stage reads these.
+    """The data that a stage reads and that are not what their .dvc file says, as after a pull without `dvc checkout`.
 
-    Of data as after a pull without `dvc checkout` a stage's status would only say that the cache lacks them.
+    The status of the .dvc file's own stage would only say that the cache lacks them.
     """
     read = {dep.fs_path for stage in stages for dep in stage.deps}
-    status = {}
-    for path, out in added.items():
-        if any(pipeline.overlap(path, dep) for dep in read) and "modified" in (what := out.workspace_status()).values():
-            status[out.stage.addressing] = [{"changed outs": what}]
-    return status
+    data = [out for path, out in added.items() if any(pipeline.overlap(path, dep) for dep in read)]
+    changed = [(out, what) for out in data if "modified" in (what := out.workspace_status()).values()]
+    return {out.stage.addressing: [{"changed outs": what}] for out, what in changed}
 
 
 def _to_come(stages: list[Any], added: dict[str, Any]) -> set[tuple[str, str]]:
@@ -115,7 +106,7 @@ def _lost(repo: Any, stages: list[Any]) -> list[str]:
     deps = {str(dep): Path(dep.fs_path) for stage in stages for dep in stage.deps}
     return [
         name
-        for name, path in deps.items()
+        for name, path in sorted(deps.items())
         if path.is_relative_to(repo.root_dir)
         and not os.path.lexists(path)
         and not any(pipeline.overlap(path, out) for out in outs)

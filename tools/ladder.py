@@ -4,6 +4,8 @@ Run: python -m tools.ladder
 """
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,15 +41,13 @@ def rungs() -> list[Rung]:
         InputError: the pipeline has not run, or its figures are not as it writes them.
     """
     baselines, metrics = (read_result(path) for path in (paths.BASELINES, paths.METRICS))
-    try:
+    with _as_written(paths.BASELINES):
         steps = [
             Rung(NAMES[name], *(report[split][score] for split in paths.EVALUATED for score in ("accuracy", "f1")))
             for name, report in baselines.items()
         ]
+    with _as_written(paths.METRICS):
         tuned = Rung("fine-tuned", **{name: metrics[name] for name in Rung._fields[1:]})
-    except (KeyError, TypeError) as error:
-        message = f"{paths.BASELINES}, {paths.METRICS}: {error} is missing or wrong: run `dvc repro`"
-        raise errors.InputError(message) from None
     if not steps:
         raise errors.InputError(f"{paths.BASELINES}: no baselines in it: run `dvc repro`")
     return [*sorted(steps, key=lambda rung: rung.validation_f1), tuned]
@@ -68,7 +68,9 @@ def findings(ladder: list[Rung]) -> list[str]:
             found.append(f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`")
     if _rows(made["baselines"]) != _rows(made["evaluate"]):
         found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
-    leaked = _leaked()
+    audit = read_result(paths.AUDIT)
+    with _as_written(paths.AUDIT):
+        leaked = {split: int(audit["leaked_rows"][split]["rows"]) for split in paths.EVALUATED}
     for split, score in (("validation", "validation_f1"), ("test", "f1")):
         best = max(baselines, key=lambda rung: getattr(rung, score))
         ours, theirs = getattr(tuned, score), getattr(best, score)
@@ -79,15 +81,6 @@ def findings(ladder: list[Rung]) -> list[str]:
             said = f"{leaked[split]} {split} rows are near-duplicates of train rows (listed in {paths.FINDINGS})"
             found.append(f"{said}: the scores on {split} are optimistic")
     return found
-
-
-def _leaked() -> dict[str, int]:
-    """How many rows of each split have a near-duplicate in train."""
-    found = read_result(paths.AUDIT)
-    try:
-        return {split: int(found["leaked_rows"][split]["rows"]) for split in paths.EVALUATED}
-    except (KeyError, TypeError, ValueError) as error:
-        raise errors.InputError(f"{paths.AUDIT}: {error} is missing or wrong: run `dvc repro`") from None
 
 
 def table(ladder: list[Rung]) -> Table:
@@ -119,12 +112,19 @@ def read_result(path: str) -> dict[str, Any]:
     Raises:
         InputError: it is missing or cannot be read.
     """
-    try:
+    if not Path(path).exists():
+        raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `dvc pull`")
+    with _as_written(path):
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `dvc pull`") from None
-    except (ValueError, TypeError) as error:
-        raise errors.InputError(f"{path}: cannot be read ({errors.reason(error)}): run `dvc repro`") from None
+
+
+@contextmanager
+def _as_written(path: str) -> Iterator[None]:
+    """Read a stage's figures, which somebody or a merge may have changed since."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise errors.InputError(f"{path}: damaged ({errors.reason(error)}): run `dvc repro`") from None
 
 
 def main() -> None:

@@ -42,14 +42,20 @@ def defined(definition: Any) -> Stages:
     return dict(definition["stages"])
 
 
+def defines(stage: Any) -> bool:
+    """Whether one of DVC's stages is of a dvc.yaml, and not what `dvc add` or `dvc import` wrote."""
+    from dvc.stage import PipelineStage
+
+    return isinstance(stage, PipelineStage)
+
+
 def made_by_others(path: str) -> bool:
     """Whether a stage that is not the pipeline's own makes a file or folder, or what is in it."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
-    from dvc.stage import PipelineStage
 
     with suppress(DvcException), Repo() as repo:  # where DVC cannot read the pipeline, it will say so
-        outs = [out for out in repo.index.outs if isinstance(out.stage, PipelineStage)]
+        outs = [out for out in repo.index.outs if defines(out.stage)]
         return any(overlap(path, out.fs_path) for out in outs if out.stage.addressing not in STAGES)
     return False
 
