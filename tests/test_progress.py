@@ -1,6 +1,7 @@
 """What long work says of itself in a log, where there is no terminal."""
 
 import io
+import os
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from tqdm.auto import tqdm
 
-from stages import progress
+from stages import entry, progress
 from stages.log import LogBar, LogLines
 
 
@@ -42,16 +43,17 @@ def test_the_loss_and_the_scores_of_each_epoch_are_lines(capsys: pytest.CaptureF
 
 
 def test_a_log_that_nobody_reads_any_more_stops_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
-        raise BrokenPipeError
-
-    monkeypatch.setattr(sys, "stdout", SimpleNamespace(write=broken, flush=broken))
+    reader, writer = os.pipe()
+    os.close(reader)
     bar = LogBar()
     bar.training_bar = tqdm(total=8, file=io.StringIO())
     settings: Any = SimpleNamespace(num_train_epochs=2)
     state: Any = SimpleNamespace(epoch=1.25, global_step=5, max_steps=8)
     for callback in (LogLines(), bar):
-        callback.on_log(settings, state, Any, logs={"loss": 0.7, "learning_rate": 3e-5})
+        with entry.Log(os.fdopen(os.dup(writer), "wb")) as log, monkeypatch.context() as patched:
+            patched.setattr(sys, "stdout", log)
+            callback.on_log(settings, state, Any, logs={"loss": 0.7, "learning_rate": 3e-5})
+    os.close(writer)
 
 
 def test_in_a_terminal_a_bar_moves_and_no_line_is_printed(
