@@ -222,3 +222,9 @@ def test_a_leak_that_stops_the_stage_is_named_with_the_row_of_train_beside_it(ex
     beside += r"with null, data/audit/findings.csv is written and lists them all\)$"
     with pytest.raises(InputError, match=rf"the first is row 1 \(from 0\) of data/raw/test.parquet, {beside}"):
         examine(CLEAN | {"test": [TEST[0], (TRAIN[2][0], "b")]}, audit__max_leaked_rows=0)
+
+
+def test_a_text_that_has_the_same_two_labels_in_two_splits_is_one_of_the_same_label(examine: Audit) -> None:
+    both = [("one for either", "a"), ("one for either", "b")]
+    report = examine(CLEAN | {"train": [*TRAIN, *both], "test": [*TEST, *both]})
+    assert report["shared_texts"]["train and test"] == {"texts": 1, "same_label": 1, "other_label": 0}

@@ -257,3 +257,15 @@ def test_a_key_that_is_set_twice_is_named_with_both_lines(
     assert fail(train.main) == (
         f"params.yaml, line {len(text.splitlines())}: {name} already set on line {first}: remove one"
     )
+
+
+def test_a_key_that_is_missing_has_the_line_of_its_section(workspace: Workspace, fail: Fail) -> None:
+    file = workspace(train__epochs=5) / "params.yaml"
+    substitute(file, "  epochs: 5\n", "")
+    line = file.read_text(encoding="utf-8").splitlines().index("train:") + 1
+    assert fail(train.main).startswith(f"params.yaml, line {line}: train.epochs: missing: ")
+
+
+def test_a_value_that_is_empty_is_not_to_be_put_in_quotes(workspace: Workspace, fail: Fail) -> None:
+    workspace(dataset__path=None)
+    assert fail().endswith("dataset.path: should be a valid string, is None")

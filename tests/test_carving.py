@@ -262,3 +262,27 @@ def test_of_several_labels_of_one_text_the_first_rows_counts() -> None:
 def test_a_text_repeated_so_often_that_it_overfills_a_split_costs_no_other_label_its_share(seed: int) -> None:
     counts = Counter(label for _, label in carved([*balanced(4, 50), *[("the same", 0)] * 50], 0.5, seed))
     assert all(abs(counts[label] - 25) <= 1 for label in (1, 2, 3))
+
+
+def test_a_larger_share_is_said_to_help_where_only_some_texts_of_each_label_are_in_another_split() -> None:
+    rows = balanced(2, 4)
+    with pytest.raises(InputError, match=r"raise dataset\.test_fraction, or give a test file$"):
+        carve(split_of(rows), 0.1, 0, "test", [split_of(rows[:2])])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_label_that_only_a_text_of_two_labels_has_stays_in_train(seed: int) -> None:
+    rows = [("of both", 0), ("of both", 1), *balanced(2, 2)[::2], *[(f"another {number}", 2) for number in range(4)]]
+    stays, _ = carve(split_of(rows), 0.5, seed, "test")
+    assert set(stays.labels) == {0, 1, 2}
+
+
+def test_what_a_label_of_one_text_could_not_give_takes_no_other_label_out_of_train() -> None:
+    rows = [("alone", 0), *[(f"text {number} of {label}", label) for label in (1, 2) for number in range(2)]]
+    stays, _ = carve(split_of(rows), 0.5, 0, "test")
+    assert sorted(stays.labels) == [0, 1, 2]
+
+
+def test_the_only_text_of_a_label_that_no_other_split_has_is_carved_where_another_stays() -> None:
+    rows = balanced(2, 2)
+    assert rows_of(carve(split_of(rows), 0.5, 0, "test", [split_of(rows[:2])])[1]) == rows[2:]

@@ -93,3 +93,9 @@ def test_a_file_that_is_gone_is_to_be_taken_from_git(tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=r"^dvc\.yaml does not exist: run `git checkout dvc\.yaml`, at the top"):
         read(Path("dvc.yaml"))
+
+
+def test_marks_of_a_conflict_within_a_line_are_a_value(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("a: see <<<<<<< HEAD\n", encoding="utf-8")
+    assert read(path) == {"a": "see <<<<<<< HEAD"}

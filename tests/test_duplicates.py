@@ -1,5 +1,7 @@
 """Which texts are equal, and which are nearly so."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -134,3 +136,16 @@ def test_nearly_all_pairs_right_at_the_threshold_are_found() -> None:
     cut = [text[:-1] for text in texts]
     assert all(jaccard(*pair) == SIMILARITY for pair in zip(texts, cut, strict=True))
     assert len(near_duplicates(cut, texts)) >= 0.95 * len(texts)
+
+
+def test_a_text_similar_to_one_after_repeated_ones_is_given_the_place_of_that_one() -> None:
+    among = [TEXTS[0], TEXTS[0], TEXTS[1], TEXTS[1].upper(), TEXTS[2]]
+    assert [near_duplicates([f"so {text}"], among)[0][0] for text in TEXTS[:3]] == [0, 2, 4]
+
+
+def test_of_texts_drawn_at_random_all_but_a_fiftieth_of_the_pairs_at_the_threshold_are_found() -> None:
+    draw = random.Random(0)
+    texts = ["".join(draw.sample("abcdefghijklmnopqrstuvwxyz", 9)) for _ in range(300)]
+    cut = [text[:-1] for text in texts]
+    assert all(jaccard(*pair) == SIMILARITY for pair in zip(texts, cut, strict=True))
+    assert len(near_duplicates(cut, texts)) >= 0.98 * len(texts)

@@ -98,3 +98,8 @@ def test_rows_that_are_equally_hard_stand_in_the_order_of_the_rows() -> None:
     table = hardest.table(["text"] * 301, labels, probabilities, NAMES)
     assert table["row"].tolist() == list(range(2, 300, 3))
     assert table["label_error"].tolist() == list(range(1, 101))
+
+
+def test_probabilities_have_four_digits() -> None:
+    table = hardest.table(["text"], np.array([0]), np.array([[0.123456, 0.876544]], dtype=np.float32), NAMES)
+    assert table["probability"].tolist() == [0.8765]

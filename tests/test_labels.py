@@ -107,7 +107,7 @@ def test_where_one_label_name_is_an_integer_none_is_a_position(
     assert splits["train"].skipped == {"an unknown label": 1}
 
 
-@pytest.mark.parametrize("label", ["2.0", 2.0])
+@pytest.mark.parametrize("label", ["2.0", " 2.0 ", 2.0])
 def test_a_name_with_a_decimal_point_is_no_position(label: str | float) -> None:
     found = {"train": [Row("here", "a text", label), Row("there", "another", "3.0")]}
     assert build_splits(found, ["1.0", "2.0", "3.0"], skip=False)[0]["train"].labels == [1, 2]
@@ -195,3 +195,15 @@ def test_a_number_that_its_file_has_no_name_for_is_no_label(tmp_path: Path, numb
 def test_names_of_more_digits_than_python_reads_are_sorted_as_names() -> None:
     rows = [Row("", "a text", label) for label in ("7", "1" * 5000)]
     assert build_splits({"train": rows}, None, skip=False)[1] == ["1" * 5000, "7"]
+
+
+def test_many_labels_of_a_single_row_are_labels_where_they_are_fewer_than_half_of_the_rows() -> None:
+    rows = [Row("", "a text", str(label)) for label in (*range(105), *range(45))]  # 60 have one, 45 have two
+    assert len(build_splits({"train": rows}, None, skip=False)[1]) == 105
+
+
+def test_a_split_whose_labels_are_all_nan_has_none() -> None:
+    train = [Row("", "a text", label) for label in ("a", "b")]
+    test = [Row("here", "a text", float("nan"))] * 2
+    with pytest.raises(InputError, match="the test split has no labels: give it some, or remove it"):
+        build_splits({"train": train, "test": test}, None, skip=False)

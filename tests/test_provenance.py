@@ -343,3 +343,8 @@ def test_of_a_link_in_an_outputs_place_only_the_link_is_replaced(workspace: Work
         partial.mkdir()
     assert (elsewhere / "kept").exists()
     assert list(Path(paths.CLASSIFIER).iterdir()) == []
+
+
+def test_a_path_that_is_absolute_and_in_the_clone_is_written_as_dvc_writes_it(workspace: Workspace) -> None:
+    own_dataset(workspace, {}, dataset__path=str(Path.cwd() / "own"))
+    assert "own" in provenance.inputs("download")["deps"]

@@ -68,3 +68,13 @@ def test_as_many_tokens_as_the_checkpoint_takes_may_be_asked_for(
     said = r"^params\.yaml: tokenize\.max_length: 257 is more than the 256 tokens that the checkpoint takes$"
     with pytest.raises(InputError, match=said):
         tokenize.load_tokenizer(257)
+
+
+def test_tokens_that_are_known_in_the_first_rows_of_train_alone_or_not_in_test_are_enough(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_dataset(workspace, {"train.csv": "text,label\na,a\n🎉,b\n", "test.csv": "text,label\n🎉,a\n🎉 🎉,b\n"})
+    download.main()
+    monkeypatch.setattr(tables, "ROWS", 1)
+    tokenize.main()
+    assert tables.read(paths.tokenized("test")).num_rows == 2
