@@ -207,3 +207,20 @@ def test_a_split_whose_labels_are_all_nan_has_none() -> None:
     test = [Row("here", "a text", float("nan"))] * 2
     with pytest.raises(InputError, match="the test split has no labels: give it some, or remove it"):
         build_splits({"train": train, "test": test}, None, skip=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "label", "problem"),
+    [
+        ("half of a pair: \udc00", "a", "a text that is not a string of Unicode"),
+        ("a text", "a\x85b", "a label with a control character"),
+    ],
+)
+def test_what_no_file_or_line_can_hold_is_a_bad_row(text: str, label: str, problem: str) -> None:
+    rows = [Row("", "a text", "a"), Row("", "a text", "b"), Row("", text, label)]
+    assert build_splits({"train": rows}, None, skip=True)[0]["train"].skipped == {problem: 1}
+
+
+def test_a_train_split_without_labels_is_not_to_be_removed() -> None:
+    with pytest.raises(InputError, match=r"^here: no label: fix the row"):
+        build_splits({"train": [Row("here", "a text", "")] * 2}, ["a", "b"], skip=False)
