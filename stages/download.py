@@ -114,8 +114,8 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     from stages.carving import carve
     from stages.dataset import build_splits
 
-    rows, names = delivered_rows(params)
-    splits, names = build_splits(rows, names, skip=params.on_bad_rows == "skip")
+    found, names = delivered_rows(params)
+    splits, names = build_splits(found, names, skip=params.on_bad_rows == "skip")
     delivered = {split: split for split in splits}
     for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
         if split not in splits:
@@ -123,13 +123,13 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
             splits["train"], splits[split] = carve(splits["train"], fraction, params.seed, split, others)
             delivered[split] = "train"
     for split, output in zip(paths.SPLITS, outputs, strict=True):
-        texts, labels, skipped = splits[split].texts, splits[split].labels, splits[split].skipped
-        schema = tables.schema(tables.TEXTS, names, "label", delivered_as=delivered[split], skipped=skipped)
-        tables.write(output, schema, text=texts, label=labels)
+        rows = splits[split]
+        schema = tables.schema(tables.TEXTS, names, "label", delivered_as=delivered[split], skipped=rows.skipped)
+        tables.write(output, schema, text=rows.texts, label=rows.labels)
         carved = ", carved from train" if delivered[split] != split else ""
-        left_out = "".join(f", {count} rows left out: {reason}" for reason, count in skipped.items())
-        print(f"{split}: {len(texts)} rows{carved}{left_out}")
-        _warn_of_missing(split, names, set(labels))
+        skipped = "".join(f", {count} rows left out: {reason}" for reason, count in rows.skipped.items())
+        print(f"{split}: {len(rows.texts)} rows{carved}{skipped}")
+        _warn_of_missing(split, names, set(rows.labels))
     print(f"{len(names)} labels: {errors.listed(names)}")
     _warn_of_alike(names)
 

@@ -54,10 +54,10 @@ def split_files(path: Path) -> dict[str, list[Path]]:
     if unread:
         print(f"warning: {path}: ignored, since not named for a split: {listed(unread)}")
     if "train" not in files:
-        only = path / unread[0] if len(unread) == 1 and not files else path
-        this = f", or set dataset.path to {only}" if only.is_file() else ""
-        endings = ", ".join(ENDINGS)
-        raise InputError(f"{path}: no train file: name it train with one of the endings {endings} (or .gz){this}")
+        advice = f"name it train with one of the endings {', '.join(ENDINGS)} (or .gz)"
+        if not files and len(unread) == 1 and (only := path / unread[0]).is_file():
+            advice += f", or set dataset.path to {only}"
+        raise InputError(f"{path}: no train file: {advice}")
     for split, found in files.items():
         _check_whole(split, found)
     hashing.check_hashed(path, chain.from_iterable(files.values()))

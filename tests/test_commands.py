@@ -9,14 +9,19 @@ from stages.errors import InputError
 from tools import commands
 
 
+def commit_all(folder: Path) -> None:
+    """Make a repository of a folder, with all that is in it in a commit."""
+    git("init", "--quiet", cwd=folder)
+    git("add", "--all", cwd=folder)
+    git("commit", "--quiet", "--message", "all of it", cwd=folder)
+
+
 def test_what_is_committed_is_that_of_this_folder_of_the_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "project").mkdir()
     (tmp_path / "project/params.yaml").write_text("a: 1\n", encoding="utf-8")
-    git("init", "--quiet", cwd=tmp_path)
-    git("add", "--all", cwd=tmp_path)
-    git("commit", "--quiet", "--message", "one of several projects", cwd=tmp_path)
+    commit_all(tmp_path)
     monkeypatch.chdir(tmp_path / "project")
     assert commands.committed(Path("params.yaml")) == b"a: 1\n"
 
@@ -27,9 +32,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("content", encoding="utf-8")
     (tmp_path / "link").symlink_to("file")
-    git("init", "--quiet", cwd=tmp_path)
-    git("add", "--all", cwd=tmp_path)
-    git("commit", "--quiet", "--message", "a file and a link", cwd=tmp_path)
+    commit_all(tmp_path)
     return tmp_path
 
 
