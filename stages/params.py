@@ -2,7 +2,7 @@
 
 import difflib
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
         raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
     lines = _lines(path, node)
     problems = [
-        f"{_place(path, lines, (key,))}: unknown section, did you mean {_nearest(key, SECTIONS)}? (Params of a stage "
+        f"{_place(path, lines, (key,))}: unknown section, {_hint(key, SECTIONS)} (Params of a stage "
         "of your own go into a file of their own, which dvc.yaml lists as `params: - own.yaml: [key]`)"
         for key in document
         if key not in SECTIONS
@@ -79,15 +79,16 @@ def _name(keys: tuple[str, ...]) -> str:
     return repr(".".join(keys)[:100])[1:-1]  # in one line, whatever a key is
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
-    return difflib.get_close_matches(word, list(known), n=1, cutoff=0.0)[0]
+def _hint(word: str, known: Sequence[str], prefix: str = "") -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {prefix}{near[0]}?" if near else f"one of {', '.join(known)} is expected"
 
 
 def _problem(path: Path, lines: dict[tuple[str, ...], int], name: str, section: type[Section], detail: Any) -> str:
     keys = (name, *(str(part) for part in detail["loc"][:1]))
     place = _place(path, lines, keys)
     if detail["type"] in {"extra_forbidden", "invalid_key"}:
-        return f"{place}: unknown key, did you mean {name}.{_nearest(keys[-1], section.model_fields)}?"
+        return f"{place}: unknown key, {_hint(keys[-1], list(section.model_fields), f'{name}.')}"
     if detail["type"] == "missing":
         return f"{place}: missing: {section.model_fields[keys[-1]].description}"
     message = str(detail["msg"]).removeprefix("Value error, ").replace(" after validation", "")

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from clones import TREE, change_params, commit, git, run, set_params
 from conftest import Refused
+from dvc.exceptions import NotDvcRepoError
 from rich.console import Console
 
 from stages.errors import InputError
@@ -156,7 +157,7 @@ def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "params.yaml").write_bytes((TREE / "params.yaml").read_bytes())
     git("init", "--quiet", cwd=tmp_path)
     git("commit", "--quiet", "--allow-empty", "--message", "no DVC", cwd=tmp_path)
-    with pytest.raises(InputError, match=r"^`dvc .*exp list .*`: ERROR: you are not inside of a DVC repository"):
+    with pytest.raises(NotDvcRepoError, match=r"^you are not inside of a DVC repository"):
         seeds.run_experiments(1)
 
 

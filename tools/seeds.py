@@ -50,9 +50,8 @@ def run_experiments(seeds: int) -> list[str]:
     head = commit("HEAD", "--short")
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{head}-seed{seed}" for seed in range(1, seeds + 1)]
-    known: set[str | None] = {*_known(head)}
     _fail_dead()
-    known |= {*_waiting()}
+    known = {*_waiting(), *_known(head)}  # one that another worker ends in between is in both
     for seed, name in enumerate(names, 1):
         if name not in known:
             _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
