@@ -228,3 +228,25 @@ def test_a_text_that_has_the_same_two_labels_in_two_splits_is_one_of_the_same_la
     both = [("one for either", "a"), ("one for either", "b")]
     report = examine(CLEAN | {"train": [*TRAIN, *both], "test": [*TEST, *both]})
     assert report["shared_texts"]["train and test"] == {"texts": 1, "same_label": 1, "other_label": 0}
+
+
+def test_a_text_that_is_there_three_times_is_one_repeated_text_and_may_be_one_conflicting_one(examine: Audit) -> None:
+    thrice = [("one of three", label) for label in "aab"]
+    report = examine(CLEAN | {"train": [*TRAIN, *thrice]})
+    assert (report["splits"]["train"]["repeated_texts"], report["splits"]["train"]["conflicting_texts"]) == (1, 1)
+
+
+def test_what_the_splits_share_is_said_below_the_table(examine: Audit, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = [TRAIN[0], TRAIN[2], (TRAIN[1][0], "a"), (f"so {TRAIN[3][0]}", "b")]
+    examine(CLEAN | {"test": [*TEST, *shared]})
+    said = capsys.readouterr().out.splitlines()
+    assert "train and test: 3 texts in both, 1 of them with another label" in said
+    leaked = "{} rows are near-duplicates of train rows, {} of them equal but for case, punctuation and spacing"
+    assert f"warning: test: {leaked.format(4, 3)}" in said
+    assert f"validation: {leaked.format(0, 0)}" in said
+
+
+def test_a_near_leak_is_listed_as_less_similar_than_an_equal_one(examine: Audit) -> None:
+    examine(CLEAN | {"test": [*TEST, TRAIN[0], (f"so {TRAIN[1][0]}", "b")]})
+    equal, near = (float(row["similarity"]) for row in findings("leaked"))
+    assert SIMILARITY <= near < equal == 1

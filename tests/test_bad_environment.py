@@ -151,6 +151,16 @@ def test_libraries_other_than_the_pinned_ones_are_refused(
     assert fail().startswith(message)
 
 
+def test_blank_lines_and_notes_are_no_requirements(workspace: Workspace) -> None:
+    (workspace() / "requirements.txt").write_text("# a note\n\n", encoding="utf-8")
+    assert requirements.pins() == []
+
+
+def test_requirements_that_are_not_utf_8_are_named(workspace: Workspace, fail: Fail) -> None:
+    (workspace() / "requirements.txt").write_bytes(b"numpy==2\n# caf\xe9\n")
+    assert fail() == "requirements.txt: byte 14 is not UTF-8: undo its last edit"
+
+
 @pytest.mark.parametrize(
     "line", [f"torch=={metadata.version('torch')}", "torch==2.13.0", 'no-such-library==1; sys_platform == "none"']
 )

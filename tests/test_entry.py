@@ -15,17 +15,18 @@ import pytest
 from clones import TREE, run
 from conftest import Call
 from digests import OUTPUTS, digests
-from own_data import Fail, Workspace
+from own_data import Fail, Workspace, own_dataset
 
 from stages import download, entry, errors, paths, train
 from stages.outputs import remove
 from tools import compare
 
+POORER = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
+
 
 def test_an_error_reaches_a_poorer_locale(workspace: Workspace) -> None:
     folder = workspace(dataset__path="d\u00e9j\u00e0 vu")
-    poorer = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
-    done = run("python", "-m", "stages.download", cwd=folder, check=False, env=poorer)
+    done = run("python", "-m", "stages.download", cwd=folder, check=False, env=POORER)
     assert done.returncode == 1
     assert done.stderr.startswith("error: params.yaml: dataset.path: d\\xe9j\\xe0 vu does not exist: ")
 
@@ -179,6 +180,10 @@ def test_a_closed_stderr_stops_no_stage(copy: Path, pipeline: Path) -> None:
     run_again(copy, pipeline, "tokenize", "2>&-")
 
 
+def test_a_closed_stdout_stops_no_stage(copy: Path, pipeline: Path) -> None:
+    run_again(copy, pipeline, "tokenize", ">&-")
+
+
 @pytest.fixture
 def broken_pipe() -> Iterator[int]:
     """A pipe's end to write to, whose other end nobody has open."""
@@ -258,3 +263,26 @@ def test_a_full_disk_is_heard_of_however_far_back_it_was_and_errors_in_a_circle_
     assert errors.chain(outer) == [outer, middle, inner]
     assert errors.no_room(outer) == "No space left on device"
     assert errors.no_room(ValueError("outer")) == ""
+
+
+def test_a_process_whose_dvc_died_before_it_looked_ends() -> None:
+    code = "import time; from stages import entry; entry.run(lambda: time.sleep(20), pinned=False)"
+    environment = os.environ | {"DVC_STAGE": "train"}  # in another session than its parent, as one that init adopted
+    done = subprocess.run([sys.executable, "-c", code], cwd=TREE, env=environment, start_new_session=True, check=False)
+    assert done.returncode == -signal.SIGTERM
+
+
+def test_a_label_is_printed_in_a_poorer_locale(workspace: Workspace) -> None:
+    rows = "text,label\none,\u00e9\ntwo,b\n"
+    folder = own_dataset(workspace, {f"{split}.csv": rows for split in ("train", "validation", "test")})
+    download.main()
+    assert "  \\xe9 " in run("python", "-m", "stages.audit", cwd=folder, env=POORER).stdout
+    code = "from stages import entry; entry.run(lambda: print('caf\\xe9'), pinned=False)"
+    assert run("python", "-c", code, cwd=TREE, env=POORER).stdout == "caf\\xe9\n"
+
+
+def test_one_process_of_a_launcher_is_one_process(
+    workspace: Workspace, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "1")
+    assert call(lambda: None, workspace())[0] == 0

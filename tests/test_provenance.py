@@ -252,6 +252,14 @@ def test_an_out_that_a_stage_does_not_write_is_an_error(copy: Path) -> None:
     assert said in done.stdout + done.stderr
 
 
+def test_an_out_that_dvc_yaml_does_not_list_is_an_error(copy: Path) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["audit"]["outs"].remove(paths.FINDINGS)
+    done = run("dvc", "repro", "--force", "--single-item", "audit", cwd=copy, check=False)
+    said = f"error: dvc.yaml: audit: outs: {paths.FINDINGS}: the stage writes it: list it there\n"
+    assert said in done.stdout + done.stderr
+
+
 def test_a_stage_of_ones_own_may_list_its_modules_by_their_folder(copy: Path) -> None:
     mine = "from stages import entry, provenance\nfrom stages.outputs import staged\n\n\ndef main() -> None:\n"
     mine += '    with staged(provenance.inputs("mine"), "data/mine.txt") as (file,):\n        file.touch()\n\n\n'
@@ -348,3 +356,19 @@ def test_of_a_link_in_an_outputs_place_only_the_link_is_replaced(workspace: Work
 def test_a_path_that_is_absolute_and_in_the_clone_is_written_as_dvc_writes_it(workspace: Workspace) -> None:
     own_dataset(workspace, {}, dataset__path=str(Path.cwd() / "own"))
     assert "own" in provenance.inputs("download")["deps"]
+
+
+def test_an_input_that_goes_while_a_stage_runs_is_an_error(workspace: Workspace) -> None:
+    workspace()
+    Path("data/raw").mkdir(parents=True)
+    Path("data/raw/train.parquet").touch()
+    stamp = provenance.inputs("audit")
+    Path("data/raw/train.parquet").unlink()
+    with pytest.raises(InputError, match=r"^data/raw/train\.parquet: edited while audit ran, nothing is written"):
+        provenance.check_unchanged(stamp)
+
+
+def test_inputs_that_dvc_yaml_lists_in_another_order_are_the_same() -> None:
+    deps = {"data/raw/test.parquet": "1", "data/raw/train.parquet": "2"}
+    one, other = ({"stage": "audit", "deps": dict(order)} for order in (deps.items(), reversed(deps.items())))
+    assert provenance.text(one) == provenance.text(other)

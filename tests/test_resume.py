@@ -305,6 +305,8 @@ def test_a_checkpoint_is_due_every_300_seconds_unless_told_otherwise(monkeypatch
     monkeypatch.delenv("RETUNE_CHECKPOINT_SECONDS", raising=False)
     nothing: Any = None
     assert Sealing(nothing, {}, None).seconds == 300
+    monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "")
+    assert Sealing(nothing, {}, None).seconds == 300
 
 
 def test_time_is_counted_from_the_last_checkpoint(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
