@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from edits import edit_json
@@ -15,6 +16,7 @@ from stages import paths, tables
 from tools import card
 
 NAME = "tiny/emotions"
+HUB_DATA = {"dataset__source": "hub", "model__source": "hub"}
 
 
 def header(content: str) -> dict[str, Any]:
@@ -82,6 +84,44 @@ def test_a_card_counts_the_rows_that_were_left_out(inside: Path, written: Callab
     assert "| all | 72 | 72 | 72 |\n| left out | 0 | 0 | 3 |\n" in written()
 
 
+def rewrite(split: str, rows: list[int], **stamp: Any) -> None:
+    """Keep some rows of a split, and have it say something else of itself."""
+    table = tables.read(paths.raw(split))
+    names, said = tables.label_names(table.schema), tables.metadata(table.schema) | stamp
+    Path(paths.raw(split)).unlink()
+    schema = tables.schema(tables.TEXTS, names, "label", **said)
+    tables.write(Path(paths.raw(split)), schema, **{name: table[name].take(rows) for name in table.column_names})
+
+
+def test_a_card_counts_each_split_in_its_column(written: Callable[..., str]) -> None:
+    for split, kept in (("validation", 3), ("test", 2)):
+        table = tables.read(paths.raw(split))
+        joy = tables.label_names(table.schema).index("joy")
+        rewrite(split, np.flatnonzero(table["label"].to_numpy() == joy)[:kept].tolist())
+    content = written()
+    assert "| `joy` | 12 | 3 | 2 |\n" in content
+    assert "| all | 72 | 3 | 2 |" in content
+    assert "On the 2 rows of the test split" in content
+
+
+def test_of_a_dataset_that_lacks_a_validation_split_the_metrics_are_its_own(written: Callable[..., str]) -> None:
+    rewrite("validation", list(range(72)), delivered_as="train")
+    content = written(**HUB_DATA)
+    assert "model-index" in header(content)
+    assert "The validation split was carved from train." in content
+    assert "The test split was carved from train." not in content
+
+
+def test_a_card_says_what_others_can_have_of_the_checkpoint(written: Callable[..., str]) -> None:
+    sha256 = {"model__weights_sha256": "0" * 64}
+    said = f" (sha256 of the weights: `{'0' * 64}`).\n"
+    assert f"Fine-tuned from a local model{said}" in written(**sha256)
+    package = {"model__source": "package", "model__package": "some-model==1.0"}
+    assert f"Fine-tuned from the model of the package `some-model==1.0`{said}" in written(**package, **sha256)
+    hub = {"model__source": "hub", "model__hub_name": "some/model", "model__hub_revision": "c0ffee"}
+    assert "Fine-tuned from [some/model](https://huggingface.co/some/model/tree/c0ffee).\n" in written(**hub)
+
+
 def test_a_card_names_no_path(written: Callable[..., str]) -> None:
     content = written()
     assert header(content).keys() == {"library_name", "pipeline_tag", "metrics"}
@@ -89,9 +129,6 @@ def test_a_card_names_no_path(written: Callable[..., str]) -> None:
     assert "Fine-tuned from a local model." in content
     for path in ("data/small", "models/tiny", str(Path.cwd())):
         assert path not in content
-
-
-HUB_DATA = {"dataset__source": "hub", "model__source": "hub"}
 
 
 def test_a_card_of_a_hub_dataset_and_checkpoint_names_both_and_has_the_metrics_in_its_header(
@@ -107,7 +144,9 @@ def test_a_card_of_a_hub_dataset_and_checkpoint_names_both_and_has_the_metrics_i
         "accuracy": metrics["accuracy"],
         "f1": metrics["f1"],
     }
-    assert result["dataset"]["split"] == "test"
+    assert [one["args"] for one in result["metrics"] if "args" in one] == [{"average": "weighted"}]  # of F1
+    assert (result["dataset"]["config"], result["dataset"]["split"]) == ("split", "test")
+    assert ", configuration `split`." in content
     revision = result["dataset"]["revision"]
     assert f"https://huggingface.co/datasets/dair-ai/emotion/tree/{revision}" in content
 

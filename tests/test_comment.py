@@ -119,6 +119,25 @@ def test_a_report_longer_than_github_takes_is_cut_and_says_so(github: GitHubServ
     assert written.endswith("row\n")
 
 
+def test_the_line_that_marks_a_report_counts_into_its_length(github: GitHubServer, comment: Comment) -> None:
+    comment("x" * 65_536)
+    assert github.comments[0]["body"].startswith(f"{MARKER}\n**Cut short**: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "advice"),
+    [(401, "give the job `pull-requests: write`"), (500, "run the job again")],
+)
+def test_an_answer_that_is_an_error_comes_with_what_may_help(refused: Refused, status: int, advice: str) -> None:
+    class Broken(Handler):
+        def do_GET(self) -> None:  # noqa: N802
+            self.answer(b"{}", "application/json", status)
+
+    with serving(Server(Broken)) as server:
+        said = refused("report", GITHUB_API_URL=server.url)
+    assert said.endswith(f"GitHub answered {status}: {advice}")
+
+
 def test_a_token_that_may_not_write_is_an_error_in_one_line_without_the_token(refused: Refused) -> None:
     said = refused("report", GITHUB_TOKEN="not-the-token")
     assert said.startswith("GET /repos/owner/repository/issues/7/comments?per_page=100&page=1: GitHub")

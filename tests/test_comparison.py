@@ -28,8 +28,10 @@ def test_params_and_inputs_that_stand_on_one_side_only_are_named() -> None:
         "train.epochs": {"base": [2], "head": []},
         "train.warmup": {"base": [], "head": [None]},
     }
-    assert "| `train.epochs` | `2` | `-` |" in rendering.markdown(result)
-    assert "| `train.warmup` | `-` | `null` |" in rendering.markdown(result)
+    written = rendering.markdown(result)
+    assert "| param | base | head |\n| --- | --- | --- |\n| `train.epochs` | `2` | `-` |" in written
+    assert "| `train.warmup` | `-` | `null` |" in written
+    assert "| `added` | only in head |\n| `edited` | changed |\n| `gone` | only in base |" in written
 
 
 def test_another_order_of_the_labels_is_not_comparable_and_is_told_from_another_set() -> None:
@@ -67,6 +69,24 @@ def test_each_run_of_a_side_is_to_be_of_one_test_file() -> None:
     assert comparison.compare([run], [run, replace(run, test_file="other")]).verdict == "not comparable"
 
 
+def test_runs_that_do_not_say_what_they_judged_are_not_comparable_even_with_each_other() -> None:
+    run = replace(stand_in_run("one", 3, {}, {}), test_file=None)
+    result = comparison.compare([run], [run])
+    assert result.verdict == "not comparable"
+    assert result.reason.startswith("`one` does not say which `data/raw/test.parquet` it was evaluated on: ")
+
+
+def test_each_run_of_a_side_is_to_have_the_same_labels() -> None:
+    run = stand_in_run("one", 3, {}, {})
+    other = replace(run, revision="other", names=["label 1", "label 0", "label 2"])
+    assert comparison.compare([run, other], [run]).verdict == "not comparable"
+
+
+def test_the_rows_are_those_of_the_test_split() -> None:
+    run = stand_in_run("one", 3, {}, {})
+    assert comparison.compare([run], [run]).rows == 15
+
+
 def test_f1_by_label_of_several_seeds_is_their_mean() -> None:
     one = stand_in_run("one", 3, {}, {})
     two = replace(one, predictions=one.labels)
@@ -80,10 +100,13 @@ def test_f1_by_label_of_several_seeds_is_their_mean() -> None:
 
 def test_each_figure_of_a_table_stands_on_its_side() -> None:
     base = stand_in_run("old", 2, {}, {})
-    lines = rendering.markdown(
-        comparison.compare([base], [replace(base, revision="new", predictions=base.labels)])
-    ).splitlines()
-    assert [line for line in lines if line.startswith("| `accuracy` | 0.8000 | 1.0000 | +0.2000<br>")]
+    result = comparison.compare([base], [replace(base, revision="new", predictions=base.labels)])
+    lines = rendering.markdown(result).splitlines()
+    low, high = map(signed, result.metrics["accuracy"].interval or ())
+    assert low < high
+    assert f"| `accuracy` | 0.8000 | 1.0000 | +0.2000<br>{low} to {high} |" in lines
+    assert "| metric | base | head | change<br>95% interval |" in lines
+    assert "| label | rows | F1<br>base to head | change |" in lines
     assert "| `label 0` | 5 | 0.8333 to 1.0000 | +0.1667 |" in lines
     assert "| `label 1` | 5 | 0.7500 to 1.0000 | +0.2500 |" in lines
 
@@ -103,6 +126,7 @@ def test_mcnemars_test_is_of_one_run_against_one(base: int, head: int) -> None:
     ("gained", "verdict", "ending"),
     [
         (4, "within noise", "is above 0, but McNemar's exact test does not confirm it: p = 0.12"),
+        (5, "within noise", "is above 0, but McNemar's exact test does not confirm it: p = 0.062"),
         (6, "better", "is above 0"),
     ],
 )
@@ -115,6 +139,23 @@ def test_a_handful_of_rows_makes_no_model_better(gained: int, verdict: str, endi
     assert (result.verdict, result.reason.endswith(ending)) == (verdict, True)
     worse = comparison.compare([replace(base, revision="new", predictions=predictions)], [base])
     assert worse.worse_by_more_than(0) == (verdict == "better")
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_an_interval_that_begins_or_ends_at_0_includes_it(seeds: int) -> None:
+    base = stand_in_run("old", 3, {}, {})
+    predictions = base.predictions.copy()
+    predictions[np.flatnonzero(predictions != base.labels)[0]] += 1  # of the label 1, where 0 was predicted
+    head, several = replace(base, predictions=predictions), [base] * seeds
+    assert (head.predictions == base.labels).sum() == (base.predictions == base.labels).sum() + 1
+    for one, two, ends_at_0 in (
+        (several, [head], [True, False]),
+        ([head], several, [False, True]),
+        (several, [base], [True] * 2),
+    ):
+        result = comparison.compare(one, two)
+        assert [end == 0 for end in result.metrics["accuracy"].interval or ()] == ends_at_0
+        assert (result.verdict, result.reason.endswith("includes 0")) == ("within noise", True)
 
 
 def test_a_name_stays_code_whatever_it_holds() -> None:

@@ -54,6 +54,12 @@ def test_a_lock_with_the_hash_that_a_remote_has_for_a_file_is_whole(name: str) -
     assert list(lockfile.parse(text.encode())) == ["one"]
 
 
+def test_a_lock_with_a_folder_listed_file_by_file_is_whole() -> None:
+    listed = f"files:\n      - relpath: a\n        md5: {'1a2b' * 8}\n        size: 1\n"
+    text = f"schema: '2.0'\nstages:\n  one:\n    cmd: x\n    outs:\n    - path: data\n      hash: md5\n      {listed}"
+    assert list(lockfile.parse(text.encode())) == ["one"]
+
+
 def test_an_absolute_path_in_the_lock_stays_one_in_another_clone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.special import expit
-from scipy.stats import binom, norm
+from scipy.stats import binom, norm, ttest_ind
 from sklearn.metrics import accuracy_score, f1_score
 
 from stages import metrics
@@ -197,6 +197,14 @@ def test_an_interval_over_seeds_that_scatter_lies_about_the_change() -> None:
     change = (paired.scores(labels, head, CLASSES) - paired.scores(labels, base, CLASSES)).mean(axis=1)
     low, high = paired.intervals(labels, base, head, CLASSES)
     assert np.abs((low + high) / 2 - change).max() < 0.02 * (high - low).min()
+
+
+def test_degrees_of_freedom_are_welchs() -> None:
+    draw = np.random.default_rng(0)
+    base, head = draw.normal(0, 1, (3, 3)), draw.normal(0, 2, (3, 5))
+    variance = base.var(axis=1, ddof=1) / 3 + head.var(axis=1, ddof=1) / 5  # where the seeds' alone is to be seen
+    expected = ttest_ind(base, head, axis=1, equal_var=False).df
+    assert paired._degrees_of_freedom(variance, base, head) == pytest.approx(expected)  # noqa: SLF001
 
 
 def test_mcnemar_is_a_sign_test_on_the_rows_that_differ() -> None:

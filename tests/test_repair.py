@@ -215,6 +215,17 @@ def test_a_stage_is_unstored_where_its_outputs_are_of_its_inputs_and_not_in_the_
 
 
 @pytest.mark.usefixtures("inside")
+def test_a_stage_with_only_some_of_its_outputs_is_not_unstored() -> None:
+    with modify_yaml("dvc.lock") as lock:
+        del lock["stages"]["evaluate"]
+    assert repair.unstored() == ["evaluate"]
+    Path("data/predictions/test.parquet").unlink()
+    assert repair.unstored() == []
+    Path(paths.provenance("evaluate")).unlink()
+    assert repair.unstored() == []
+
+
+@pytest.mark.usefixtures("inside")
 def test_every_stage_is_unstored_where_there_is_no_lock() -> None:
     Path("dvc.lock").unlink()
     assert repair.unstored() == list(STAGES)
@@ -254,6 +265,15 @@ def test_what_dvc_had_not_stored_is_stored_as_the_stage_left_it(copy: Path, call
     assert call(repair.main, copy) == (0, "train had finished, and dvc.lock did not have it: stored now\n", "")
     assert load_yaml(copy / "dvc.lock") == lock
     assert call(repair.main, copy) == (0, "nothing to repair\n", "")
+
+
+def test_a_lock_file_is_repaired_before_anything_is_stored_in_it(copy: Path, call: Call) -> None:
+    lock = (copy / "dvc.lock").read_bytes()
+    (copy / "dvc.lock").write_bytes(lock[:4000].rpartition(b"5:")[0])
+    code, said, _ = call(repair.main, copy)
+    assert (code, said.count("\n")) == (0, 1)
+    assert said.startswith("dvc.lock was cut short ")
+    assert (copy / "dvc.lock").read_bytes() == lock
 
 
 def test_nothing_is_stored_beside_a_dvc_that_runs_stages(inside: Path) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import statistics
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ import pytest
 from clones import TREE, change_params, commit, git, run, set_params
 from conftest import Refused
 from dvc.exceptions import NotDvcRepoError
+from edits import edit_json
 from rich.console import Console
 
 from stages.errors import InputError
@@ -97,6 +99,27 @@ def test_the_table_is_without_leaked_rows_so_that_80_columns_hold_it() -> None:
     ]
 
 
+def test_one_seed_has_no_standard_deviation() -> None:
+    console = Console(width=80)
+    with console.capture() as printed:
+        console.print(seeds.table({"abcdef0-seed1": {"accuracy": 0.5}}))
+    assert [line.split() for line in printed.get().splitlines()] == [
+        ["accuracy"],
+        ["abcdef0-seed1", "0.5000"],
+        ["mean", "0.5000"],
+    ]
+
+
+def test_the_metrics_of_each_experiment_stand_by_its_name(inside: Path) -> None:
+    accuracies = {"one": 0.25, "two": 0.5}
+    for name, accuracy in accuracies.items():
+        edit_json(inside / "metrics/metrics.json", accuracy=accuracy)
+        run("dvc", "exp", "save", "--force", "--name", name, cwd=inside)
+    read = seeds.read_metrics(["two", "one"])
+    assert list(read) == ["two", "one"]
+    assert {name: metrics["accuracy"] for name, metrics in read.items()} == accuracies
+
+
 @pytest.mark.parametrize("number", ["0", "1001"])
 def test_no_seed_at_all_is_refused_and_so_are_too_many(pipeline: Path, number: str) -> None:
     done = run("python", "-m", "tools.seeds", number, cwd=pipeline, check=False)
@@ -132,6 +155,7 @@ def test_data_that_git_does_not_have_are_taken_along(copy: Path) -> None:
         ("data/own/rows.csv", ["data/own/"]),
         ("models/own", ["models/own/config.json"]),
         ("data/sample", []),
+        ("data/mine", ["data/mine/caf\u00e9\n.csv"]),
     ],
 )
 def test_what_git_does_not_have_is_found(
@@ -139,10 +163,11 @@ def test_what_git_does_not_have_is_found(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     git("init", "--quiet", cwd=tmp_path)
-    for name in ("data/sample/rows.csv", "data/own/rows.csv", "models/own/README.md", "models/own/config.json"):
+    tracked = ("data/sample/rows.csv", "models/own/README.md", "data/mine/README.md")
+    for name in (*tracked, "data/own/rows.csv", "models/own/config.json", "data/mine/caf\u00e9\n.csv"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    git("add", "data/sample", "models/own/README.md", cwd=tmp_path)
+    git("add", *tracked, cwd=tmp_path)
     assert seeds.untracked([Path(path)]) == untracked
 
 
@@ -159,6 +184,14 @@ def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     git("commit", "--quiet", "--allow-empty", "--message", "no DVC", cwd=tmp_path)
     with pytest.raises(NotDvcRepoError, match=r"^you are not inside of a DVC repository"):
         seeds.run_experiments(1)
+
+
+def test_what_the_seeds_start_may_reach_the_hub(pipeline: Path, tmp_path: Path) -> None:
+    (tmp_path / "git").write_text('#!/bin/sh\necho "offline: $HF_HUB_OFFLINE" >&2\nexit 1\n', encoding="utf-8")
+    (tmp_path / "git").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "0"}
+    done = run(sys.executable, "-m", "tools.seeds", "1", cwd=pipeline, check=False, env=environment)
+    assert "offline: 0" in done.stderr
 
 
 def test_uncommitted_changes_are_refused(copy: Path, refused: Refused) -> None:
