@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import github_server
 import pytest
@@ -78,12 +79,18 @@ def test_the_comment_is_found_behind_many_others(github: GitHubServer, comment: 
     assert github.comments[-1]["body"].endswith("second")
 
 
-def test_an_answer_that_is_not_githubs_is_an_error_in_one_line(refused: Refused) -> None:
-    class Page(Handler):
-        def do_GET(self) -> None:  # noqa: N802
-            self.answer(b"<html>log in</html>", "text/html")
+def answering(*answer: Any) -> Server:
+    """A server that answers whatever is asked like this."""
 
-    with serving(Server(Page)) as server:
+    class Answer(Handler):
+        def do_GET(self) -> None:  # noqa: N802
+            self.answer(*answer)
+
+    return Server(Answer)
+
+
+def test_an_answer_that_is_not_githubs_is_an_error_in_one_line(refused: Refused) -> None:
+    with serving(answering(b"<html>log in</html>", "text/html")) as server:
         said = refused("report", GITHUB_API_URL=server.url)
     assert "GitHub cannot be reached (JSONDecodeError: " in said
 
@@ -129,11 +136,7 @@ def test_the_line_that_marks_a_report_counts_into_its_length(github: GitHubServe
     [(401, "give the job `pull-requests: write`"), (500, "run the job again")],
 )
 def test_an_answer_that_is_an_error_comes_with_what_may_help(refused: Refused, status: int, advice: str) -> None:
-    class Broken(Handler):
-        def do_GET(self) -> None:  # noqa: N802
-            self.answer(b"{}", "application/json", status)
-
-    with serving(Server(Broken)) as server:
+    with serving(answering(b"{}", "application/json", status)) as server:
         said = refused("report", GITHUB_API_URL=server.url)
     assert said.endswith(f"GitHub answered {status}: {advice}")
 

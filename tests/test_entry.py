@@ -176,12 +176,9 @@ def run_again(copy: Path, pipeline: Path, stage: str, redirected: str = "", **op
     assert digests(copy, stage) == digests(pipeline, stage)
 
 
-def test_a_closed_stderr_stops_no_stage(copy: Path, pipeline: Path) -> None:
-    run_again(copy, pipeline, "tokenize", "2>&-")
-
-
-def test_a_closed_stdout_stops_no_stage(copy: Path, pipeline: Path) -> None:
-    run_again(copy, pipeline, "tokenize", ">&-")
+@pytest.mark.parametrize("closed", [">&-", "2>&-"], ids=["stdout", "stderr"])
+def test_a_closed_stream_stops_no_stage(copy: Path, pipeline: Path, closed: str) -> None:
+    run_again(copy, pipeline, "tokenize", closed)
 
 
 @pytest.fixture

@@ -244,20 +244,21 @@ def test_a_file_of_an_output_that_dvc_would_not_store_is_an_error(copy: Path) ->
     assert re.search(r"error: metrics/plots/\w+\.png: hidden from DVC, by a pattern", done.stdout + done.stderr)
 
 
-def test_an_out_that_a_stage_does_not_write_is_an_error(copy: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "path", "what"),
+    [
+        (list.append, "data/more.csv", "the stage does not write it: remove it there"),
+        (list.remove, paths.FINDINGS, "the stage writes it: list it there"),
+    ],
+    ids=["listed and not written", "written and not listed"],
+)
+def test_the_outs_that_dvc_yaml_lists_are_those_that_the_stage_writes(
+    copy: Path, change: Callable[[list[str], str], None], path: str, what: str
+) -> None:
     with modify_yaml(copy / "dvc.yaml") as definition:
-        definition["stages"]["audit"]["outs"].append("data/more.csv")
-    done = run("dvc", "repro", "audit", cwd=copy, check=False)
-    said = "error: dvc.yaml: audit: outs: data/more.csv: the stage does not write it: remove it there\n"
-    assert said in done.stdout + done.stderr
-
-
-def test_an_out_that_dvc_yaml_does_not_list_is_an_error(copy: Path) -> None:
-    with modify_yaml(copy / "dvc.yaml") as definition:
-        definition["stages"]["audit"]["outs"].remove(paths.FINDINGS)
+        change(definition["stages"]["audit"]["outs"], path)
     done = run("dvc", "repro", "--force", "--single-item", "audit", cwd=copy, check=False)
-    said = f"error: dvc.yaml: audit: outs: {paths.FINDINGS}: the stage writes it: list it there\n"
-    assert said in done.stdout + done.stderr
+    assert f"error: dvc.yaml: audit: outs: {path}: {what}\n" in done.stdout + done.stderr
 
 
 def test_a_stage_of_ones_own_may_list_its_modules_by_their_folder(copy: Path) -> None:

@@ -82,14 +82,19 @@ def test_an_experiment_that_never_starts_is_named(copy: Path) -> None:
     assert re.search(r"InputError: \w+-seed1 failed: see `dvc queue logs \w+-seed1`", done.stderr)
 
 
+def printed(metrics: dict[str, dict[str, float]]) -> list[str]:
+    """The lines of the table in 80 columns."""
+    console = Console(width=80)
+    with console.capture() as output:
+        console.print(seeds.table(metrics))
+    return [line.rstrip() for line in output.get().splitlines()]
+
+
 def test_the_table_is_without_leaked_rows_so_that_80_columns_hold_it() -> None:
     scores = {"accuracy": 1.0, "f1": 1.0, "f1_macro": 0.5, "loss": 0.25}
     leaked = {"leaked_rows": 3, "accuracy_without_leaked": 1.0, "f1_without_leaked": 1.0}
     run = scores | leaked | {"validation_accuracy": 1.0, "validation_f1": 0.75}
-    console = Console(width=80)
-    with console.capture() as printed:
-        console.print(seeds.table({"abcdef0-seed1": run, "abcdef0-seed2": run | {"accuracy": 0.5}}))
-    assert [line.rstrip() for line in printed.get().splitlines()] == [
+    assert printed({"abcdef0-seed1": run, "abcdef0-seed2": run | {"accuracy": 0.5}}) == [
         "                                          f1          validation  validation",
         "                    accuracy      f1   macro    loss    accuracy          f1",
         "abcdef0-seed1         1.0000  1.0000  0.5000  0.2500      1.0000      0.7500",
@@ -100,10 +105,7 @@ def test_the_table_is_without_leaked_rows_so_that_80_columns_hold_it() -> None:
 
 
 def test_one_seed_has_no_standard_deviation() -> None:
-    console = Console(width=80)
-    with console.capture() as printed:
-        console.print(seeds.table({"abcdef0-seed1": {"accuracy": 0.5}}))
-    assert [line.split() for line in printed.get().splitlines()] == [
+    assert [line.split() for line in printed({"abcdef0-seed1": {"accuracy": 0.5}})] == [
         ["accuracy"],
         ["abcdef0-seed1", "0.5000"],
         ["mean", "0.5000"],
