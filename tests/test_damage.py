@@ -84,6 +84,12 @@ DAMAGES = {
         "delete the folder, `dvc checkout`",
         evaluate.main,
     ),
+    "`metrics/metrics.json` cut short": Damage(
+        lambda clone: cut(clone / "metrics/metrics.json"),
+        (STATUS, VERIFY),
+        (),
+        "`git checkout metrics/metrics.json`",
+    ),
     "an output deleted": Damage(lambda clone: (clone / TABLE).unlink(), (STATUS, VERIFY, STAGE), (), "`dvc checkout`"),
     "a file in `.dvc/cache` changed": Damage(
         lambda clone: flip(cached(clone)),
@@ -120,7 +126,7 @@ def noticing(clone: Path, read: Callable[[], Any]) -> set[str]:
         found = {STATUS} if repo.status() else set()
     if problems := verify(cache=True):
         found.add(VERIFY if verify(cache=False) else CACHE)
-        assert all("run `dvc" in problem for problem in problems)
+        assert all(re.search("run `(dvc|git checkout)", problem) for problem in problems)
     try:
         read()
     except errors.InputError as error:
@@ -139,7 +145,7 @@ def test_damage_is_noticed_and_mended_as_the_table_says(pipeline: Path, inside: 
     assert noticing(inside, damage.read) == set(damage.noticed_by)
     for path in damage.delete:
         shutil.rmtree(path(inside)) if path(inside).is_dir() else path(inside).unlink()
-    command = re.findall(r"`(dvc \w+)`", damage.repair)[-1]
+    command = re.findall(r"`((?:dvc|git) [^`]+)`", damage.repair)[-1]
     run(*command.split(), cwd=inside)
     assert {stage: digests(inside, stage) for stage in OUTPUTS} == {
         stage: digests(pipeline, stage) for stage in OUTPUTS

@@ -65,12 +65,19 @@ def test_a_model_above_its_ladder_is_no_finding() -> None:
     assert ladder.findings(ladder.rungs()) == []
 
 
-@pytest.mark.parametrize("path", [paths.AUDIT, paths.BASELINES, paths.METRICS])
-def test_figures_that_git_or_dvc_has_changed_alone_are_a_finding(path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [
+        (paths.AUDIT, "dvc checkout"),
+        (paths.BASELINES, "dvc checkout"),
+        (paths.METRICS, "git checkout metrics/metrics.json"),
+    ],
+)
+def test_figures_that_git_or_dvc_has_changed_alone_are_a_finding(path: str, command: str) -> None:
     write(tfidf=0.6, mean=0.5)
     Path(path).write_text(Path(path).read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert ladder.findings(ladder.rungs()) == [
-        f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`"
+        f"{path} is not of the run whose outputs are here: run `{command}`, or `dvc repro`"
     ]
 
 
@@ -137,6 +144,17 @@ def test_figures_that_are_not_such_as_the_pipeline_writes_are_named(baselines: s
     Path("metrics/baselines.json").write_text(baselines, encoding="utf-8")
     with pytest.raises(InputError, match=rf"^metrics/baselines\.json: {said}$"):
         ladder.rungs()
+
+
+@pytest.mark.parametrize(
+    ("path", "command"),
+    [(paths.AUDIT, "dvc pull"), (paths.BASELINES, "dvc pull"), (paths.METRICS, "git checkout metrics/metrics.json")],
+)
+def test_figures_that_are_missing_are_named_with_what_brings_them_back(path: str, command: str) -> None:
+    write(tfidf=0.6, mean=0.5)
+    Path(path).unlink()
+    with pytest.raises(InputError, match=f"^{path} does not exist: run `dvc repro`, or `{command}`$"):
+        ladder.markdown()
 
 
 def test_findings_of_the_audit_that_are_not_such_as_it_writes_are_named() -> None:

@@ -151,6 +151,11 @@ def test_the_summary_of_a_run_shows_the_ladder_and_warns(played: Call) -> None:
     assert "warning: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
 
 
+def test_the_summary_shows_names_as_they_are(played: Call) -> None:
+    _, said, _ = played(Runs((0, {"data/own[v2].dvc:smile:": "unchanged"})))
+    assert re.search(r"^unchanged +data/own\[v2\]\.dvc:smile: *$", said, re.MULTILINE)
+
+
 def test_a_frozen_stage_is_warned_of(played: Call) -> None:
     _, said, _ = played(Runs((0, {"train": "frozen"})))
     assert said.endswith("warning: train is frozen, so that DVC never runs it: run `dvc unfreeze train`\n")

@@ -13,7 +13,7 @@ import pyarrow as pa
 from scipy.stats import binomtest
 
 from stages import paths, tables
-from tools import ladder
+from tools import ladder, results
 from tools.formatting import code, markdown_table, number
 
 TEMPLATE = Path("tools/card.md")
@@ -30,11 +30,11 @@ def model_card(repository: str, commit: str) -> str:
     """
     from huggingface_hub import ModelCard
 
-    params = ladder.read_result(paths.provenance("download"))["params"]
+    params = results.read(paths.provenance("download"))["params"]
     splits = {split: tables.read(paths.raw(split)) for split in paths.SPLITS}
     carved = [split for split in paths.EVALUATED if tables.metadata(splits[split].schema)["delivered_as"] != split]
-    metrics, trained = ladder.read_result(paths.METRICS), ladder.read_result(paths.CLASSIFIER_PROVENANCE)
-    max_length = ladder.read_result(paths.provenance("tokenize"))["params"]["tokenize.max_length"]
+    metrics, trained = results.read(paths.METRICS), results.read(paths.CLASSIFIER_PROVENANCE)
+    max_length = results.read(paths.provenance("tokenize"))["params"]["tokenize.max_length"]
     return str(
         ModelCard.from_template(
             _metadata(repository, params, carved, metrics),

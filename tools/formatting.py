@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from rich.console import Console
 from rich.table import Table
 
 NONE = "-"
@@ -24,6 +25,11 @@ def signed(difference: float) -> str:
 def code(name: str) -> str:
     """A name as Markdown code, whatever it contains."""
     return "`" + " ".join(name.split()).replace("`", "'") + "`"
+
+
+def console() -> Console:
+    """The terminal, which shows names as they are, whatever they contain."""
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 def text_table(columns: Sequence[str], rows: Iterable[Sequence[str]], names: int = 1) -> Table:

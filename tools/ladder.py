@@ -3,17 +3,14 @@
 Run: python -m tools.ladder
 """
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich.console import Console
 from rich.table import Table
 
 from stages import entry, errors, hashing, paths
-from tools.formatting import markdown_table, number, text_table
+from tools import results
+from tools.formatting import console, markdown_table, number, text_table
 
 NAMES = {
     "majority": "majority class",
@@ -40,13 +37,13 @@ def rungs() -> list[Rung]:
     Raises:
         InputError: the pipeline has not run, or its figures are not as it writes them.
     """
-    baselines, metrics = (read_result(path) for path in (paths.BASELINES, paths.METRICS))
-    with _as_written(paths.BASELINES):
+    baselines, metrics = (results.read(path) for path in (paths.BASELINES, paths.METRICS))
+    with results.as_written(paths.BASELINES):
         steps = [
             Rung(NAMES[name], *(report[split][score] for split in paths.EVALUATED for score in ("accuracy", "f1")))
             for name, report in baselines.items()
         ]
-    with _as_written(paths.METRICS):
+    with results.as_written(paths.METRICS):
         tuned = Rung("fine-tuned", **{name: metrics[name] for name in Rung._fields[1:]})
     if not steps:
         raise errors.InputError(f"{paths.BASELINES}: no baselines in it: run `dvc repro`")
@@ -61,15 +58,16 @@ def findings(ladder: list[Rung]) -> list[str]:
     """
     *baselines, tuned = ladder
     found = []
+    audit = results.read(paths.AUDIT)
     figures = {"audit": paths.AUDIT, "baselines": paths.BASELINES, "evaluate": paths.METRICS}
-    made = {stage: read_result(paths.provenance(stage)) for stage in figures}
+    made = {stage: results.read(paths.provenance(stage)) for stage in figures}
     for stage, path in figures.items():
         if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
-            found.append(f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`")
+            fix = f"run `{results.restored_by(path)}`, or `dvc repro`"
+            found.append(f"{path} is not of the run whose outputs are here: {fix}")
     if _rows(made["baselines"]) != _rows(made["evaluate"]):
         found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
-    audit = read_result(paths.AUDIT)
-    with _as_written(paths.AUDIT):
+    with results.as_written(paths.AUDIT):
         leaked = {split: int(audit["leaked_rows"][split]["rows"]) for split in paths.EVALUATED}
     for split, score in (("validation", "validation_f1"), ("test", "f1")):
         best = max(baselines, key=lambda rung: getattr(rung, score))
@@ -106,32 +104,11 @@ def _rows(made: dict[str, Any]) -> list[str | None]:
     return [deps.get(paths.tokenized(split)) for split in paths.EVALUATED]
 
 
-def read_result(path: str) -> dict[str, Any]:
-    """Read a JSON file that a stage wrote.
-
-    Raises:
-        InputError: it is missing or cannot be read.
-    """
-    if not Path(path).exists():
-        raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `dvc pull`")
-    with _as_written(path):
-        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
-
-
-@contextmanager
-def _as_written(path: str) -> Iterator[None]:
-    """Read a stage's figures, which somebody or a merge may have changed since."""
-    try:
-        yield
-    except (LookupError, TypeError, ValueError) as error:
-        raise errors.InputError(f"{path}: damaged ({errors.reason(error)}): run `dvc repro`") from None
-
-
 def main() -> None:
     """Print the ladder and its warnings."""
     entry.parser("tools.ladder", __doc__).parse_args()
     ladder = rungs()
-    Console().print(table(ladder))
+    console().print(table(ladder))
     for finding in findings(ladder):
         print(f"warning: {finding}")
 

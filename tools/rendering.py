@@ -4,10 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rich.console import Console
-
 from tools.comparison import Comparison
-from tools.formatting import NONE, code, markdown_table, number, signed, text_table
+from tools.formatting import NONE, code, console, markdown_table, number, signed, text_table
 
 
 class Section(NamedTuple):
@@ -52,16 +50,16 @@ def notes(comparison: Comparison) -> Iterator[str]:
 
 def show(comparison: Comparison) -> None:
     """Print a comparison on the terminal."""
-    console = Console(markup=False, highlight=False, emoji=False)
-    console.print(f"{comparison.verdict}: {comparison.reason}")
-    console.print(f"base: {','.join(comparison.base)}\nhead: {','.join(comparison.head)}")
+    terminal = console()
+    terminal.print(f"{comparison.verdict}: {comparison.reason}")
+    terminal.print(f"base: {','.join(comparison.base)}\nhead: {','.join(comparison.head)}")
     for section in sections(comparison):
         columns = [column.replace("\n", ", ") for column in section.columns]
         rows = [[cell.replace("\n", "  ") for cell in row] for row in section.rows]
-        console.print("", text_table(columns, rows, section.names), sep="\n")
-    console.print()
+        terminal.print("", text_table(columns, rows, section.names), sep="\n")
+    terminal.print()
     for note in notes(comparison):
-        console.print(note)
+        terminal.print(note)
 
 
 def markdown(comparison: Comparison) -> str:

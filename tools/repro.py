@@ -14,14 +14,13 @@ import sys
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from stages import entry, errors, paths
 from stages.params import PARAMS
-from tools import ladder, params, pipeline, repair
+from tools import ladder, params, pipeline, repair, results
 from tools.commands import committed
-from tools.formatting import number
+from tools.formatting import console, number
 
 RECIPES = Path("recipes")
 RECORDED = "recorded anew"
@@ -85,7 +84,7 @@ def reproduce(*options: str) -> tuple[int, dict[str, str]]:
 def summary(stages: dict[str, str], seconds: float) -> Table:
     """A table of the metrics and of what became of each stage."""
     table = Table(box=None, pad_edge=False, show_header=False)
-    for name, value in ladder.read_result(paths.METRICS).items():
+    for name, value in results.read(paths.METRICS).items():
         table.add_row(name, number(value))
     for outcome in dict.fromkeys(stages.values()):
         table.add_row(outcome, ", ".join(stage for stage, became in stages.items() if became == outcome))
@@ -127,7 +126,7 @@ def main() -> None:
         arguments.record.parent.mkdir(parents=True, exist_ok=True)
         arguments.record.write_text(json.dumps({"seconds": round(seconds), "stages": stages}), encoding="utf-8")
     steps = ladder.rungs()
-    Console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
+    console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
     frozen = [pipeline.frozen(stage) for stage, became in stages.items() if became == "frozen"]
     recorded = [
         f"{file} was overwritten, since the data differed from it: if the data are out of date, run `git checkout "

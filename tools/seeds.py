@@ -17,14 +17,13 @@ from contextlib import redirect_stdout, suppress
 from pathlib import Path
 
 from dvc.repo import Repo
-from rich.console import Console
 from rich.table import Table
 
 from stages import documents, entry, errors, paths
 from stages.params import PARAMS
 from tools import changes, params, revisions, run_cache, rwlock
 from tools.commands import check_committed, commit, output, shallow
-from tools.formatting import number, text_table
+from tools.formatting import console, number, text_table
 
 DVC = ("dvc", "--wait-for-lock")
 POLL = 60  # seconds
@@ -173,7 +172,7 @@ def main() -> None:
         parser.error(f"N: from 1 to {MAX_SEEDS} seeds can be run")
     params.check()
     names = run_experiments(seeds)
-    Console().print(table(read_metrics(names)))
+    console().print(table(read_metrics(names)))
     print(f"as one side of a comparison: {','.join(names)}")
 
 

@@ -102,6 +102,8 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
             reported.add(path)
             if digest is None:
                 yield f"{path} is missing: {_how_to_get(path, made=path in made)}"
+            elif path == paths.METRICS:
+                yield f"{path} does not match dvc.lock ({stage}): {_how_to_get(path, made=True)}"
             elif path in made:
                 others.append(f"{path} does not match dvc.lock ({stage})")
             elif Path(f"{path}.dvc").exists():
@@ -117,7 +119,7 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
 
 
 def _how_to_get(path: str, *, made: bool) -> str:
-    """What to do about a missing file, ``made`` by the pipeline or not."""
+    """What to do about a file that is not here as it was, ``made`` by the pipeline or not."""
     if path == paths.METRICS:
         return f"run `git checkout {path}` or `dvc repro`"
     if made or Path(f"{path}.dvc").exists():

@@ -1,0 +1,39 @@
+"""Results that stages wrote as JSON, as the tools read them."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from stages import errors, paths
+
+
+def read(path: str) -> dict[str, Any]:
+    """Read a JSON file that a stage wrote.
+
+    Raises:
+        InputError: it is missing or cannot be read.
+    """
+    if not Path(path).exists():
+        raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `{restored_by(path, 'dvc pull')}`")
+    with as_written(path):
+        return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+@contextmanager
+def as_written(path: str) -> Iterator[None]:
+    """Take figures from what a stage wrote, which somebody or a merge may have changed since.
+
+    Raises:
+        InputError: they are not such as the stage writes.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        raise errors.InputError(f"{path}: damaged ({errors.reason(error)}): run `dvc repro`") from None
+
+
+def restored_by(path: str, by_dvc: str = "dvc checkout") -> str:
+    """The command that brings a result back: git has the metrics, DVC the others."""
+    return f"git checkout {path}" if path == paths.METRICS else by_dvc
