@@ -18,6 +18,32 @@ Gate = Callable[..., tuple[int, str, str]]
 Answers = Callable[[Path], dict[str, str]]
 
 
+SORTING = {
+    "matrix": """
+  clean:
+    matrix: {lang: [de, en]}
+    wdir: ${item.lang}
+    cmd: cp raw.csv clean.csv
+    deps: [raw.csv]
+    outs: [clean.csv]
+  sort:
+    matrix: {lang: [de, en]}
+    wdir: ${item.lang}
+    cmd: sort clean.csv > sorted.csv
+    deps: [clean.csv]
+    outs: [sorted.csv]
+""",
+    "foreach": """
+  clean:
+    foreach: [de, en]
+    do: {wdir: "${item}", cmd: cp raw.csv clean.csv, deps: [raw.csv], outs: [clean.csv]}
+  sort:
+    foreach: [de, en]
+    do: {wdir: "${item}", cmd: sort clean.csv > sorted.csv, deps: [clean.csv], outs: [sorted.csv]}
+""",
+}
+
+
 @pytest.fixture
 def bare(pipeline: Path, tmp_path: Path) -> Path:
     """A clone of the pipeline without its cache."""
@@ -134,13 +160,13 @@ def test_a_wrong_param_fails_on_the_cheap_machine(bare: Path, refused: Refused) 
 
 @pytest.mark.parametrize("line", ["stages/hardest.py", "train.seed", "metrics/plots"])
 def test_what_dvc_yaml_has_lost_fails_on_the_cheap_machine(bare: Path, refused: Refused, line: str) -> None:
-    substitute(bare / "dvc.yaml", f"      - {line}\n", "")
+    substitute(bare / "dvc.yaml", f"    - {line}\n", "")
     said = rf"dvc\.lock: (train|evaluate): {line} is not in dvc\.yaml's (deps|params|outs): put it back there, "
     assert re.match(said, refused(bare))
 
 
 def test_it_opens_where_a_stage_that_has_lost_an_input_is_to_run_anyway(bare: Path, answers: Answers) -> None:
-    substitute(bare / "dvc.yaml", "      - stages/hardest.py\n", "")
+    substitute(bare / "dvc.yaml", "    - stages/hardest.py\n", "")
     append(bare / "stages/evaluate.py", "# without it\n")
     assert answers(bare)["run"] == "true"
 
@@ -219,6 +245,19 @@ def test_a_pipeline_beside_it_that_repro_never_runs_is_nothing_to_run(bare: Path
     (bare / "analysis").mkdir()
     (bare / "analysis/dvc.yaml").write_text("stages:\n  count:\n    cmd: echo 1 > n.txt\n    outs: [n.txt]\n")
     assert answers(bare)["run"] == "false"
+
+
+@pytest.mark.parametrize("each", ["matrix", "foreach"])
+def test_it_stays_shut_where_own_stages_have_files_of_one_name_in_their_folders(
+    copy: Path, gate: Gate, each: str
+) -> None:
+    substitute(copy / "dvc.yaml", "stages:\n", f"stages:\n{SORTING[each]}")
+    for name in ("de", "en"):
+        (copy / name).mkdir()
+        (copy / name / "raw.csv").write_text(f"b,{name}\na,{name}\n", encoding="utf-8")
+    run("dvc", "repro", "clean", "sort", cwd=copy)
+    commit(copy, "stages of one's own")
+    assert gate(copy, "HEAD")[1].startswith("run=false\n")
 
 
 def test_a_frozen_stage_with_other_inputs_fails_on_the_cheap_machine(

@@ -14,6 +14,7 @@ run whose data is missing.
 """
 
 import sys
+from typing import Any
 
 from stages import documents, entry, errors
 from stages.params import PARAMS
@@ -29,6 +30,11 @@ def commits(revision: str) -> tuple[str, str]:
     return commit(left, "--short=12"), commit()  # the first is short, since people read it
 
 
+def _at_the_top(definition: dict[str, Any] | None) -> bool:
+    """Whether dvc.yaml has a stage (it may be removed), and DVC runs it here, so that its paths begin here."""
+    return definition is not None and "wdir" not in definition | definition.get("do", {})
+
+
 def main() -> None:
     """Print the answers, and why."""
     parser = entry.parser("tools.gate", __doc__)
@@ -37,7 +43,7 @@ def main() -> None:
     params.check(present=False)
     stages = pipeline.stages()
     lock = lockfile.parse(lockfile.PATH.read_bytes()) if lockfile.PATH.exists() else {}
-    lock = {name: locked for name, locked in lock.items() if name.partition("@")[0] in stages}  # some may be removed
+    lock = {name: locked for name, locked in lock.items() if _at_the_top(stages.get(name.partition("@")[0]))}
     changed = changes()
     run = {change.stage for change in changed}
     left = {name: stages[name] for name in pipeline.STAGES if name in stages and name not in run}
