@@ -1,5 +1,6 @@
 """Signals that come while no step is under way: in an evaluation, and when training has ended."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -156,8 +157,29 @@ def test_each_signal_that_ends_a_session_stops_a_training(number: signal.Signals
 
 
 def test_a_signal_that_comes_after_the_last_checkpoint_stops_before_the_classifier_is_written() -> None:
-    told: Any = SimpleNamespace(output_dir="folder", global_step=9, max_steps=9)
+    told: Any = SimpleNamespace(output_dir="folder", global_step=9, max_steps=12)
     callback = Interruption()
     callback.signal = signal.SIGTERM
-    with pytest.raises(Stopped, match="at step 9 of 9, checkpoint folder/checkpoint-9: `dvc repro` resumes from it"):
+    with pytest.raises(Stopped, match="at step 9 of 12, checkpoint folder/checkpoint-9: `dvc repro` resumes from it"):
         callback.on_train_end(told, told, told)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_no_signal_stops_outputs_that_take_their_places(number: signal.Signals) -> None:
+    before = signal.signal(number, lambda *_: None)
+    try:
+        with Interruption() as callback:
+            callback.finish()
+            os.kill(os.getpid(), number)
+        assert callback.signal is None
+    finally:
+        signal.signal(number, before)
+
+
+def test_an_evaluation_may_take_any_time_where_no_signal_comes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    seconds = itertools.count(0, 100)
+    monkeypatch.setattr(interruption, "time", SimpleNamespace(monotonic=lambda: next(seconds)))
+    told: Any = SimpleNamespace(output_dir=str(tmp_path))
+    goes_on = Interruption()
+    goes_on.on_prediction_step(told, told, told)
+    goes_on.on_prediction_step(told, told, told)

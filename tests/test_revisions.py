@@ -76,7 +76,7 @@ def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path,
     ("old", "new", "said"),
     [
         ("exec python -m stages.train", "exec python -O -m stages.train", "train: its command differs from dvc.yaml's"),
-        ("      - stages/curves.py\n", "", "train: stages/curves.py is not in dvc.yaml's deps"),
+        ("    - stages/curves.py\n", "", "train: stages/curves.py is not in dvc.yaml's deps"),
     ],
 )
 def test_a_stage_that_was_defined_otherwise_since_its_run_is_named(
@@ -146,9 +146,29 @@ def test_what_git_has_no_more_is_named(copy: Path, refused: Refused, path: str) 
 def test_of_what_is_missing_outside_of_the_repository_nothing_is_known(inside: Path) -> None:
     with trees.files_at("HEAD") as files:
         from_git = trees.git_digests(files, {})
-        for path in ("../nowhere", str(inside.parent / "nowhere")):
+        for path in ("../nowhere", str(inside.parent / "nowhere"), "/data/small"):
             assert from_git(path) is None
             assert trees.known_digest(files, path) is None
+
+
+@pytest.mark.usefixtures("inside")
+def test_of_what_is_missing_and_neither_git_nor_dvc_has_had_nothing_is_known() -> None:
+    with trees.files_at("workspace") as files:
+        assert trees.known_digest(files, "data/own") is None
+
+
+def test_a_folder_whose_files_a_stage_makes_one_by_one_is_known_where_they_are_not(inside: Path) -> None:
+    outs = ["data/made/test.csv", "data/made/train.csv"]
+    with modify_yaml("dvc.yaml") as definition:
+        definition["stages"]["make"] = {"cmd": "mkdir -p data/made; cp data/small/t*.csv data/made", "outs": outs}
+    run("dvc", "repro", "make", cwd=inside)
+    git("add", "data/made", cwd=inside)
+    commit(inside, "files that a stage makes")
+    whole = hashing.md5(Path("data/made"))
+    for place in ("data/made", ".dvc/cache"):
+        shutil.rmtree(place)
+    with trees.files_at("HEAD") as files:
+        assert trees.git_digests(files, {})("data/made") == whole
 
 
 def test_of_what_a_shallow_clone_lacks_nothing_is_known(
