@@ -5,6 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from stages.errors import MAX_PROBLEMS, InputError, listed
 from stages.rows import ColumnError, Row
@@ -161,13 +162,13 @@ def _problem(row: Row) -> str:
         return "a label with a control character" if re.search(r"[\0-\x1f\x7f-\x9f]", label) else ""
     if label == "" or row.label is None or row.label != row.label:  # the last: NaN
         return "no label"
-    kind = "a fraction, which only a string may be" if isinstance(row.label, float) else "not a name or an integer"
-    return f"a label that is {kind}"
+    fraction = isinstance(row.label, float | Decimal)
+    return f"a label that is {'a fraction, which only a string may be' if fraction else 'not a name or an integer'}"
 
 
 def _label(value: object) -> str | None:
     """A label as a name: integers by their digits, also as floats (a column with gaps, 1.0); booleans by name."""
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float | Decimal) and value % 1 == 0:
         value = int(value)
     if isinstance(value, str) and (digits := re.fullmatch(r"\s*(-?[0-9]+)\.0+\s*", value)):
         value = digits[1]

@@ -40,10 +40,10 @@ def param_keys(stage: str, definition: dict[str, Any]) -> list[str]:
     Raises:
         InputError: it reads params of another file, which nothing here would look at.
     """
-    entries = definition.get("params", [])
-    if others := [name for entry in entries if isinstance(entry, dict) for name in entry]:
+    files = [entry if isinstance(entry, dict) else {"params.yaml": [entry]} for entry in definition.get("params", [])]
+    if others := [name for file in files for name, keys in file.items() if name != "params.yaml" or not keys]:
         raise InputError(f"dvc.yaml: {stage}: params of {listed(others)}: list such a file under deps")
-    return list(entries)
+    return [key for file in files for keys in file.values() for key in keys]
 
 
 def resolved(path: str, values: Any) -> str:

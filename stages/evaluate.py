@@ -109,9 +109,9 @@ def main() -> None:
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
     outputs = (*map(paths.predictions, paths.EVALUATED), paths.METRICS, paths.HARDEST, paths.PLOTS)
     with staged(stamp, *outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):
-        evaluated = {}
+        evaluated, hidden = {}, {}
         for split, path in zip(paths.EVALUATED, predictions, strict=True):
-            labels, probabilities, hidden = predict_split(model, tokenizer, split)  # of test in the end
+            labels, probabilities, hidden[split] = predict_split(model, tokenizer, split)
             evaluated[split] = Evaluated(labels, probabilities, leaked_rows(split, len(labels)))
             write_predictions(path, evaluated[split], names, made)
         figures = summarize(evaluated)
@@ -120,7 +120,7 @@ def main() -> None:
         texts = tables.read(paths.raw("test"))["text"].to_pylist()
         tables.write_csv(hardest_rows, hardest.table(texts, labels, probabilities, names))
         plots_folder.mkdir()
-        plots.draw(labels, probabilities, hidden, names, plots_folder)
+        plots.draw(labels, probabilities, hidden["test"], names, plots_folder)
     print(", ".join(f"{name} {value}" for name, value in figures.items()))
 
 

@@ -69,7 +69,7 @@ def show_confusion(axes: Axes, shares: npt.NDArray[np.float64], names: list[str]
         names: label names, in that order.
         title: what goes above.
     """
-    ConfusionMatrixDisplay(shares, display_labels=_as_shown(names)).plot(
+    display = ConfusionMatrixDisplay(shares, display_labels=_as_shown(names)).plot(
         ax=axes,
         cmap="Blues",
         im_kw={"vmin": 0, "vmax": 1},  # the same shade means the same share in every picture
@@ -79,6 +79,9 @@ def show_confusion(axes: Axes, shares: npt.NDArray[np.float64], names: list[str]
         text_kw={"fontsize": 8, "color": "black", "path_effects": [withStroke(linewidth=2, foreground="white")]},
         colorbar=False,
     )
+    if display.text_ is not None:
+        for text in display.text_[shares == 0]:
+            text.remove()
     for name in axes.get_xticklabels():
         name.set(rotation=45, horizontalalignment="right", rotation_mode="anchor")
     by = ""

@@ -1,6 +1,7 @@
 """dvc.yaml names every input of a stage, and nothing else: held against the code by reading it, and by running it."""
 
 import ast
+import shutil
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import yaml
 from clones import STAGES as SHIPPED
 from clones import TREE
 from digests import digests
+from dvc.utils.serialize import modify_yaml
 
 from tools.params import CLASSES
 
@@ -75,6 +77,14 @@ def test_a_stage_gives_the_same_bytes_where_it_finds_its_deps_alone(pipeline: Pa
             file.unlink()
     import_module(f"stages.{stage}").main()
     assert digests(entered, stage) == digests(pipeline, stage)
+
+
+def test_an_edit_by_dvc_leaves_the_other_lines_as_they_are(tmp_path: Path) -> None:
+    copied = tmp_path / "dvc.yaml"
+    shutil.copy(TREE / "dvc.yaml", copied)
+    with modify_yaml(copied):  # as `dvc stage add` and `dvc freeze` do
+        pass
+    assert copied.read_bytes() == (TREE / "dvc.yaml").read_bytes()
 
 
 @pytest.mark.parametrize("stage", STAGES)

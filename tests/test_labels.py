@@ -1,6 +1,7 @@
 """What a label in a file stands for: a name, or the position of one."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -163,8 +164,10 @@ def test_the_integers_of_all_splits_say_whether_they_are_counted_from_1() -> Non
         build_splits({"train": train, "test": test}, ["low", "middle", "high"], skip=True)
 
 
-@pytest.mark.parametrize(("label", "name"), [("1.0", "1"), ("2.00", "2"), (" 3.0 ", "3"), ("-1.0", "-1")])
-def test_a_whole_number_is_one_label_with_a_decimal_point_or_without(label: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("label", "name"), [("1.0", "1"), ("2.00", "2"), (" 3.0 ", "3"), ("-1.0", "-1"), (Decimal("4.00"), "4")]
+)
+def test_a_whole_number_is_one_label_with_a_decimal_point_or_without(label: str | Decimal, name: str) -> None:
     rows = [Row("", "a text", given) for given in (label, name, "7")]
     splits, found = build_splits({"train": rows}, None, skip=False)
     assert sorted(found) == sorted([name, "7"])

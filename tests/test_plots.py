@@ -46,6 +46,12 @@ def test_names_that_begin_alike_are_numbers_where_they_are_cut() -> None:
     assert [text.get_text() for text in axes.get_yticklabels()] == ["label 0", "label 1", "d" * 29 + "…"]
 
 
+def test_a_share_is_written_where_it_is_not_zero() -> None:
+    axes = Figure().add_subplot()
+    plots.show_confusion(axes, np.array([[0.996, 0.004], [0.0, 1.0]]), ["a", "b"], "")
+    assert [text.get_text() for text in axes.texts] == ["1.00", "0.00", "1.00"]
+
+
 def test_axes_of_very_many_labels_have_a_few_numbers_in_place_of_all_names() -> None:
     axes = Figure().add_subplot()
     plots.show_confusion(axes, np.eye(200), [f"topic {number}" for number in range(200)], "")

@@ -4,8 +4,10 @@ import json
 import os
 import py_compile
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import append, edit_json, substitute
 from own_data import Fail, Workspace, own_checkpoint, own_dataset
 
-from stages import download, hashing, paths, provenance, tokenize
+from stages import download, dvcfile, hashing, paths, provenance, tokenize
 from stages.errors import InputError
 from stages.outputs import staged
 
@@ -196,6 +198,16 @@ def test_a_module_that_a_stage_imports_and_dvc_yaml_does_not_list_is_an_error(co
     assert not list(copy.rglob(".*.partial"))
 
 
+def test_the_modules_of_an_environment_in_the_clone_are_no_deps(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = workspace() / ".venv"
+    monkeypatch.setattr(dvcfile, "_own", lambda: ("audit", {}))
+    monkeypatch.setattr(sys, "prefix", str(environment))
+    monkeypatch.setitem(sys.modules, "library", SimpleNamespace(__file__=str(environment / "lib/library.py")))
+    dvcfile.check_imports()
+
+
 @pytest.mark.parametrize(
     ("stage", "read"), [("audit", "data/raw/train.parquet"), ("train", "models/pretrained/tokenizer")]
 )
@@ -373,3 +385,9 @@ def test_inputs_that_dvc_yaml_lists_in_another_order_are_the_same() -> None:
     deps = {"data/raw/test.parquet": "1", "data/raw/train.parquet": "2"}
     one, other = ({"stage": "audit", "deps": dict(order)} for order in (deps.items(), reversed(deps.items())))
     assert provenance.text(one) == provenance.text(other)
+
+
+@pytest.mark.parametrize("values", [None, [], {"tokenize": 5}])
+def test_what_is_no_mapping_lacks_a_param(values: Any) -> None:
+    with pytest.raises(KeyError):
+        dvcfile.value_of(values, "tokenize.max_length")

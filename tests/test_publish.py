@@ -140,7 +140,7 @@ def test_a_module_elsewhere_that_git_does_not_have_keeps_results_from_being_publ
 ) -> None:
     (copy / "more").mkdir()
     (copy / "more/norm.py").touch()
-    substitute(copy / "dvc.yaml", "      - stages/audit.py\n", "      - more/norm.py\n      - stages/audit.py\n")
+    substitute(copy / "dvc.yaml", "    - stages/audit.py\n", "    - more/norm.py\n    - stages/audit.py\n")
     run("dvc", "repro", cwd=copy)
     commit(copy, "without it")
     assert refused(copy, NAME).startswith("there are uncommitted changes (more/norm.py): commit them")

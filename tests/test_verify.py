@@ -54,9 +54,20 @@ def test_params_of_another_file_are_named(copy: Path, verify: Verify) -> None:
     assert verify(copy) == "error: dvc.yaml: train: params of more.yaml: list such a file under deps\n"
 
 
+def test_params_may_be_listed_with_the_name_of_their_file(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["train"]["params"] = [{"params.yaml": definition["stages"]["train"]["params"]}]
+    assert verify(copy) == ""
+    change_params(copy, train__seed=5)
+    assert verify(copy) == "error: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`\n"
+
+
 def test_edited_metrics_are_named(copy: Path, verify: Verify) -> None:
     edit_json(copy / "metrics/metrics.json", accuracy=0.99)
-    assert verify(copy).startswith("error: metrics/metrics.json does not match dvc.lock (evaluate)")
+    assert verify(copy) == (
+        "error: metrics/metrics.json does not match dvc.lock (evaluate): "
+        "run `git checkout metrics/metrics.json` or `dvc repro`\n"
+    )
 
 
 def test_params_other_than_those_that_ran_are_named(copy: Path, verify: Verify) -> None:
@@ -94,7 +105,7 @@ def test_a_command_with_a_variable_is_to_be_written_out(copy: Path, verify: Veri
 
 def test_a_lock_of_another_dvc_yaml_is_named(copy: Path, verify: Verify) -> None:
     substitute(copy / "dvc.yaml", "exec python -m stages.train", "python -m stages.train")
-    substitute(copy / "dvc.yaml", "      - stages/hardest.py\n", "")
+    substitute(copy / "dvc.yaml", "    - stages/hardest.py\n", "")
     assert verify(copy) == (
         "error: dvc.lock: train: its command differs from dvc.yaml's: run `dvc repro`\n"
         "error: dvc.lock: evaluate: stages/hardest.py is not in dvc.yaml's deps: "
@@ -103,8 +114,8 @@ def test_a_lock_of_another_dvc_yaml_is_named(copy: Path, verify: Verify) -> None
 
 
 def test_an_input_that_dvc_yaml_has_got_since_is_named(copy: Path, verify: Verify) -> None:
-    hardest = "      - stages/hardest.py\n"
-    substitute(copy / "dvc.yaml", hardest, f"{hardest}      - README.md\n")
+    hardest = "    - stages/hardest.py\n"
+    substitute(copy / "dvc.yaml", hardest, f"{hardest}    - README.md\n")
     assert verify(copy) == "error: dvc.lock: evaluate: README.md is in dvc.yaml's deps only: run `dvc repro`\n"
 
 
@@ -331,14 +342,14 @@ def test_an_edited_output_is_named_even_where_the_lock_agrees(copy: Path, verify
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("      - metrics/more\n", "metrics/more is in dvc.yaml's outs only: run `dvc repro`"),
+        ("    - metrics/more\n", "metrics/more is in dvc.yaml's outs only: run `dvc repro`"),
         ("", f"metrics/plots is not in dvc.yaml's outs: {PUT_BACK} `dvc repro -f -s evaluate`"),
     ],
 )
 def test_an_output_that_dvc_yaml_has_got_or_lost_since_is_named(
     copy: Path, verify: Verify, line: str, said: str
 ) -> None:
-    substitute(copy / "dvc.yaml", "      - metrics/plots\n", line)
+    substitute(copy / "dvc.yaml", "    - metrics/plots\n", line)
     lines = verify(copy)
     assert [line for line in lines.splitlines() if "dvc.yaml's" in line] == [f"error: dvc.lock: evaluate: {said}"]
 
@@ -422,19 +433,19 @@ def test_rows_that_leak_and_that_the_metrics_do_not_count_are_named(inside: Path
 
 
 def test_a_param_without_a_value_that_a_stage_has_got_since_is_named(copy: Path, verify: Verify) -> None:
-    seed = "      - train.seed\n"
-    substitute(copy / "dvc.yaml", seed, f"{seed}      - audit.max_leaked_rows\n")
+    seed = "    - train.seed\n"
+    substitute(copy / "dvc.yaml", seed, f"{seed}    - audit.max_leaked_rows\n")
     assert verify(copy).startswith("error: dvc.lock: train: audit.max_leaked_rows is in dvc.yaml's params only: run ")
 
 
 def test_a_param_that_dvc_yaml_has_lost_since_is_named(copy: Path, verify: Verify) -> None:
-    substitute(copy / "dvc.yaml", "      - train.seed\n", "")
+    substitute(copy / "dvc.yaml", "    - train.seed\n", "")
     change_params(copy, train__seed=5)  # of which DVC sees nothing
     said = f"error: dvc.lock: train: train.seed is not in dvc.yaml's params: {PUT_BACK} `dvc repro -f -s train`\n"
     assert verify(copy) == said
 
 
-@pytest.mark.parametrize("lost", ["    cmd: exec python -m stages.train\n", "      - tokenize.max_length\n"])
+@pytest.mark.parametrize("lost", ["    cmd: exec python -m stages.train\n", "    - tokenize.max_length\n"])
 def test_a_definition_that_dvc_would_not_take_is_named(inside: Path, verify: Verify, lost: str) -> None:
     substitute(inside / "dvc.yaml", lost, "")
     said = verify(inside)

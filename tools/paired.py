@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.stats import binomtest, norm, t
 
-METRICS = ("accuracy", "f1", "f1_macro")  # those of stages.metrics.scores, in the order of every last axis here
+METRICS = ("accuracy", "f1", "f1_macro")  # those of stages.metrics.scores, in the order of every axis of metrics here
 RESAMPLES = 10_000
 LEVEL = 0.95
 SEED = 0
