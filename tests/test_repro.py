@@ -210,8 +210,13 @@ def test_a_frozen_stage_is_called_frozen(inside: Path) -> None:
     assert (code, stages["train"], stages["evaluate"]) == (0, "frozen", "unchanged")
 
 
-def test_a_dvc_file_whose_data_differ_is_recorded_anew(inside: Path) -> None:
+@pytest.mark.parametrize("command", ["add", "import-url"])
+def test_a_dvc_file_whose_data_differ_is_recorded_anew(inside: Path, command: str) -> None:
     keep_data_in_dvc(inside)
+    if command == "import-url":
+        shutil.rmtree(inside / "data/kept")
+        (inside / "data/kept.dvc").unlink()
+        run("dvc", "import-url", str(inside / "data/small"), "data/kept", cwd=inside)
     runs = [repro.reproduce("audit")[1]]
     append(next((inside / "data/kept").glob("train.*")), "\n")
     runs.append(repro.reproduce("audit")[1])

@@ -35,7 +35,8 @@ class StageLog(logging.Handler):
         (re.compile(r"Running stage '([^']+)'"), "ran"),
         (re.compile(r"Stage '([^']+)' is cached"), "from cache"),
         (re.compile(r"Stage '([^']+)' didn't change"), "unchanged"),
-        (re.compile(r"Verifying data sources in stage: '([^']+)'"), RECORDED),  # of changed data, which DVC tracks
+        # of changed data, which DVC tracks, by `dvc add` or `dvc import-url`
+        (re.compile(r"Verifying (?:data sources in|outputs in frozen) stage: '([^']+\.dvc)'"), RECORDED),
     )
 
     def __init__(self) -> None:
