@@ -283,6 +283,16 @@ def test_data_that_cannot_be_read_fails_on_the_cheap_machine(bare: Path, refused
     assert refused(bare).startswith("DVC cannot read the pipeline or its data (FileNotFoundError")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("more.dvc", b"outs: {"), (".dvcignore", b"\xff\n")], ids=["no YAML", "no text"]
+)
+def test_a_file_of_dvc_that_cannot_be_read_fails_on_the_cheap_machine(
+    bare: Path, refused: Refused, name: str, content: bytes
+) -> None:
+    (bare / name).write_bytes(content)
+    assert refused(bare).startswith("DVC cannot read the pipeline or its data (")
+
+
 def test_a_clone_without_its_history_is_told_to_fetch_it(bare: Path, tmp_path: Path, refused: Refused) -> None:
     git("commit", "--quiet", "--allow-empty", "--message", "more", cwd=bare)
     git("clone", "--quiet", "--depth", "1", bare.as_uri(), "shallow", cwd=tmp_path)

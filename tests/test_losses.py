@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from stages import train
 from stages.errors import InputError
-from stages.losses import TEMPERATURE, BatchLoss, contrastive
+from stages.losses import TEMPERATURE, BatchLoss, contrastive, head
 
 LABELS = torch.tensor([0, 1, 0, 2, 0, 1])
 
@@ -66,6 +66,14 @@ def test_the_contrastive_loss_is_of_what_the_head_is_given(architecture: str) ->
     assert model.get_input_embeddings().weight.grad.any()
 
 
+@pytest.mark.parametrize("architecture", ["bert", "roberta"])
+def test_of_a_head_with_several_layers_the_loss_is_of_what_the_last_is_given(architecture: str) -> None:
+    model = make(architecture).train()
+    loss = BatchLoss(model, 0.0, 0.25)
+    logits = model(torch.arange(30).view(6, 5)).logits
+    torch.testing.assert_close(head(model)(loss.texts), logits)
+
+
 def test_validation_is_scored_by_cross_entropy_alone() -> None:
     model = make("bert").eval()
     outputs = model(torch.arange(30).view(6, 5), labels=LABELS)
@@ -85,6 +93,12 @@ def test_a_model_without_a_linear_head_is_refused() -> None:
         InputError, match=r"^params\.yaml: train\.contrastive_weight: the head of BertModel is not given"
     ):
         BatchLoss(make("bert").bert, 0.0, 0.5)
+
+
+def test_without_the_contrastive_loss_a_model_may_have_any_head() -> None:
+    logits = torch.zeros(6, 3)
+    loss = BatchLoss(make("bert").bert, 0.0, 0.0)({"logits": logits}, LABELS, torch.tensor(6))
+    assert float(loss) == pytest.approx(math.log(3))
 
 
 def test_the_weight_of_params_yaml_reaches_the_loss_also_where_gradients_are_accumulated(

@@ -3,6 +3,7 @@
 import errno
 import functools
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 import transformers
 from edits import edit_json
 from own_data import GOOD, Fail, Workspace, own_dataset
-from trainings import BATCH, EPOCHS, STEPS, Prepare, limit_memory, resumed, train_until, trained
+from trainings import BATCH, EPOCHS, STEPS, Prepare, kept, limit_memory, resumed, train_until, trained
 
 from stages import audit, evaluate, train
 from stages.errors import InputError
@@ -67,6 +68,16 @@ def test_a_checkpoint_of_whole_batches_is_not_resumed_by_a_training_that_accumul
     sizes = limit_memory(monkeypatch, BATCH // 2)
     trained(folder)
     assert sizes == [BATCH] + 2 * EPOCHS * STEPS * [BATCH // 2]
+
+
+def test_checkpoints_of_whole_batches_are_removed_by_a_training_that_accumulates(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared()
+    train_until(STEPS + 2, monkeypatch)
+    limit_memory(monkeypatch, BATCH // 2)
+    train_until(2, monkeypatch)  # of whose checkpoint a later one would take the place
+    assert kept() == ["checkpoint-2"]
 
 
 def test_one_text_that_fills_the_memory_is_an_error(
@@ -159,6 +170,20 @@ def test_each_kind_of_running_out_of_memory_is_known(error: RuntimeError) -> Non
 
     assert accumulate_as_needed(attempt, 2, 1) == 2
     assert tried == [1, 2]
+
+
+def test_nothing_is_left_in_memory_of_an_attempt_that_failed() -> None:
+    left: list[weakref.ref[torch.nn.Module]] = []
+
+    def attempt(steps: int) -> list[bool]:
+        model = torch.nn.Linear(1, 1)
+        model.itself = model  # a circle, as the Trainer and its callbacks are
+        left.append(weakref.ref(model))
+        if steps == 1:
+            raise torch.OutOfMemoryError
+        return [one() is None for one in left]
+
+    assert accumulate_as_needed(attempt, 2, 1) == [True, False]
 
 
 def test_another_error_of_a_training_is_raised() -> None:

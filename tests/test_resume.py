@@ -5,6 +5,7 @@ import fcntl
 import itertools
 import json
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable
@@ -168,6 +169,11 @@ def test_a_checkpoint_is_whole_with_each_byte_that_its_seal_says(
     assert seal_of(tmp_path) is None
 
 
+def test_a_checkpoint_whose_seal_is_no_text_is_not_whole(tmp_path: Path) -> None:
+    (tmp_path / SEAL).write_bytes(b"\xff")
+    assert seal_of(tmp_path) is None
+
+
 def test_all_is_removed_but_the_newest_whole_checkpoint_and_the_best_by_then(tmp_path: Path) -> None:
     text = json.dumps({"files": {}, "best_step": 9})
     for step in (8, 9, 10, 11):
@@ -206,6 +212,17 @@ def test_another_machine_is_named(
     assert [machine["threads"] for machine in machines] == [threads, threads + 3]
 
 
+def test_another_version_of_python_is_named(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared(train__epochs=1)
+    train_until(3, monkeypatch)
+    newer = SimpleNamespace(machine=platform.machine, python_version=lambda: "4.0.0")
+    monkeypatch.setattr("stages.machine.platform", newer)
+    train.main()
+    assert f"bytes may differ: python {platform.python_version()}, now 4.0.0\n" in capsys.readouterr().out
+
+
 def test_the_machines_of_every_part_of_a_training_are_recorded(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +245,17 @@ def test_anothers_abandoned_checkpoints_stop_no_training(tmp_path: Path, monkeyp
     assert lock.exists()
 
 
+def test_checkpoints_that_go_while_they_are_looked_at_stop_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path))
+    (tmp_path / ("a" * 32)).mkdir()
+    monkeypatch.setattr(Path, "exists", lambda _: True)  # when it was asked: its lock is not there any more
+    with checkpoints.locked_folder("f" * 32):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["a" * 32]
+
+
 def test_a_home_folder_written_as_a_tilde_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("RETUNE_CHECKPOINTS", "~/mine")
@@ -243,6 +271,12 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(fcntl, "flock", flock)
     said = f"^{tmp_path}/lock: {os.strerror(number)}: its file system has no locks: use another one$"
     with pytest.raises(InputError, match=said), locked(tmp_path / "lock", "runs"):
+        pass
+
+
+def test_a_lock_that_cannot_be_opened_is_not_taken_for_a_file_system_without_locks(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir()
+    with pytest.raises(IsADirectoryError), locked(tmp_path / "lock", "runs"):
         pass
 
 
@@ -279,11 +313,11 @@ def test_patience_is_of_so_many_epochs(prepared: Prepare) -> None:
 def test_a_training_that_logs_less_often_than_each_step_has_the_same_curve(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stages.fine_tuning.LOGS_PER_EPOCH", 2)  # a line after each 4 steps
-    folder = prepared(train__epochs=1)
+    monkeypatch.setattr("stages.fine_tuning.LOGS_PER_EPOCH", 2)  # a line after each 5 steps
+    folder = prepared(train__epochs=2)
     expected = trained(folder)
-    train_until(6, monkeypatch)
-    assert resumed(folder, 6) == expected
+    train_until(7, monkeypatch)
+    assert resumed(folder, 7) == expected
 
 
 def test_what_a_checkpoint_replaces_is_removed_only_when_it_is_sealed(
