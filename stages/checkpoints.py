@@ -56,11 +56,12 @@ def keep_newest(folder: Path) -> Sealed | None:
     return None
 
 
-def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -> Path | None:
-    """Have the checkpoints of ``trainer`` sealed, what they are ``made_with`` included; give the one to resume from.
+def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -> tuple[Path | None, dict[str, Any]]:
+    """Have the checkpoints of ``trainer`` sealed, what they are ``made_with`` included.
 
-    That is ``newest`` where it accumulated as often; else None, and what lies in the folder is removed. The machines
-    that trained it, if others, are added to ``made_with``.
+    Returns:
+        The one to resume from: ``newest`` where it accumulated as often; else None, and what lies in the folder is
+        removed. And ``made_with``, with the machines that trained that one, if others.
     """
     path, seal = newest or (None, None)
     if seal is None or seal["gradient_accumulation_steps"] != made_with["gradient_accumulation_steps"]:
@@ -69,11 +70,11 @@ def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -
     if seal:
         print(f"resuming from {path}", flush=True)
         if earlier := _earlier_machines(seal, made_with["machine"]):
-            made_with["earlier_machines"] = earlier
+            made_with = made_with | {"earlier_machines": earlier}
         if seal["stopped"]:  # by early stopping, which the Trainer forgets: no epoch is left
             trainer.args.num_train_epochs = seal["epochs"]
     trainer.add_callback(Sealing(trainer, made_with, seal))
-    return path
+    return path, made_with
 
 
 def _earlier_machines(seal: dict[str, Any], machine: dict[str, Any]) -> list[dict[str, Any]]:

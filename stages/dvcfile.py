@@ -79,9 +79,9 @@ def check_deps(paths: Iterable[Path], how: str) -> None:
     """
     stage, definition = _own()
     deps = {Path(resolved(dep, {})) for dep in definition.get("deps", [])}
-    for path in paths:
-        if stage and deps.isdisjoint((path, *path.parents)):
-            raise InputError(f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there")
+    unlisted = sorted({path for path in paths if deps.isdisjoint((path, *path.parents))})
+    if stage and unlisted:
+        raise InputError(*[f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there" for path in unlisted])
 
 
 def check_imports() -> None:

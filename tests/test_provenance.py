@@ -186,14 +186,18 @@ def test_an_edited_output_that_dvc_commit_took_is_made_again_and_forgotten(copy:
 
 
 @pytest.mark.parametrize("loaded", ["at once", "at the end"])
-def test_a_module_that_a_stage_imports_and_dvc_yaml_does_not_list_is_an_error(copy: Path, loaded: str) -> None:
-    (copy / "stages/extra.py").write_text("FACTOR = 0.5\n", encoding="utf-8")
+def test_each_module_that_a_stage_imports_and_dvc_yaml_does_not_list_is_an_error(copy: Path, loaded: str) -> None:
+    for name in ("extra", "more"):
+        (copy / f"stages/{name}.py").write_text("FACTOR = 0.5\n", encoding="utf-8")
     place = "import json\n" if loaded == "at once" else "        check_limits(params, found)\n"
     indent = " " * (len(place) - len(place.lstrip()))
-    substitute(copy / "stages/audit.py", place, f"{place}{indent}from stages import extra\n")
+    substitute(copy / "stages/audit.py", place, f"{place}{indent}from stages import more, extra\n")
     done = run("dvc", "repro", "audit", cwd=copy, check=False)
     assert done.returncode
-    said = "error: dvc.yaml: audit: deps: stages/extra.py: this stage imports it: list it there\n"
+    said = (
+        "error: dvc.yaml: audit: deps: stages/extra.py: this stage imports it: list it there\n"
+        "       dvc.yaml: audit: deps: stages/more.py: this stage imports it: list it there\n"
+    )
     assert said in done.stdout + done.stderr
     assert not list(copy.rglob(".*.partial"))
 
@@ -245,6 +249,7 @@ def test_a_stage_may_list_its_params_by_their_section(copy: Path, verify: Verify
 
 def test_a_number_written_otherwise_is_the_same_run(copy: Path, verify: Verify) -> None:
     substitute(copy / "params.yaml", "max_grad_norm: 1.0\n", "max_grad_norm: 1\n")
+    assert verify(copy) == ""
     run("dvc", "commit", "--force", "train", cwd=copy)
     assert lock_of(copy)["train"]["params"]["params.yaml"]["train.max_grad_norm"].__class__ is int
     assert verify(copy) == ""
