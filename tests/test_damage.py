@@ -90,7 +90,15 @@ DAMAGES = {
         (),
         "`git checkout metrics/metrics.json`",
     ),
-    "an output deleted": Damage(lambda clone: (clone / TABLE).unlink(), (STATUS, VERIFY, STAGE), (), "`dvc checkout`"),
+    "`metrics/metrics.json` deleted": Damage(
+        lambda clone: (clone / "metrics/metrics.json").unlink(),
+        (STATUS, VERIFY),
+        (),
+        "`git checkout metrics/metrics.json`",
+    ),
+    "another output deleted": Damage(
+        lambda clone: (clone / TABLE).unlink(), (STATUS, VERIFY, STAGE), (), "`dvc checkout`"
+    ),
     "a file in `.dvc/cache` changed": Damage(
         lambda clone: flip(cached(clone)),
         (CACHE,),

@@ -70,7 +70,7 @@ def test_a_model_above_its_ladder_is_no_finding() -> None:
     [
         (paths.AUDIT, "dvc checkout"),
         (paths.BASELINES, "dvc checkout"),
-        (paths.METRICS, "git checkout metrics/metrics.json"),
+        (paths.METRICS, "git checkout metrics/metrics.json` and `dvc checkout"),
     ],
 )
 def test_figures_that_git_or_dvc_has_changed_alone_are_a_finding(path: str, command: str) -> None:

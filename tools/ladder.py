@@ -63,8 +63,8 @@ def findings(ladder: list[Rung]) -> list[str]:
     made = {stage: results.read(paths.provenance(stage)) for stage in figures}
     for stage, path in figures.items():
         if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
-            fix = f"run `{results.restored_by(path)}`, or `dvc repro`"
-            found.append(f"{path} is not of the run whose outputs are here: {fix}")
+            restore = f"`{results.METRICS_FROM_GIT}` and `dvc checkout`" if path == paths.METRICS else "`dvc checkout`"
+            found.append(f"{path} is not of the run whose outputs are here: run {restore}, or `dvc repro`")
     if _rows(made["baselines"]) != _rows(made["evaluate"]):
         found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
     with results.as_written(paths.AUDIT):

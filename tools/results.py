@@ -8,6 +8,8 @@ from typing import Any
 
 from stages import errors, paths
 
+METRICS_FROM_GIT = f"git checkout {paths.METRICS}"  # DVC's cache does not have them
+
 
 def read(path: str) -> dict[str, Any]:
     """Read a JSON file that a stage wrote.
@@ -16,7 +18,8 @@ def read(path: str) -> dict[str, Any]:
         InputError: it is missing or cannot be read.
     """
     if not Path(path).exists():
-        raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `{restored_by(path, 'dvc pull')}`")
+        restore = METRICS_FROM_GIT if path == paths.METRICS else "dvc pull"
+        raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `{restore}`")
     with as_written(path):
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
@@ -32,8 +35,3 @@ def as_written(path: str) -> Iterator[None]:
         yield
     except (LookupError, TypeError, ValueError) as error:
         raise errors.InputError(f"{path}: damaged ({errors.reason(error)}): run `dvc repro`") from None
-
-
-def restored_by(path: str, by_dvc: str = "dvc checkout") -> str:
-    """The command that brings a result back: git has the metrics, DVC the others."""
-    return f"git checkout {path}" if path == paths.METRICS else by_dvc

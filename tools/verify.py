@@ -23,6 +23,7 @@ from tools import lockfile, params, pipeline, run_cache
 from tools.changes import Change, changes
 from tools.outdated import RERUN, against_definition, against_params
 from tools.pipeline import Stages
+from tools.results import METRICS_FROM_GIT
 from tools.trees import workspace_digest
 
 FEW = 4  # outputs that are named one by one, if they are not those of dvc.lock
@@ -100,10 +101,11 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
             if digest == recorded or path in reported:
                 continue
             reported.add(path)
-            if digest is None:
+            if path == paths.METRICS:
+                what = "is missing" if digest is None else f"does not match dvc.lock ({stage})"
+                yield f"{path} {what}: run `{METRICS_FROM_GIT}` or `dvc repro`"
+            elif digest is None:
                 yield f"{path} is missing: {_how_to_get(path, made=path in made)}"
-            elif path == paths.METRICS:
-                yield f"{path} does not match dvc.lock ({stage}): {_how_to_get(path, made=True)}"
             elif path in made:
                 others.append(f"{path} does not match dvc.lock ({stage})")
             elif Path(f"{path}.dvc").exists():
@@ -119,9 +121,7 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
 
 
 def _how_to_get(path: str, *, made: bool) -> str:
-    """What to do about a file that is not here as it was, ``made`` by the pipeline or not."""
-    if path == paths.METRICS:
-        return f"run `git checkout {path}` or `dvc repro`"
+    """What to do about a missing file, ``made`` by the pipeline or not."""
     if made or Path(f"{path}.dvc").exists():
         return "run `dvc pull` or `dvc repro`"
     if pipeline.made_by_others(path):
