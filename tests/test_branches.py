@@ -1,6 +1,7 @@
 """A change on a branch, from its run to the merge: every tool says what happened, and the way back runs nothing."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from clones import change_params, commit, git, run, stages_run
 from conftest import Call, Verify
 
-from tools import compare
+from tools import compare, gate
 
 Compared = Callable[[str], dict[str, Any]]
 
@@ -68,3 +69,16 @@ def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path, comp
     assert verify(copy, "--cache") == ""
     assert (copy / "metrics/metrics.json").read_bytes() == after
     assert compared("slower")["params"] == {}
+
+
+def test_a_pipeline_in_a_folder_of_another_repository_is_read_as_one_of_its_own(
+    copy: Path, compared: Compared, verify: Verify, call: Call
+) -> None:
+    shutil.rmtree(copy / ".git")
+    git("init", "--quiet", cwd=copy.parent)
+    git("add", copy.name, cwd=copy.parent)
+    commit(copy.parent, "with a pipeline in it")
+    assert verify(copy, "--cache") == ""
+    assert compared("HEAD")["verdict"] == "within noise"
+    assert call(gate.main, copy, "HEAD")[1].startswith("run=false\n")
+    assert stages_run(copy) == []
