@@ -76,7 +76,7 @@ def test_checkpoints_of_whole_batches_are_removed_by_a_training_that_accumulates
     prepared()
     train_until(STEPS + 2, monkeypatch)
     limit_memory(monkeypatch, BATCH // 2)
-    train_until(2, monkeypatch)  # of whose checkpoint a later one would take the place
+    train_until(2, monkeypatch)  # another attempt's checkpoint of a later step would pass for the newest
     assert kept() == ["checkpoint-2"]
 
 
