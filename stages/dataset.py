@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from stages.errors import MAX_PROBLEMS, InputError, listed
-from stages.rows import ColumnError, Row
+from stages.rows import ColumnError, Row, whole
 
 NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 REMOVE = "remove it (of a hub dataset, save the other splits as files) to have it carved from train"
@@ -168,8 +168,7 @@ def _problem(row: Row) -> str:
 
 def _label(value: object) -> str | None:
     """A label as a name: integers by their digits, also as floats (a column with gaps, 1.0); booleans by name."""
-    if isinstance(value, float | Decimal) and value % 1 == 0:
-        value = int(value)
+    value = whole(value)
     if isinstance(value, str) and (digits := re.fullmatch(r"\s*(-?[0-9]+)\.0+\s*", value)):
         value = digits[1]
     if isinstance(value, int) or _is_text(value):

@@ -41,8 +41,10 @@ def param_keys(stage: str, definition: dict[str, Any]) -> list[str]:
         InputError: it reads params of another file, which nothing here would look at.
     """
     files = [entry if isinstance(entry, dict) else {"params.yaml": [entry]} for entry in definition.get("params", [])]
-    if others := [name for file in files for name, keys in file.items() if name != "params.yaml" or not keys]:
+    if others := [name for file in files for name in file if name != "params.yaml"]:
         raise InputError(f"dvc.yaml: {stage}: params of {listed(others)}: list such a file under deps")
+    if not all(keys for file in files for keys in file.values()):
+        raise InputError(f"dvc.yaml: {stage}: params: params.yaml as a whole: list the keys that the stage reads")
     return [key for file in files for keys in file.values() for key in keys]
 
 

@@ -4,6 +4,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from math import isnan
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
                 for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
                     number += 1
                     name = label_name(label, names)
-                    unnamed = names is not None and isinstance(name, int | float) and not isnan(name)
+                    unnamed = names is not None and isinstance(name, int | float | Decimal) and not isnan(name)
                     yield Row(f"{path}, row {number}", text, name, "a label number without a name" if unnamed else "")
     except InputError:
         raise

@@ -15,7 +15,6 @@ from stages.errors import InputError
 
 CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
-LOADED = ("model.safetensors", "model.safetensors.index.json")  # by Transformers: the weights, or where they are
 TOKENIZER = (
     "tokenizer.json",
     TOKENIZER_CONFIG,
@@ -123,8 +122,7 @@ def _read_json(source: Path, file: Path) -> Any:
     return content
 
 
-def _weights(source: Path, model: Path) -> list[Path]:
-    """The files of weights, of names by which Transformers finds them."""
+def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
     weights = sorted(model.glob(WEIGHTS[0]))
     if not weights:
         pickled = any(file for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for file in source.glob(pattern))
@@ -134,16 +132,6 @@ def _weights(source: Path, model: Path) -> list[Path]:
             else "no safetensors weights"
         )
         raise InputError(f"{source}: {reason}")
-    if not any((model / name).exists() for name in LOADED):
-        raise InputError(
-            f"{source}: neither {' nor '.join(LOADED)}, one of which is loaded: rename {weights[0].name}, or, where it "
-            "is a part of the weights, fetch their index, too"
-        )
-    return weights
-
-
-def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
-    weights = _weights(source, model)
     for file in weights:
         try:
             with safe_open(file, framework="np") as tensors:

@@ -1,5 +1,6 @@
 """A labelled text as it was found, wherever it comes from, and which columns hold the texts and the labels."""
 
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from stages.errors import InputError, listed
@@ -67,7 +68,14 @@ def check_distinct(where: str, text: str | int, label: str | int) -> None:
         )
 
 
+def whole(label: object) -> object:
+    """A label that is a whole number as an integer, whatever its column holds: one with gaps is of floats."""
+    if isinstance(label, float):
+        return int(label) if label.is_integer() else label
+    return int(label) if isinstance(label, Decimal) and label == label.to_integral_value() else label
+
+
 def label_name(label: object, names: list[str] | None) -> object:
     """A label by the name that its file or the hub has for it, in whatever order params.yaml has the names."""
-    number = int(label) if isinstance(label, float) and label.is_integer() else label  # of a column with gaps
+    number = whole(label)
     return names[number] if names and isinstance(number, int) and 0 <= number < len(names) else label

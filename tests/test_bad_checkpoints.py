@@ -91,13 +91,6 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         )
         for name in ("pytorch_model.bin", "model.pt", "model.pth", "model.ckpt")
     },
-    "weights of another name": (
-        lambda checkpoint: (checkpoint / "model.safetensors").rename(checkpoint / "model.fp16.safetensors"),
-        (
-            "own-model: neither model.safetensors nor model.safetensors.index.json, one of which is loaded: rename "
-            "model.fp16.safetensors, or, where it is a part of the weights, fetch their index, too"
-        ),
-    ),
     "no weights": (replace("model.safetensors", None), "own-model: no safetensors weights"),
     "weights cut short": (
         lambda checkpoint: cut(checkpoint / "model.safetensors"),

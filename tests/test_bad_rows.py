@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,10 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "jsonl label that is a fraction": (
         {"train.jsonl": '{"text": "x", "label": 0.5}\n'}, {},
         f"own/train.jsonl, line 1: a label that is a fraction, which only a string may be: {SKIP}",
+    ),
+    "parquet label that is a fraction": (
+        {"train.parquet": parquet(text=["x"], label=[Decimal("0.5")])}, {},
+        f"own/train.parquet, row 1: a label that is a fraction, which only a string may be: {SKIP}",
     ),
     "parquet null text": (
         {"train.parquet": parquet(text=["x", None], label=["a", "b"])}, {},

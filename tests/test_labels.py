@@ -165,7 +165,15 @@ def test_the_integers_of_all_splits_say_whether_they_are_counted_from_1() -> Non
 
 
 @pytest.mark.parametrize(
-    ("label", "name"), [("1.0", "1"), ("2.00", "2"), (" 3.0 ", "3"), ("-1.0", "-1"), (Decimal("4.00"), "4")]
+    ("label", "name"),
+    [
+        ("1.0", "1"),
+        ("2.00", "2"),
+        (" 3.0 ", "3"),
+        ("-1.0", "-1"),
+        (Decimal("4.00"), "4"),
+        (Decimal("9" * 38), "9" * 38),
+    ],
 )
 def test_a_whole_number_is_one_label_with_a_decimal_point_or_without(label: str | Decimal, name: str) -> None:
     rows = [Row("", "a text", given) for given in (label, name, "7")]
@@ -183,10 +191,11 @@ def test_booleans_are_names() -> None:
     )
 
 
-@pytest.mark.parametrize("number", [2.0, 5.0])
-def test_a_number_that_its_file_has_no_name_for_is_no_label(tmp_path: Path, number: float) -> None:
+@pytest.mark.parametrize("number", [2.0, 5.0, Decimal("2.0"), Decimal("0.5")])
+def test_a_number_that_its_file_has_no_name_for_is_no_label(tmp_path: Path, number: float | Decimal) -> None:
     schema = tables.schema(tables.TEXTS, ["low", "high"], "label")
-    table = pa.table({"text": ["a", "b", "c"], "label": pa.array([1, 0, number], pa.float64())})
+    numbers = pa.array([type(number)(1), type(number)(0), number])
+    table = pa.table({"text": ["a", "b", "c"], "label": numbers})
     pq.write_table(table.replace_schema_metadata(schema.metadata), tmp_path / "train.parquet")
     layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
     rows = list(read_rows(tmp_path / "train.parquet", layout))

@@ -62,6 +62,13 @@ def test_params_may_be_listed_with_the_name_of_their_file(copy: Path, verify: Ve
     assert verify(copy) == "error: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`\n"
 
 
+def test_params_without_keys_are_named(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["train"]["params"].append({"params.yaml": None})
+    said = "error: dvc.yaml: train: params: params.yaml as a whole: list the keys that the stage reads\n"
+    assert verify(copy) == said
+
+
 def test_edited_metrics_are_named(copy: Path, verify: Verify) -> None:
     edit_json(copy / "metrics/metrics.json", accuracy=0.99)
     assert verify(copy) == (
