@@ -20,6 +20,7 @@ from edits import cut, flip, in_cache
 from stages import classifier, errors, evaluate, tables
 from tools.verify import verify
 
+METRICS_FROM_GIT = r"git checkout metrics/metrics\.json"  # as a pattern
 TABLE = "data/tokenized/train.parquet"
 MODEL = "models/pretrained/model"
 WEIGHTS = f"{MODEL}/model.safetensors"
@@ -134,7 +135,7 @@ def noticing(clone: Path, read: Callable[[], Any]) -> set[str]:
         found = {STATUS} if repo.status() else set()
     if problems := verify(cache=True):
         found.add(VERIFY if verify(cache=False) else CACHE)
-        assert all(re.search("run `(dvc|git checkout)", problem) for problem in problems)
+        assert all(re.search(rf"run `(dvc|{METRICS_FROM_GIT}` or `dvc repro`)", problem) for problem in problems)
     try:
         read()
     except errors.InputError as error:
@@ -153,7 +154,7 @@ def test_damage_is_noticed_and_mended_as_the_table_says(pipeline: Path, inside: 
     assert noticing(inside, damage.read) == set(damage.noticed_by)
     for path in damage.delete:
         shutil.rmtree(path(inside)) if path(inside).is_dir() else path(inside).unlink()
-    command = re.findall(r"`((?:dvc|git) [^`]+)`", damage.repair)[-1]
+    command = re.findall(rf"`(dvc \w+|{METRICS_FROM_GIT})`", damage.repair)[-1]
     run(*command.split(), cwd=inside)
     assert {stage: digests(inside, stage) for stage in OUTPUTS} == {
         stage: digests(pipeline, stage) for stage in OUTPUTS
