@@ -1,5 +1,6 @@
 """Servers on the loopback that answer while a test goes on."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,3 +72,11 @@ def serving(server: Running) -> Iterator[Running]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def unanswered() -> Iterator[str]:
+    """A host and port, taken but not listened on, so that nothing else answers there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"

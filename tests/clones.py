@@ -31,14 +31,21 @@ PIPELINE_PARAMS = {
 SECRETS = {name: f"planted-{name.lower()}-5e1f" for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY")}
 
 
+OFFLINE = re.compile(  # npm's words, and pip's
+    r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|NewConnectionError|NameResolutionError|ConnectTimeoutError"
+)
+
+
 def run(
-    *command: str, cwd: Path, check: bool = True, env: dict[str, str] | None = None
+    *command: str, cwd: Path, check: bool = True, env: dict[str, str] | None = None, needs: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in ``cwd``; a failure shows all it printed."""
+    """Run a command in ``cwd``; a failure shows all it printed, or skips where what it ``needs`` is out of reach."""
     python = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{python}:{os.environ['PATH']}", "VENV": str(python.parent)} | (env or {})
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if check and done.returncode:
+        if needs and (offline := OFFLINE.search(done.stderr)):
+            pytest.skip(f"{needs} cannot be reached: {offline[0]}")
         pytest.fail(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
 
@@ -52,6 +59,13 @@ def git(*arguments: str, cwd: Path) -> str:
 def commit(folder: Path, message: str) -> None:
     """Commit all that git tracks, as it stands."""
     git("commit", "--quiet", "--all", "--message", message, cwd=folder)
+
+
+def commit_all(folder: Path, branch: str = "main") -> None:
+    """Make a repository of a folder, with all that is in it in a commit."""
+    git("init", "--quiet", "--initial-branch", branch, cwd=folder)
+    git("add", "--all", cwd=folder)
+    git("commit", "--quiet", "--message", "all of it", cwd=folder)
 
 
 def make_clone(folder: Path) -> Path:
@@ -99,6 +113,11 @@ def keep_data_in_dvc(folder: Path, inner: str = "") -> None:
     change_params(folder, dataset__path=f"data/kept{inner}")
 
 
+def ran(said: str) -> list[str]:
+    """The stages that DVC says it ran."""
+    return re.findall(r"^Running stage '(\w+)'", said, re.MULTILINE)
+
+
 def stages_run(folder: Path, *targets: str) -> list[str]:
     """Run `dvc repro` and give the stages that ran."""
-    return re.findall(r"^Running stage '(\w+)'", run("dvc", "repro", *targets, cwd=folder).stdout, re.MULTILINE)
+    return ran(run("dvc", "repro", *targets, cwd=folder).stdout)

@@ -1,5 +1,6 @@
 """The fixtures that many tests share, one run of the pipeline among them, and how pytest runs them here."""
 
+import atexit
 import os
 import shutil
 import sys
@@ -26,12 +27,15 @@ SET_BY_RUN = (
 
 # what a developer, CI, make or a git hook has set for work of theirs
 OF_GIT = git("rev-parse", "--local-env-vars", cwd=TREE).split()
-OF_OTHERS = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "MAKEFLAGS", "MAKELEVEL", *OF_GIT}
-for name in [name for name in os.environ if name in OF_OTHERS or name.startswith(("HF_", "HUGGING", "RETUNE_"))]:
+OF_TERMINAL = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
+OF_OTHERS = {"MAKEFLAGS", "MAKELEVEL", "MPLBACKEND", "PYTHONWARNINGS", *OF_TERMINAL, *OF_GIT}
+OF_LIBRARIES = ("HF_", "HUGGING", "TRANSFORMERS_", "DVC_", "RETUNE_")
+for name in [name for name in os.environ if name in OF_OTHERS or name.startswith(OF_LIBRARIES)]:
     del os.environ[name]
 
 # of its own for each process, because two workers may train on the same inputs at the same time
 OWN = tempfile.TemporaryDirectory(prefix="retune-tests-")
+atexit.register(OWN.cleanup)
 os.environ["RETUNE_CHECKPOINTS"] = f"{OWN.name}/checkpoints"
 os.environ["DVC_SITE_CACHE_DIR"] = f"{OWN.name}/site"
 

@@ -2,23 +2,19 @@
 
 from pathlib import Path
 
-from stages import hashing
+from clones import STAGES, TREE
 
-OUTPUTS = {
-    "download": ("data/raw", "models/pretrained"),
-    "audit": ("data/audit", "metrics/data.json"),
-    "tokenize": ("data/tokenized",),
-    "train": ("models/classifier", "metrics/curves"),
-    "evaluate": ("data/predictions", "metrics/metrics.json", "metrics/plots"),
-    "baselines": ("metrics/baselines.json",),
-}
+from stages import documents, dvcfile, hashing
+
+DEFINED = documents.read(TREE / "dvc.yaml")["stages"]
+OUTPUTS = {stage: dvcfile.declared(DEFINED[stage], *dvcfile.WRITTEN) for stage in STAGES}
 
 
 def digests(folder: Path, stage: str) -> dict[str, str]:
     """The hash of each file that a stage writes."""
     files = [
         file
-        for output in (*OUTPUTS[stage], f"data/provenance/{stage}.json")
+        for output in OUTPUTS[stage]
         for file in ([folder / output] if (folder / output).is_file() else sorted((folder / output).rglob("*")))
         if file.is_file()
     ]

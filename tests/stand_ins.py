@@ -1,6 +1,7 @@
 """Small stand-ins for what a user brings: a checkpoint with random weights, and a slice of the starter corpus."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,21 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def write_csv(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """A csv file of texts and labels."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+
+
 def write_small_dataset(folder: Path, rows_a_label: int = 12) -> Path:
     """The first rows of each label of the starter corpus, as csv files."""
     folder.mkdir(parents=True)
     for split in ("train", "validation", "test"):
         rows = read_csv(TREE / f"data/sample/{split}.csv")
         kept = [
-            row
+            (row["text"], row["label"])
             for label in DEFAULTS["dataset"]["labels"]
             for row in [row for row in rows if row["label"] == label][:rows_a_label]
         ]
-        with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.DictWriter(file, ("text", "label"))
-            table.writeheader()
-            table.writerows(kept)
+        write_csv(folder / f"{split}.csv", kept)
     return folder

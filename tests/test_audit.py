@@ -1,6 +1,5 @@
 """The audit finds what is wrong with the data, counts it as delivered, and stops where the params say so."""
 
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ import pytest
 from clones import set_params
 from conftest import needs_emotion
 from own_data import Workspace
-from stand_ins import read_csv
+from stand_ins import read_csv, write_csv
 
 from stages import audit, download, evaluate
 from stages.duplicates import SIMILARITY
@@ -28,8 +27,7 @@ def examine(workspace: Workspace) -> Audit:
         folder = workspace(dataset__path="own", dataset__labels=None, **params)
         (folder / "own").mkdir()
         for split, rows in splits.items():
-            with (folder / f"own/{split}.csv").open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows([("text", "label"), *rows])
+            write_csv(folder / f"own/{split}.csv", rows)
         download.main()
         audit.main()
         return dict(json.loads(Path("metrics/data.json").read_text(encoding="utf-8")))

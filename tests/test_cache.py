@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from clones import PIPELINE_PARAMS, STAGES, commit, git, run, set_params, stages_run
+from clones import PIPELINE_PARAMS, STAGES, commit, git, ran, run, set_params, stages_run
 from edits import flip
 
 from stages import hashing
@@ -16,8 +16,7 @@ OTHER = PIPELINE_PARAMS | {"train__seed": 3}
 
 def experiment(clone: Path, *options: str) -> list[str]:
     """Run an experiment and give the stages that ran."""
-    said = run("dvc", "exp", "run", *options, cwd=clone).stdout
-    return re.findall(r"^Running stage '(\w+)'", said, re.MULTILINE)
+    return ran(run("dvc", "exp", "run", *options, cwd=clone).stdout)
 
 
 def with_another_seed(clone: Path) -> Path:
@@ -115,7 +114,7 @@ def test_a_clone_that_pulls_the_run_cache_trains_nothing_that_was_trained_elsewh
     said = run("dvc", "repro", "--pull", cwd=clone).stdout
     assert "Stage 'train' is cached" in said
     # metrics.json lives in git and not in the cache, so a remote cannot give it back: evaluate, of seconds, runs again
-    assert re.findall(r"^Running stage '(\w+)'", said, re.MULTILINE) == ["evaluate"]
+    assert ran(said) == ["evaluate"]
 
 
 def test_git_sees_an_edit_of_the_params_that_follows_a_checkout_at_once(copy: Path) -> None:
@@ -164,7 +163,7 @@ def test_queued_experiments_of_a_fresh_clone_run_what_changed_only(away: Path) -
     run("dvc", "queue", "start", "--jobs", "1", cwd=away)
     for seed in (3, 4):
         log = run("dvc", "queue", "logs", "--follow", f"seed{seed}", cwd=away).stdout
-        assert re.findall(r"^Running stage '(\w+)'", log, re.MULTILINE) == ["train", "evaluate"]
+        assert ran(log) == ["train", "evaluate"]
     run("dvc", "queue", "stop", cwd=away)
     assert experiment(away, "--name", "again", "--temp", "-S", "train.seed=3") == []
     run("dvc", "exp", "apply", "seed4", cwd=away)

@@ -5,7 +5,6 @@ runners; the DVC remote is a real S3 server, and once a real sshd. The pipeline 
 random checkpoint can learn.
 """
 
-import csv
 import json
 import re
 import shutil
@@ -20,6 +19,7 @@ import remotes
 from clones import DEFAULTS, PIPELINE_PARAMS, TREE, commit, git, make_clone, run, set_params
 from github_server import NUMBER, REPOSITORY, TOKEN, GitHubServer
 from runners import Result, Runners, read_workflow
+from stand_ins import write_csv
 
 WORKFLOW = read_workflow(TREE / ".github/workflows/experiment.yml")
 PARAMS = PIPELINE_PARAMS | {"train__epochs": 6}
@@ -68,12 +68,12 @@ def write_learnable_texts(folder: Path) -> None:
     """Texts whose words tell the label by their letter, all different."""
     folder.mkdir(parents=True)
     for start, split in enumerate(("train", "validation", "test")):
-        with (folder / f"{split}.csv").open("w", encoding="utf-8", newline="") as file:
-            table = csv.writer(file)
-            table.writerow(("text", "label"))
-            for number, label in ((number, label) for number in range(20) for label in LABELS):
-                letter = chr(ord("a") + LABELS.index(label))
-                table.writerow((f"{letter * (number % 5 + 1)} {letter * (number // 5 + 1)} {'xyz'[start]}", label))
+        rows = [
+            (f"{letter * (number % 5 + 1)} {letter * (number // 5 + 1)} {'xyz'[start]}", label)
+            for number in range(20)
+            for letter, label in zip("abcdef", LABELS, strict=True)
+        ]
+        write_csv(folder / f"{split}.csv", rows)
 
 
 @pytest.fixture(scope="module")

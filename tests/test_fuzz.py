@@ -25,7 +25,7 @@ from tools.params import CLASSES
 
 ROWS = [(f"text {number}, she said\nso", "ab"[number % 2]) for number in range(6)]
 LONGEST = 2000  # characters of a message
-quickly = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow], database=None)
+quickly = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
 
 def gives_a_result_or_an_error_for_a_person(read: Callable[[Path], object], name: str, content: bytes) -> None:

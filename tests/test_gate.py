@@ -78,22 +78,21 @@ def test_it_stays_shut_where_no_stage_is_touched(bare: Path, answers: Answers) -
     assert answers(bare) == {"run": "false", "report": "false", "base": base, "head": head}
 
 
-@pytest.mark.parametrize("doing", ["param", "module", "source", "source gone", "metrics gone", "no lock", "command"])
-def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, doing: str, answers: Answers) -> None:
-    if doing == "param":
-        change_params(bare, train__seed=3)
-    elif doing == "module":
-        append(bare / "stages/plots.py", "# more\n")
-    elif doing == "source":
-        append(bare / "data/small/test.csv", "one more,joy\n")
-    elif doing == "source gone":  # `dvc repro --dry --allow-missing` takes it for unchanged
-        (bare / "data/small/train.csv").unlink()
-    elif doing == "metrics gone":
-        (bare / "metrics/metrics.json").unlink()
-    elif doing == "no lock":
-        (bare / "dvc.lock").unlink()
-    else:
-        substitute(bare / "dvc.yaml", "exec python -m stages.train", "python -m stages.train")
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "param": lambda clone: change_params(clone, train__seed=3),
+    "module": lambda clone: append(clone / "stages/plots.py", "# more\n"),
+    "source": lambda clone: append(clone / "data/small/test.csv", "one more,joy\n"),
+    # `dvc repro --dry --allow-missing` takes it for unchanged
+    "source gone": lambda clone: (clone / "data/small/train.csv").unlink(),
+    "metrics gone": lambda clone: (clone / "metrics/metrics.json").unlink(),
+    "no lock": lambda clone: (clone / "dvc.lock").unlink(),
+    "command": lambda clone: substitute(clone / "dvc.yaml", "exec python -m stages.train", "python -m stages.train"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, change: str, answers: Answers) -> None:
+    CHANGES[change](bare)
     found = answers(bare)
     assert (found["run"], found["report"]) == ("true", "true")
 

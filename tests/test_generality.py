@@ -1,6 +1,5 @@
 """The whole pipeline, in process, on data of many kinds, with the tiny random checkpoint: only mechanics count."""
 
-import csv
 import json
 import shutil
 from collections import Counter
@@ -13,6 +12,7 @@ import torch
 import transformers
 from own_data import Workspace
 from sklearn.metrics import accuracy_score, f1_score
+from stand_ins import write_csv
 
 from stages import audit, baselines, download, evaluate, paths, tables, tokenize, train
 from stages.classifier import load_pretrained
@@ -39,9 +39,7 @@ def run(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> Run:
         folder = workspace(**quick | params)
         (folder / "own").mkdir()
         for split, rows in {"all": data}.items() if isinstance(data, list) else data.items():
-            file = folder / ("all.csv" if single else f"own/{split}.csv")
-            with file.open("w", encoding="utf-8", newline="") as opened:
-                csv.writer(opened).writerows([("text", "label"), *rows])
+            write_csv(folder / ("all.csv" if single else f"own/{split}.csv"), rows)
         for main in STAGES:
             main()
         metrics = json.loads((folder / "metrics/metrics.json").read_text(encoding="utf-8"))

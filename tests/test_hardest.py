@@ -80,7 +80,7 @@ def test_the_loss_in_the_metrics_is_that_of_test() -> None:
 
 
 def test_a_probability_that_is_just_the_mean_of_a_labels_own_rows_suspects_too() -> None:
-    probabilities = np.array([[0.25, 0.75], [1.0, 0.0], [0.25, 0.75]], dtype=np.float32)  # thresholds .625 and .75
+    probabilities = np.array([[0.25, 0.75], [0.45, 0.55], [0.25, 0.75]], dtype=np.float32)  # thresholds .35 and .75
     assert hardest.label_error_ranks(np.array([0, 0, 1]), probabilities).tolist() == [1, 0, 0]
 
 

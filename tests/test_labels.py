@@ -15,6 +15,8 @@ from stages.errors import InputError
 from stages.files import read_rows
 from stages.rows import Layout, Row
 
+LAYOUT = Layout("text", "label", header=True, delimiter=None, quoting=True)
+
 
 def download_rows(workspace: Workspace, rows: str, names: list[str] | None) -> pa.Table:
     """The train rows as written by download, from csv files that hold the same ``rows`` for each split."""
@@ -139,16 +141,14 @@ def test_a_number_of_a_column_with_gaps_has_the_name_that_its_file_gives_it(tmp_
     schema = tables.schema(tables.TEXTS, ["low", "high"], "label")
     gaps = pa.table({"text": ["a", "b", "c"], "label": pa.array([1.0, None, 0.0])})
     pq.write_table(gaps.replace_schema_metadata(schema.metadata), tmp_path / "train.parquet")
-    layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
-    assert [row.label for row in read_rows(tmp_path / "train.parquet", layout)] == ["high", None, "low"]
+    assert [row.label for row in read_rows(tmp_path / "train.parquet", LAYOUT)] == ["high", None, "low"]
 
 
 def test_a_label_that_is_nan_in_a_file_that_names_its_labels_is_none(tmp_path: Path) -> None:
     schema = tables.schema(tables.TEXTS, ["low", "high"], "label")
     gaps = pa.table({"text": ["a", "b", "c"], "label": [1.0, float("nan"), 0.0]})
     pq.write_table(gaps.replace_schema_metadata(schema.metadata), tmp_path / "train.parquet")
-    layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
-    rows = list(read_rows(tmp_path / "train.parquet", layout))
+    rows = list(read_rows(tmp_path / "train.parquet", LAYOUT))
     assert build_splits({"train": rows}, ["low", "high"], skip=True)[0]["train"].skipped == {"no label": 1}
 
 
@@ -197,8 +197,7 @@ def test_a_number_that_its_file_has_no_name_for_is_no_label(tmp_path: Path, numb
     numbers = pa.array([type(number)(1), type(number)(0), number])
     table = pa.table({"text": ["a", "b", "c"], "label": numbers})
     pq.write_table(table.replace_schema_metadata(schema.metadata), tmp_path / "train.parquet")
-    layout = Layout("text", "label", header=True, delimiter=None, quoting=True)
-    rows = list(read_rows(tmp_path / "train.parquet", layout))
+    rows = list(read_rows(tmp_path / "train.parquet", LAYOUT))
     assert [(row.label, row.problem) for row in rows] == [
         ("high", ""), ("low", ""), (number, "a label number without a name")
     ]  # fmt: skip

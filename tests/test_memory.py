@@ -14,7 +14,7 @@ from edits import edit_json
 from own_data import GOOD, Fail, Workspace, own_dataset
 from trainings import BATCH, EPOCHS, STEPS, Prepare, kept, limit_memory, resumed, train_until, trained
 
-from stages import audit, evaluate, train
+from stages import evaluate, train
 from stages.errors import InputError
 from stages.memory import accumulate_as_needed
 
@@ -113,11 +113,9 @@ MEMORY = "the memory is full: free some, or take fewer or shorter texts, or a sm
     ids=["CUDA", "cuBLAS", "Python", "PyTorch", "safetensors", "system"],
 )
 def test_a_full_gpu_or_memory_is_named_and_not_the_file_or_the_model_that_did_not_fit(
-    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch, reader: str, error: Exception, advice: str
+    copy: Path, fail: Fail, monkeypatch: pytest.MonkeyPatch, reader: str, error: Exception, advice: str
 ) -> None:
-    prepared()
-    audit.main()
-    train.main()
+    monkeypatch.chdir(copy)
 
     def full(*_: Any, **__: Any) -> None:
         raise error

@@ -121,8 +121,5 @@ def test_values_are_shown_whole_and_as_they_are(
     monkeypatch.setenv("COLUMNS", width)
     labels, digest = ["[b]", ":joy:", "\u00e9"], "0123456789abcdef" * 4
     _, out, _ = call(params.main, workspace(dataset__labels=labels, model__weights_sha256=digest))
-    assert "\u2026" not in out  # nothing is cut
-    if width == "200":
-        assert f'"{digest}"' in out
-        for label in labels:
-            assert f'"{label}"' in out
+    assert f'model.weights_sha256: "{digest}"\n' in out
+    assert 'dataset.labels: ["[b]", ":joy:", "\u00e9"]\n' in out

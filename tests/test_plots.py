@@ -27,6 +27,14 @@ def calibration_curve(folder: Path) -> list[tuple[float, float]]:
     return [(float(row["confidence"]), float(row["accuracy"])) for row in read_csv(folder / "calibration.csv")]
 
 
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+    """The pictures that are drawn, by their file names, in place of the files."""
+    figures: dict[str, Figure] = {}
+    monkeypatch.setattr(plots, "_save", lambda figure, path: figures.update({path.name: figure}))
+    return figures
+
+
 def test_a_label_with_a_carriage_return_is_one_row(tmp_path: Path) -> None:
     draw(tmp_path / "plots", ["a\rb", "c"])
     assert [row["label"] for row in read_csv(tmp_path / "plots/per_class.csv")] == ["a\rb", "c"]
@@ -61,10 +69,8 @@ def test_axes_of_very_many_labels_have_a_few_numbers_in_place_of_all_names() -> 
 
 
 def test_hidden_states_of_too_many_labels_for_a_legend_have_a_scale_of_their_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, saved: dict[str, Figure]
 ) -> None:
-    saved: dict[str, Figure] = {}
-    monkeypatch.setattr(plots, "_save", lambda figure, path: saved.update({path.name: figure}))
     labels = np.arange(41)
     plots.draw(labels, np.eye(41, dtype=np.float32), np.eye(41, dtype=np.float32), [*map(str, labels)], tmp_path)
     axes, scale = saved["hidden_states.png"].axes
@@ -108,10 +114,8 @@ def test_the_scores_of_each_label_stand_under_their_names(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Figure]:
+def pictures(tmp_path: Path, saved: dict[str, Figure]) -> dict[str, Figure]:
     """The pictures, by their file names, of three rows of one label and one of another."""
-    saved: dict[str, Figure] = {}
-    monkeypatch.setattr(plots, "_save", lambda figure, path: saved.update({path.name: figure}))
     labels = np.array([0, 0, 1, 0])
     probabilities = np.array([[0.91, 0.09], [0.05, 0.95], [0.22, 0.78], [0.37, 0.63]], dtype=np.float32)
     hidden = np.array([[0.0, 1.0], [1.0, 0.0], [9.0, 9.0], [0.0, 0.0]], dtype=np.float32)
@@ -150,9 +154,7 @@ def test_each_cloud_of_hidden_states_is_of_the_rows_of_the_label_beside_it(pictu
     assert abs(clouds["b"][0, 0]) > np.abs(clouds["a"][:, 0]).max()  # it lies far from the others
 
 
-def test_each_of_many_labels_has_a_color_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved: dict[str, Figure] = {}
-    monkeypatch.setattr(plots, "_save", lambda figure, path: saved.update({path.name: figure}))
+def test_each_of_many_labels_has_a_color_of_its_own(tmp_path: Path, saved: dict[str, Figure]) -> None:
     labels = np.arange(30)
     plots.draw(labels, np.eye(30, dtype=np.float32), np.eye(30, dtype=np.float32), [*map(str, labels)], tmp_path)
     clouds = saved["hidden_states.png"].axes[0].collections
@@ -160,7 +162,11 @@ def test_each_of_many_labels_has_a_color_of_its_own(tmp_path: Path, monkeypatch:
 
 
 def test_a_name_is_drawn_as_it_is_where_it_looks_like_mathematics(tmp_path: Path) -> None:
-    draw(tmp_path / "plots", ["costs $1", r"$\no$ formula"])
+    names = ["costs $1", r"$\no$ formula"]
+    draw(tmp_path / "plots", names)  # where it is read as mathematics, \no is an error
+    axes = Figure().add_subplot()
+    plots.show_confusion(axes, np.eye(2), names, "")
+    assert [text.get_text() for text in axes.get_yticklabels()] == names
 
 
 def test_a_label_of_no_row_has_scores_of_0(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ Of the pipeline, train is run, and evaluate left out, whose bytes are those of i
 import re
 import shutil
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -162,35 +163,39 @@ def test_a_second_run_says_so_and_harms_nothing(second: tuple[Path, CompletedPro
     assert run("dvc", "status", "train", cwd=clone).stdout == "Data and pipelines are up to date.\n"
 
 
-@pytest.mark.parametrize(
-    "params",
-    [
-        pytest.param(LONG, id="same params"),
-        pytest.param(PIPELINE_PARAMS | {"train__seed": 5}, id="other params", marks=pytest.mark.long),
-    ],
-)
-def test_a_run_beside_an_orphan_waits_for_it_to_stop(
-    disturbed: Path, undisturbed: Path, checkpoints: Path, params: dict[str, object]
-) -> None:
-    first = Repro(disturbed, *TRAIN)
+def run_beside_an_orphan(clone: Path, params: Mapping[str, object]) -> tuple[str, Path]:
+    """Run while an orphan does: gives what the run says, and the checkpoint that the orphan leaves."""
+    first = Repro(clone, *TRAIN)
     assert first.wait_for("step 1 of ")
     with suspended(first.stage()):
         first.kill("dvc", signal.SIGKILL)
-        set_params(disturbed, **params)
-        second = Repro(disturbed, *TRAIN)
+        set_params(clone, **params)
+        second = Repro(clone, *TRAIN)
         assert second.wait_for(r"another process \w+ .*: waiting for it to stop")
     said = second.end()
     assert second.process.returncode == 0, said
-    checkpoint = left_by(first.end(), "SIGTERM")
+    return said, left_by(first.end(), "SIGTERM")
+
+
+def test_a_run_beside_an_orphan_waits_for_it_to_stop_and_goes_on_from_there(
+    disturbed: Path, undisturbed: Path, checkpoints: Path
+) -> None:
+    said, checkpoint = run_beside_an_orphan(disturbed, LONG)
     assert checkpoint.parents[1] == checkpoints
-    if params == LONG:
-        assert f"resuming from {checkpoint}\n" in said
-        assert digests(disturbed, "train") == digests(undisturbed, "train")
-        assert (disturbed / "dvc.lock").read_bytes() == (undisturbed / "dvc.lock").read_bytes()
-        assert not list(checkpoints.iterdir())
-    else:
-        assert "resuming from" not in said
-        assert stages_run(disturbed, "train") == []
+    assert f"resuming from {checkpoint}\n" in said
+    assert digests(disturbed, "train") == digests(undisturbed, "train")
+    assert (disturbed / "dvc.lock").read_bytes() == (undisturbed / "dvc.lock").read_bytes()
+    assert not list(checkpoints.iterdir())
+
+
+@pytest.mark.long
+def test_a_run_with_other_params_beside_an_orphan_waits_for_it_to_stop_and_begins_anew(
+    disturbed: Path, checkpoints: Path
+) -> None:
+    said, checkpoint = run_beside_an_orphan(disturbed, PIPELINE_PARAMS | {"train__seed": 5})
+    assert checkpoint.parents[1] == checkpoints
+    assert "resuming from" not in said
+    assert stages_run(disturbed, "train") == []
 
 
 @pytest.mark.long

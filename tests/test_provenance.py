@@ -345,18 +345,21 @@ def test_what_a_stages_outputs_were_made_from_is_put_in_place_after_them(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace()
-    renamed: list[str] = []
-    rename = Path.rename
+    placed: list[str] = []
 
-    def note(path: Path, target: Path) -> Path:
-        renamed.append(str(target))
-        return rename(path, target)
+    def noted(move: Callable[[Path, Path], Path]) -> Callable[[Path, Path], Path]:
+        def note(path: Path, target: Path) -> Path:
+            placed.append(str(target))
+            return move(path, target)
 
-    monkeypatch.setattr(Path, "rename", note)
+        return note
+
+    for name in ("rename", "replace"):
+        monkeypatch.setattr(Path, name, noted(getattr(Path, name)))
     with staged(provenance.inputs("audit"), paths.AUDIT, paths.FINDINGS) as files:
         for file in files:
             file.touch()
-    assert renamed == [paths.AUDIT, paths.FINDINGS, paths.provenance("audit")]
+    assert placed == [paths.AUDIT, paths.FINDINGS, paths.provenance("audit")]
 
 
 def test_of_a_link_in_an_outputs_place_only_the_link_is_replaced(workspace: Workspace) -> None:

@@ -1,6 +1,5 @@
 """`make repro` repairs what a killed DVC leaves half-written."""
 
-import itertools
 import json
 import os
 import re
@@ -10,15 +9,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clones import STAGES, TREE, change_params, git, run
+from clones import STAGES, TREE, change_params, commit_all, git, run
 from conftest import Call, Refused
-from dvc.lock import Lock, make_lock
+from dvc.lock import make_lock
 from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import edit_json
 
 from stages import paths
 from stages.errors import InputError
-from tools import repair, repro
+from tools import repair
 
 
 @pytest.fixture
@@ -28,9 +27,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / ".dvc/tmp").mkdir(parents=True)
     for name in ("dvc.lock", "dvc.yaml", "requirements.txt"):
         (tmp_path / name).write_bytes((TREE / name).read_bytes())
-    git("init", "--quiet", cwd=tmp_path)
-    git("add", "dvc.lock", cwd=tmp_path)
-    git("commit", "--quiet", "--message", "run", cwd=tmp_path)
+    commit_all(tmp_path)
     return tmp_path
 
 
@@ -186,7 +183,7 @@ def test_copies_that_dvc_had_begun_are_removed(folder: Path, outputs: str) -> No
     assert other.exists()
 
 
-def test_another_dvc_command_is_waited_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repair_waits_for_another_dvc_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "dvc.lock").write_bytes(b"")
     other = make_lock(str(folder / ".dvc/tmp/lock"))
     other.lock()
@@ -313,22 +310,6 @@ def test_a_finished_stage_that_dvc_could_not_store_is_named_and_stored_by_the_ne
     assert again.startswith("train had finished, and dvc.lock did not have it: stored now\n")
     assert "Running stage 'train'" not in again
     assert "Running stage 'evaluate'" in again
-
-
-def test_another_command_of_dvc_is_waited_for(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(copy)
-    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0)  # in which it is otherwise tried six times more
-    held, tries, try_once = Lock(".dvc/tmp/lock"), itertools.count(), Lock._do_lock  # noqa: SLF001
-
-    def try_and_release(lock: Lock) -> None:
-        if next(tries) == 10:
-            held.unlock()
-        try_once(lock)
-
-    held.lock()
-    monkeypatch.setattr(Lock, "_do_lock", try_and_release)
-    assert repro.reproduce()[0] == 0
-    assert next(tries) > 10
 
 
 def test_a_lock_file_cut_short_becomes_the_committed_one_and_not_one_that_is_staged(folder: Path) -> None:

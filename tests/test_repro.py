@@ -1,5 +1,6 @@
 """`tools.repro`, behind `make repro`, in this process: what it runs, sums up and records, and what it refuses to do."""
 
+import itertools
 import json
 import os
 import re
@@ -9,8 +10,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clones import TREE, change_params, git, keep_data_in_dvc, run
+from clones import TREE, change_params, commit_all, git, keep_data_in_dvc, run
 from conftest import Call, Refused
+from dvc.lock import Lock
 from edits import append, substitute
 
 from tools import ladder, repair, repro
@@ -26,9 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         shutil.copy(TREE / name, tmp_path)
     for name in ("data/sample", "models/own"):
         (tmp_path / name).mkdir(parents=True)
-    git("init", "--quiet", cwd=tmp_path)
-    git("add", "--all", cwd=tmp_path)
-    git("commit", "--quiet", "--message", "params", cwd=tmp_path)
+    commit_all(tmp_path)
     return tmp_path
 
 
@@ -221,6 +221,22 @@ def test_a_dvc_file_whose_data_differ_is_recorded_anew(inside: Path, command: st
     append(next((inside / "data/kept").glob("train.*")), "\n")
     runs.append(repro.reproduce("audit")[1])
     assert [stages.get("data/kept.dvc") for stages in runs] == [None, "recorded anew"]
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_run_waits_for_another_dvc_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dvc.lock.DEFAULT_TIMEOUT", 0)  # in which it is otherwise tried six times more
+    held, tries, try_once = Lock(".dvc/tmp/lock"), itertools.count(), Lock._do_lock  # noqa: SLF001
+
+    def try_and_release(lock: Lock) -> None:
+        if next(tries) == 10:
+            held.unlock()
+        try_once(lock)
+
+    held.lock()
+    monkeypatch.setattr(Lock, "_do_lock", try_and_release)
+    assert repro.reproduce()[0] == 0
+    assert next(tries) > 10
 
 
 def test_a_second_run_in_this_process_changes_nothing_of_what_became_of_the_first(inside: Path) -> None:

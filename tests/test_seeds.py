@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clones import TREE, change_params, commit, git, run, set_params
+from clones import TREE, change_params, commit, git, ran, run, set_params
 from conftest import Refused
 from dvc.exceptions import NotDvcRepoError
 from edits import edit_json
@@ -66,7 +66,7 @@ def test_two_seeds_run_once_and_their_mean_is_given(copy: Path) -> None:
     assert rows["standard deviation"] == pytest.approx(
         [statistics.stdev(pair) for pair in zip(one, two, strict=True)], abs=1e-4
     )
-    assert re.findall(r"Running stage '(\w+)'", first) == ["train", "evaluate"] * 2
+    assert ran(first) == ["train", "evaluate"] * 2
     assert git("status", "--porcelain", cwd=copy) == ""
 
     again = run("python", "-m", "tools.seeds", "2", cwd=copy).stdout
