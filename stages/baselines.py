@@ -81,7 +81,7 @@ def tfidf(labels: int) -> dict[str, Any]:
 
     At most ``MAX_COEFFICIENTS / labels`` features are kept, the most frequent.
 
-    Of scripts that write no spaces between words (Thai, Chinese, Japanese), each character counts as a word.
+    Of the scripts in `UNSPACED`, each character counts as a word.
     """
     import regex
     from sklearn.feature_extraction.text import TfidfVectorizer

@@ -13,7 +13,9 @@ class TokenizedRows(torch.utils.data.Dataset[dict[str, Any]]):
     """The rows of a tokenized split over one flat array of token ids.
 
     Attributes:
+        ids: the token ids of all rows, one after the other, ``[tokens]``.
         lengths: tokens of each row, ``[rows]``.
+        ends: where each row ends in ``ids``, ``[rows]``.
         labels: label number of each row, ``[rows]``.
     """
 

@@ -43,7 +43,7 @@ def locked_folder(fingerprint: str) -> Iterator[Path]:
 
 
 def keep_newest(folder: Path) -> Sealed | None:
-    """Remove all in ``folder`` but the newest whole checkpoint and the best by then; give the newest and its seal."""
+    """Remove all in ``folder`` but its newest whole checkpoint and the best by then; give it and its seal, if any."""
     paths = map(Path, sort_checkpoints(str(folder)))
     sealed = {path: seal for path in paths if (seal := seal_of(path))}
     for path, seal in reversed(sealed.items()):

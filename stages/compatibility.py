@@ -43,12 +43,12 @@ def check_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
     alone, padded = (_compute(model, collate(texts), output_hidden_states=True) for texts in ([short], [short, long]))
     if alone.hidden_states[-1].shape[1] != len(short["input_ids"]):
         raise InputError(
-            f"{paths.PRETRAINED}: {type(model).__name__} does not give a hidden state for each token: choose another "
+            f"{model.name_or_path}: {type(model).__name__} does not give a hidden state for each token: choose another "
             "model"
         )
     if (alone.logits[0] - padded.logits[0]).abs().max() > PADDING_TOLERANCE * alone.logits[0].abs().max():
         raise InputError(
-            f"{paths.PRETRAINED}: {type(model).__name__} gives a text other logits where it is padded on the "
+            f"{model.name_or_path}: {type(model).__name__} gives a text other logits where it is padded on the "
             f"{tokenizer.padding_side}, as {paths.TOKENIZER} wants: set padding_side in tokenizer_config.json to the "
             "other side, or choose another model"
         )
@@ -64,7 +64,7 @@ def _check_vocabulary(model: PreTrainedModel, largest: int) -> None:
         size = model.get_input_embeddings().weight.shape[0]
     except (NotImplementedError, AttributeError):
         raise InputError(
-            f"{paths.PRETRAINED}: {type(model).__name__} has no embeddings of tokens: choose another model"
+            f"{model.name_or_path}: {type(model).__name__} has no embeddings of tokens: choose another model"
         ) from None
     if largest >= size:
         raise InputError(
@@ -104,7 +104,7 @@ def _compute(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bo
         if getattr(model.config, "pad_token_id", 0) is None:  # which some decoders need
             advice = f"set pad_token_id in its config.json, or {advice}"
         raise InputError(
-            f"{paths.PRETRAINED}: {type(model).__name__} does not compute {'in bfloat16 ' if bf16 else ''}"
+            f"{model.name_or_path}: {type(model).__name__} does not compute {'in bfloat16 ' if bf16 else ''}"
             f"({reason(error)}): {advice}"
         ) from error
     finally:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from stages.errors import MAX_PROBLEMS, InputError, listed
-from stages.rows import ColumnError, Row, whole
+from stages.rows import CONTROL, ColumnError, Row, whole
 
 NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 REMOVE = "remove it (of a hub dataset, save the other splits as files) to have it carved from train"
@@ -120,8 +120,9 @@ def _refusal(name: str, rows: list[Row], bad: list[tuple[Row, str]], names: Sequ
     if len(bad) > max(MAX_PROBLEMS, len(rows) / 2):
         [(most, _)] = Counter(problem for _, problem in bad).most_common(1)
         fix = FIX_OF_MOST.get(most, "set dataset.text_column and dataset.label_column, or fix the file")
+        first = next(row for row, problem in bad if problem == most)
         more = f"(and {len(bad) - 1} more of the {len(rows)} rows of {name} are bad)"
-        return InputError(f"{_described(*bad[0], names)} {more}: {fix}")
+        return InputError(f"{_described(first, most, names)} {more}: {fix}")
     return InputError(*(f"{_described(row, problem, names)}: {FIX.get(problem, FIX_OF_ANY)}" for row, problem in bad))
 
 
@@ -159,7 +160,7 @@ def _problem(row: Row) -> str:
         return "a text that is not a string of Unicode"
     label = _label(row.label)
     if label:
-        return "a label with a control character" if re.search(r"[\0-\x1f\x7f-\x9f]", label) else ""
+        return "a label with a control character" if re.search(CONTROL, label) else ""
     if label == "" or row.label is None or row.label != row.label:  # the last: NaN
         return "no label"
     fraction = isinstance(row.label, float | Decimal)

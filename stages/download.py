@@ -13,16 +13,15 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from stages import entry, errors, hashing, paths, provenance
 from stages.outputs import staged
 from stages.params import Section, load
+from stages.rows import CONTROL, Layout, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from stages.rows import Row
 
 
 def _matching(pattern: str, what: str) -> AfterValidator:
@@ -37,9 +36,18 @@ def _matching(pattern: str, what: str) -> AfterValidator:
 def _distinct(names: list[str]) -> list[str]:
     if len({unicodedata.normalize("NFC", name) for name in names if name and name == name.strip()}) < len(names):
         raise ValueError("names that all differ, none empty, none with spaces around it")
+    if any(re.search(CONTROL, name) for name in names):
+        raise ValueError("names without control characters")
     if any(name != name.encode(errors="ignore").decode() for name in names):
         raise ValueError("names without surrogates (\\ud800 to \\udfff), which UTF-8 does not have")
     return names
+
+
+def _column(value: object) -> object:
+    """Checked before the union is, each of whose types would tell its own problem."""
+    if not isinstance(value, str) and not (type(value) is int and value >= 0):
+        raise ValueError("a column's name, or its position from 0")
+    return value
 
 
 def _path(path: str) -> str:
@@ -59,7 +67,8 @@ Pinned = Annotated[str, _matching(r"[\w.-]+==[\w.+!-]+", "a package and its vers
 HubName = Annotated[str, _matching("[^/]+/[^/]+", "owner/name")]  # a bare "csv" would be the csv files at hand
 LabelNames = Annotated[list[str], Field(min_length=2), AfterValidator(_distinct)]
 DataPath = Annotated[str, AfterValidator(_path)]
-Position = Annotated[int, Field(ge=0)]
+Column = Annotated[str | int, BeforeValidator(_column)]
+Delimiter = Annotated[str, _matching(r'[^"\r\n]', "one character, neither a double quote nor a line end")]
 Fraction = Annotated[float, Field(gt=0, le=0.5)]
 
 
@@ -68,10 +77,10 @@ class DatasetParams(Section):
 
     source: Literal["files", "hub"] = Field(description="files: from `path`; hub: from the Hugging Face hub")
     path: DataPath = Field(description="files: a folder with train, validation and test files, or a single file")
-    text_column: str | Position = Field(description="the column of the texts: its name, or its position from 0")
-    label_column: str | Position = Field(description="the column of the labels: its name, or its position from 0")
+    text_column: Column = Field(description="the column of the texts: its name, or its position from 0")
+    label_column: Column = Field(description="the column of the labels: its name, or its position from 0")
     header: bool = Field(description="whether csv, tsv and txt files begin with the names of their columns")
-    delimiter: Annotated[str, Field(min_length=1, max_length=1, pattern=r'[^"\r\n]')] | None = Field(
+    delimiter: Delimiter | None = Field(
         description="what separates the columns; null: a comma in csv, a tab in tsv (txt has none, and needs it set)"
     )
     quoting: bool = Field(description="whether fields may be in double quotes; false: a quote is just a character")
@@ -138,7 +147,6 @@ def delivered_rows(params: DatasetParams) -> "tuple[Mapping[str, Iterable[Row]],
     """The rows of each split at hand, and the label names, None for those of train."""
     from stages import hub
     from stages.files import read_rows
-    from stages.rows import Layout
     from stages.splits import split_files
 
     if params.source == "hub":

@@ -3,12 +3,11 @@
 Two texts are near-duplicates where the sets of their 5-character shingles have a Jaccard similarity of at least 0.8
 (Broder 1997, "On the resemblance and containment of documents"). MinHash with locality-sensitive hashing proposes
 candidates, of which those with a likely estimate are verified by their exact similarity: there are no false positives,
-and a pair at 0.8 is found with a probability of 0.98. A text that failed with `CHECKS` others, as texts around the same
-boilerplate do, is compared with no more of them, which is said.
+and a pair at 0.8 is found with a probability of 0.98. A text whose candidates have cost `BUDGET`, as texts around the
+same boilerplate do, is compared with no more of them, which is said.
 """
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -21,7 +20,7 @@ SIMILARITY = 0.8
 SHINGLE = 5  # characters
 PERMUTATIONS, BANDS, SEED = 200, 25, 1
 LIKELY = 0.735  # estimated similarity from which a pair is checked: 99% of the pairs at 0.8 have it
-CHECKS = 200
+CHECK, BUDGET = 250, 50_000  # what verifying costs, and a text may cost: an estimate costs 1
 ALMOST = math.nextafter(1, 0)  # of texts with the same shingles, which only repeat differently; 1 is for equal ones
 
 
@@ -44,24 +43,25 @@ def near_duplicates(texts: Sequence[str], among: Sequence[str]) -> dict[int, tup
         index.insert_many(minhashes, start)
         digests[start : start + len(shingles)] = [minhash.digest() for minhash in minhashes]
     others = list(first.values())
-    failed: Counter[int] = Counter()
+    spent = np.zeros(len(waiting))
     for start, shingles in _chunks(list(first)):
         minhashes = _minhashes(shingles)
         for offset, minhash in enumerate(minhashes):
             keys = np.array(sorted(index.query(minhash)), dtype=np.int64)
             digest = np.array(minhash.digest(), dtype=np.uint32)
+            spent[keys] += 1
             for key in keys[(digests[keys] == digest).mean(axis=1) >= LIKELY].tolist():
                 position = waiting[key]
                 similarity = _jaccard(shingles[offset], _shingles(normalized[position]))
-                similar = similarity >= SIMILARITY
-                if similar:
+                if similarity >= SIMILARITY:
                     found[position] = (others[start + offset], min(similarity, ALMOST))
+                    spent[key] = math.inf
                 else:
-                    failed[key] += 1
-                if similar or failed[key] == CHECKS:
-                    index.remove(key)  # templates would make it a candidate again and again
-    if many := sum(count == CHECKS for count in failed.values()):
-        print(f"{many} texts were compared with only {CHECKS} of those nearly like them: near-duplicates may be missed")
+                    spent[key] += CHECK
+            for key in keys[spent[keys] >= BUDGET].tolist():
+                index.remove(key)  # templates would make it a candidate again and again
+    if many := np.count_nonzero((spent >= BUDGET) & (spent < math.inf)):
+        print(f"{many} texts were compared with only some of those nearly like them: near-duplicates may be missed")
     return dict(sorted(found.items()))
 
 

@@ -38,7 +38,7 @@ def param_keys(stage: str, definition: dict[str, Any]) -> list[str]:
     """The keys of params.yaml that a stage reads, by its definition in dvc.yaml.
 
     Raises:
-        InputError: it reads params of another file, which nothing here would look at.
+        InputError: it reads params of another file, which nothing here would look at, or params.yaml as a whole.
     """
     files = [entry if isinstance(entry, dict) else {"params.yaml": [entry]} for entry in definition.get("params", [])]
     if others := [name for file in files for name in file if name != "params.yaml"]:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from stages import environment, requirements
-from stages.errors import MAKE_ROOM, InputError, Stopped, chain, no_room, of_machine, reason
+from stages.errors import MAKE_ROOM, InputError, Stopped, chain, no_room, of_machine, printable, reason
 
 ELSEWHERE = (
     "standard output, a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS "
@@ -135,11 +135,11 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, InputError):
         return str(error)
     if said := no_room(error):
-        return f"{getattr(error, 'filename', None) or ELSEWHERE}: {said}: {MAKE_ROOM}"
+        return f"{printable(str(getattr(error, 'filename', None) or ELSEWHERE))}: {said}: {MAKE_ROOM}"
     if isinstance(error, OSError) and error.filename is not None:
         gone = error.errno == errno.ENOENT
         advice = "check its name, and run from the top of the clone" if gone else "check the path and its permissions"
-        return f"{error.filename}: {error.strerror}: {advice}"
+        return f"{printable(str(error.filename))}: {error.strerror}: {advice}"
     if any(kind.__name__ == "DvcException" for kind in type(error).__mro__):
         return f"DVC cannot go on ({reason(error)}): undo the last edit, perhaps of .dvc/config"
     return None

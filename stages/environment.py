@@ -37,15 +37,21 @@ def check() -> None:
         raise InputError("PYTHONSAFEPATH is set, or -P given: another clone's modules could be run: unset it")
     if {"{", "}"} & set(str(Path.cwd())):
         raise InputError(f"{Path.cwd()}: DVC cannot store files in a folder with braces in its path: rename it")
-    endpoint = os.environ.get("HF_ENDPOINT", "https://")
-    try:
-        _ = urlsplit(endpoint).port
-    except ValueError:
-        raise InputError("HF_ENDPOINT: it is not an address: correct it, or unset it") from None
-    if not endpoint.startswith(("https://", "http://")):
+    proxies = [name for name in os.environ if name.lower() in {"http_proxy", "https_proxy", "all_proxy"}]
+    for name in ("HF_ENDPOINT", *proxies):
+        _check_address(name)
+    if not os.environ.get("HF_ENDPOINT", "https://").startswith(("https://", "http://")):
         raise InputError("HF_ENDPOINT: it does not begin with https:// or http://: correct it, or unset it")
     if not re.fullmatch("[!-~]*", os.environ.get("HF_TOKEN", "").strip()):
         raise InputError("HF_TOKEN: it has characters that no token has: copy it again, or unset it")
+
+
+def _check_address(name: str) -> None:
+    address = os.environ.get(name, "")
+    try:
+        _ = urlsplit(address if "://" in address else f"//{address}").port
+    except ValueError:  # which quotes a part of the password
+        raise InputError(f"{name}: it is not an address: correct it, or unset it") from None
 
 
 def prepare(*, offline: bool) -> None:

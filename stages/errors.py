@@ -20,7 +20,8 @@ class InputError(Exception):
 
     def __init__(self, *problems: str) -> None:
         more = [f"and {len(problems) - MAX_PROBLEMS} more"] if len(problems) > MAX_PROBLEMS else []
-        super().__init__("\n       ".join([*problems[:MAX_PROBLEMS], *more]))  # below one another, after "error: "
+        shown = map(printable, problems[:MAX_PROBLEMS])
+        super().__init__("\n       ".join([*shown, *more]))  # below one another, after "error: "
         self.problems = problems
 
 
@@ -32,9 +33,15 @@ class Stopped(BaseException):
         self.code = 128 + number
 
 
+def printable(text: str) -> str:
+    """A text in one line, of characters that a terminal only shows: a file's name may hold any."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+
+
 def reason(error: BaseException) -> str:
     """What a library says of an error, in one line."""
-    return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
+    said = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return textwrap.shorten(said, 300, placeholder=" ...")
 
 
 def listed(names: Sequence[str]) -> str:

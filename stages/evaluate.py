@@ -69,7 +69,7 @@ def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
 
 
 def write_predictions(path: Path, evaluated: Evaluated, names: list[str], stamp: dict[str, Any]) -> None:
-    """Write a row's label, prediction and probabilities for each row, with ``stamp`` in the schema's metadata."""
+    """Write each row's label, prediction, probabilities and whether it is leaked; ``stamp`` goes into the metadata."""
     from stages import tables
 
     labels, probabilities, leaked = evaluated

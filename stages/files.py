@@ -48,17 +48,20 @@ def decoded(name: str, lines: Iterable[bytes]) -> Iterator[str]:
     """The lines of the UTF-8 file ``name`` with their line ends, without a byte order mark.
 
     Raises:
-        InputError: a line is not UTF-8.
+        InputError: a line is not UTF-8, or the first looks like UTF-16.
     """
     for number, line in enumerate(lines, 1):
         try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             if number == 1 and line.startswith(GZIP):
                 advice = "unpack it first" if name.endswith((".gz", ">")) else "add .gz to its name"
                 raise InputError(f"{name}: it is gzipped: {advice}") from None
             byte = error.object[error.start]
             raise InputError(f"{name}, line {number}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8") from None
+        if number == 1 and "\0" in text:
+            raise InputError(f"{name}, line 1: a NUL byte, as in UTF-16: save the file as UTF-8")
+        yield text
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -40,7 +40,7 @@ LOGS_PER_EPOCH = 10  # at most
 def fine_tune(
     params: "TrainParams", stamp: dict[str, Any], folder: Path, classifier: Path, interruption: Interruption
 ) -> list[dict[str, Any]]:
-    """Train, and save the best epoch's model, its tokenizer and provenance.json (``stamp``) to ``classifier``.
+    """Train, and save the best epoch's model, its tokenizer and provenance.json to ``classifier``.
 
     Goes on from the newest whole checkpoint in ``folder``, to the same bytes.
 
@@ -108,6 +108,7 @@ def training_arguments(
 ) -> TrainingArguments:
     """The Trainer's settings: those of params.yaml, and those that the machine decides."""
     rows_at_once = params.batch_size // accumulation_steps
+    device = machine.device().type
     arguments = TrainingArguments(
         output_dir=str(output_dir),
         num_train_epochs=params.epochs,
@@ -121,7 +122,7 @@ def training_arguments(
         max_grad_norm=params.max_grad_norm,
         label_smoothing_factor=params.label_smoothing,
         optim="adamw_torch_fused",
-        use_cpu=machine.device().type == "cpu",
+        use_cpu=device == "cpu",
         bf16=machine.bf16_supported(),
         seed=params.seed,
         train_sampling_strategy="group_by_length",
@@ -135,8 +136,8 @@ def training_arguments(
         logging_steps=math.ceil(math.ceil(rows / params.batch_size) / LOGS_PER_EPOCH),
         logging_nan_inf_filter=False,
         disable_tqdm=not sys.stderr.isatty(),
-        dataloader_pin_memory=machine.device().type == "cuda",
-        accelerator_config={"non_blocking": machine.device().type == "cuda"},  # else each copy waits for the device
+        dataloader_pin_memory=device == "cuda",
+        accelerator_config={"non_blocking": device == "cuda"},  # else each copy waits for the device
         report_to="none",
     )
     arguments._n_gpu = 1  # noqa: SLF001 - over more, DataParallel would multiply the loss of BERT and its like by them

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.stats import rankdata
 
 from stages import metrics
 
@@ -54,6 +55,5 @@ def label_error_ranks(labels: npt.NDArray[np.int64], probabilities: npt.NDArray[
     confident = np.where(probabilities >= thresholds, probabilities, -1.0)
     suspected = confident.max(axis=1) > confidence
     ranks = np.zeros(len(labels), dtype=np.int64)
-    rows = np.flatnonzero(suspected)
-    ranks[rows[np.argsort(confidence[rows], kind="stable")]] = np.arange(1, len(rows) + 1)
+    ranks[suspected] = rankdata(confidence[suspected], method="ordinal")
     return ranks

@@ -25,6 +25,8 @@ def _explained(what: str, name: str, revision: str, key: str) -> Iterator[None]:
         logging.getLogger(library).setLevel(logging.CRITICAL)
     try:
         yield
+    except InputError:
+        raise
     except Exception as error:  # each library on the way to the hub and through its files has its own
         if no_room(error) or getattr(error, "errno", None) in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise  # the disk's, not the hub's: entry.run explains it
@@ -42,7 +44,7 @@ def _advice(error: Exception, key: str) -> str:
     host = httpx2.URL(constants.ENDPOINT).netloc.decode()  # without a password
     if any(isinstance(e, errors.RevisionNotFoundError) for e in causes):
         return f"no such revision: fix {key}_revision, a commit hash of that repository"
-    # load_dataset drops the hub's own error where access is denied: what is left of it is the message.
+    # datasets drops the hub's own error where access is denied: what is left of it is the message.
     if any(isinstance(e, errors.GatedRepoError) or "is a gated dataset" in str(e) for e in causes):
         return f"gated: accept its terms on its page of the hub and set HF_TOKEN, or fix {key}_name"
     if status in {401, 403, 404} or isinstance(error, DatasetNotFoundError):
@@ -58,7 +60,7 @@ def _advice(error: Exception, key: str) -> str:
             trouble = f"{host} broke off in the middle: check the network and"
         else:
             trouble = f"{host} cannot be reached: check the network and"
-        return f"{trouble} run again, or set {key.split('.', maxsplit=1)[0]}.source to other than hub"
+        return f"{trouble} run again, or set {key.partition('.')[0]}.source to other than hub"
     said = error.__cause__ if isinstance(error.__cause__, Exception) else error
     return f"{reason(said)}: check {key}_name, {key}_revision, and the network's proxy and certificates"
 
@@ -76,10 +78,13 @@ def dataset_rows(
     remote = f"hf://datasets/{name}"  # a bare name would first be looked for among the folders at hand
     cache = Path("data/raw/.hub.partial")
     with _explained("dataset", name, revision, "dataset.hub"), scratch(cache):
-        loaded = datasets.load_dataset(remote, config, revision=revision, cache_dir=str(cache), keep_in_memory=True)
-    known = next(iter(loaded.values())).column_names
-    columns = column_names(f"dataset {name}", known, text_column, label_column)
-    feature = next(iter(loaded.values())).features[columns[1]]
+        builder = datasets.load_dataset_builder(remote, config, revision=revision, cache_dir=str(cache))
+        _check_pinned(builder, f"{remote}@{revision}/")
+        builder.download_and_prepare()
+        loaded = builder.as_dataset(in_memory=True)
+    features = next(iter(loaded.values())).features  # the builder lets no split have others
+    columns = column_names(f"dataset {name}", list(features), text_column, label_column)
+    feature = features[columns[1]]
     names = [label.strip() for label in feature.names] if isinstance(feature, datasets.ClassLabel) else None
     splits: dict[str, datasets.Dataset] = {}
     for found, rows in loaded.items():
@@ -101,6 +106,17 @@ def dataset_rows(
         for split in sorted(splits, key=paths.SPLITS.index)
     }
     return found_rows, names and list(dict.fromkeys(names))  # two names that differ in space only are one
+
+
+def _check_pinned(builder: "datasets.DatasetBuilder", pinned: str) -> None:
+    """Check that all files of a dataset are of its pinned revision: its card may name another's."""
+    for files in (builder.config.data_files or {}).values():
+        for file in files:
+            if not file.startswith(pinned):
+                raise InputError(
+                    f"{file} is not of dataset.hub_revision, as the dataset's card has it: choose another dataset, or "
+                    "save its splits as files (dataset.source: files)"
+                )
 
 
 def _rows(where: str, split: "datasets.Dataset", columns: tuple[str, str], names: list[str] | None) -> Iterator[Row]:

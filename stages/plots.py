@@ -1,5 +1,6 @@
 """What the test split looks like under the classifier: tables for DVC's plots, and the same as pictures."""
 
+from collections import Counter
 from pathlib import Path
 
 import matplotlib as mpl
@@ -98,8 +99,9 @@ def _as_shown(names: list[str]) -> list[str]:
     """Names cut to fit into a picture; a label's number stands for one that the font lacks or another has, too."""
     glyphs = get_font(findfont(FONT)).get_charmap()
     short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
+    times = Counter(short)
     return [
-        name if glyphs.keys() >= set(map(ord, name)) and short.count(name) == 1 else f"label {number}"
+        name if glyphs.keys() >= set(map(ord, name)) and times[name] == 1 else f"label {number}"
         for number, name in enumerate(short)
     ]
 

@@ -13,12 +13,12 @@ from safetensors import SafetensorError, safe_open
 from stages import hashing
 from stages.errors import InputError
 
-CONFIG, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
+CONFIG, TOKENIZER_CONFIG, SPECIAL_TOKENS = "config.json", "tokenizer_config.json", "special_tokens_map.json"
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
 TOKENIZER = (
     "tokenizer.json",
     TOKENIZER_CONFIG,
-    "special_tokens_map.json",
+    SPECIAL_TOKENS,
     "added_tokens.json",
     "vocab.txt",
     "vocab.json",
@@ -26,6 +26,10 @@ TOKENIZER = (
     "*.model",
 )
 FILES = (CONFIG, *WEIGHTS, *TOKENIZER)
+OPENED = {  # endings of the keys whose strings Transformers opens as files, from anywhere, for a tokenizer's vocabulary
+    TOKENIZER_CONFIG: ("vocab", "merges"),
+    SPECIAL_TOKENS: ("vocab", "merges", "_file"),
+}
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
@@ -103,22 +107,26 @@ def _check_configs(source: Path, folder: Path) -> None:
     if not (folder / CONFIG).exists():
         raise InputError(f"{source}: no {CONFIG}: is it a checkpoint in the Transformers format?")
     content = _read_json(source, folder / CONFIG)
-    if (folder / TOKENIZER_CONFIG).exists():
-        _read_json(source, folder / TOKENIZER_CONFIG)
+    for name in OPENED:
+        if (folder / name).exists():
+            _read_json(source, folder / name)
     if not isinstance(content, dict) or not isinstance(content.get("model_type"), str):
         raise InputError(f"{source}/{CONFIG}: no model_type: is it a checkpoint in the Transformers format?")
 
 
 def _read_json(source: Path, file: Path) -> Any:
-    """The content of a JSON file that asks for nothing to be run."""
+    """The content of a JSON file that asks for nothing to be run, and for no file to be read."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{source}/{file.name}: not JSON ({error}): fetch the checkpoint again") from None
-    if isinstance(content, dict) and "auto_map" in content:
-        raise InputError(
-            f"{source}/{file.name}: asks for remote code (auto_map), which is never run: choose another checkpoint"
-        )
+    for key, value in content.items() if isinstance(content, dict) else ():
+        if key == "auto_map":
+            raise InputError(
+                f"{source}/{file.name}: asks for remote code (auto_map), which is never run: choose another checkpoint"
+            )
+        if key.endswith(OPENED.get(file.name, ())) and isinstance(value, str):
+            raise InputError(f"{source}/{file.name}: {key}: names a file: remove it, or choose another checkpoint")
     return content
 
 
@@ -129,7 +137,7 @@ def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
         reason = (
             "its weights are pickled, which is never loaded: save them as safetensors"
             if pickled
-            else "no safetensors weights"
+            else "no safetensors weights: choose another checkpoint"
         )
         raise InputError(f"{source}: {reason}")
     for file in weights:
@@ -145,12 +153,11 @@ def _check_weights(source: Path, model: Path, sha256: str | None) -> None:
         if not isinstance(parts, dict) or not all(isinstance(part, str) and part in names for part in parts.values()):
             raise InputError(f"{source / index.name}: names weights that are not beside it: fetch the checkpoint again")
     if sha256 is not None:
-        digests = {file.name: hashing.sha256(file) for file in weights}
-        if len(digests) > 1:
-            raise InputError(f"model.weights_sha256: {source} has {len(digests)} weight files: set it to null")
-        name, digest = digests.popitem()
-        if digest != sha256:
+        if len(weights) > 1:
+            raise InputError(f"model.weights_sha256: {source} has {len(weights)} weight files: set it to null")
+        [file] = weights
+        if (digest := hashing.sha256(file)) != sha256:
             raise InputError(
-                f"{source / name}: sha256 is {digest}, model.weights_sha256 is {sha256}: not the weights asked for; if "
-                "they are right, set model.weights_sha256 to theirs, or to null"
+                f"{source / file.name}: sha256 is {digest}, model.weights_sha256 is {sha256}: not the weights asked "
+                "for; if they are right, set model.weights_sha256 to theirs, or to null"
             )

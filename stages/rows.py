@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 from stages.errors import InputError, listed
 
+CONTROL = r"[\0-\x1f\x7f-\x9f]"  # characters that no label has
+
 
 class Row(NamedTuple):
     """A row as it was found: its place, its text and label, None where there is none, and what is wrong with it."""

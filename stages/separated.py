@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from stages.errors import InputError
-from stages.rows import Layout, Row, check_distinct, column_name
+from stages.rows import ColumnError, Layout, Row, check_distinct, column_name
 
 
 def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -> Iterator[Row]:
@@ -125,6 +125,10 @@ def _position(path: Path, column: str | int, header: list[str] | None) -> int:
                 "dataset.text_column and dataset.label_column to positions, or dataset.header to true"
             )
         return column
+    if not header:
+        raise ColumnError(
+            f"{path}, line 1: it is empty: begin the file with the names of the columns, and the rows below it"
+        )
     if isinstance(column, int) and column < len(header):
         return column  # two columns may have one name
     names = [name.strip() for name in header]

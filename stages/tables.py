@@ -31,8 +31,8 @@ def schema(columns: dict[str, Any], names: list[str], *labels: str, **metadata: 
 
 
 def writer(path: Path, to: pa.Schema) -> pq.ParquetWriter:
-    """A writer with every setting that affects the bytes given explicitly."""
-    return pq.ParquetWriter(path, to, compression="zstd", version="2.6", use_dictionary=True, write_statistics=True)
+    """A writer that compresses with zstd; its other settings are those of the pyarrow that requirements.txt pins."""
+    return pq.ParquetWriter(path, to, compression="zstd")
 
 
 def write(path: Path, to: pa.Schema, **columns: Any) -> None:
@@ -50,7 +50,8 @@ def read(path: str) -> pa.Table:
     with reading(path):
         table = pq.read_table(path, partitioning=None)
         table.validate(full=True)
-        Features.from_arrow_schema(table.schema)
+        label_names(table.schema)
+        metadata(table.schema)
     return table
 
 

@@ -66,11 +66,11 @@ def tokenize_texts(
     settings = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
     ids: list[list[int]] = []
     truncated = dropped = 0
-    for part in tables.parts(texts):
-        rows = tokenizer(texts[part], truncation=False, **settings)["input_ids"]
+    for part in map(texts.__getitem__, tables.parts(texts)):
+        rows = tokenizer(part, truncation=False, **settings)["input_ids"]
         long = [index for index, row in enumerate(rows) if len(row) > max_length]
         if long:
-            cut = tokenizer([texts[part][index] for index in long], truncation=True, max_length=max_length, **settings)
+            cut = tokenizer([part[index] for index in long], truncation=True, max_length=max_length, **settings)
             for index, row in zip(long, cut["input_ids"], strict=True):
                 dropped += len(rows[index]) - len(row)
                 rows[index] = row
@@ -109,7 +109,7 @@ def tokenize_split(tokenizer: "PreTrainedTokenizerBase", split: str, output: "Pa
 
     raw = tables.read(paths.raw(split))
     schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
-    special = {*tokenizer.all_special_ids, tokenizer.unk_token_id}
+    special = set(tokenizer.all_special_ids)
     known = False
     counts: Counter[str] = Counter()
     with tables.writer(output, schema) as file, Progress(f"tokenize {split}", len(raw), "rows") as progress:

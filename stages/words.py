@@ -11,8 +11,9 @@ WORD = rf"[{UNSPACED}]|[^\s{UNSPACED}]+"  # what stands between spaces, or a cha
 def normalize(text: str) -> str:
     """A text without case, punctuation and spacing; one that has nothing else is only stripped.
 
-    Words are separated by single spaces; punctuation counts as a space, an apostrophe as nothing. Symbols such as emoji
-    are kept, and so are unassigned characters, which may be emoji of a later Unicode.
+    Words are separated by single spaces; punctuation other than _ counts as a space, an apostrophe as nothing. Symbols
+    such as emoji are kept, and so are unassigned characters, which may be emoji of a later Unicode.
     """
-    plain = regex.sub(r"['\u2019]", "", unicodedata.normalize("NFKC", text).casefold())
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFKC", text).casefold())  # which parts some letters
+    plain = regex.sub(r"['\u2019]", "", folded)
     return " ".join(regex.sub(r"(?!_)[\p{P}\p{Cc}\p{Cf}\p{Co}\p{Cs}]", " ", plain).split()) or text.strip()

@@ -1,5 +1,6 @@
 """A bad checkpoint ends the stage that first can tell with a line that says what is wrong, and leaves nothing."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,11 @@ def replace(name: str, content: bytes | None) -> Callable[[Path], None]:
             (checkpoint / name).write_bytes(content)
 
     return change
+
+
+def only(name: str, key: str, value: str) -> Callable[[Path], Any]:
+    """What makes a JSON file one of a single key."""
+    return lambda checkpoint: (checkpoint / name).write_text(json.dumps({key: value}))
 
 
 def pickled(name: str) -> Callable[[Path], Any]:
@@ -82,6 +88,17 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda checkpoint: edit_json(checkpoint / "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.X", None]}),
         "own-model/tokenizer_config.json: asks for remote code (auto_map), which is never run: choose another",
     ),
+    **{
+        f"{key} of another place in {name}": (
+            only(name, key, "/etc/passwd"),
+            f"own-model/{name}: {key}: names a file: remove it, or choose another checkpoint",
+        )
+        for name, keys in (
+            ("tokenizer_config.json", ("vocab", "merges", "entity_vocab")),
+            ("special_tokens_map.json", ("vocab", "merges", "vocab_file", "tokenizer_file")),
+        )
+        for key in keys
+    },
     "tokenizer's config that is not JSON": (
         replace("tokenizer_config.json", b"{nope"), "own-model/tokenizer_config.json: not JSON (Expecting property"
     ),
@@ -91,7 +108,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         )
         for name in ("pytorch_model.bin", "model.pt", "model.pth", "model.ckpt")
     },
-    "no weights": (replace("model.safetensors", None), "own-model: no safetensors weights"),
+    "no weights": (replace("model.safetensors", None), "own-model: no safetensors weights: choose another checkpoint"),
     "weights cut short": (
         lambda checkpoint: cut(checkpoint / "model.safetensors"),
         "own-model/model.safetensors: not whole safetensors (",

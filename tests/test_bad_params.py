@@ -76,11 +76,25 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         {"dataset__path": "data/../../own"},
         "dataset.path: should be ../own, without .. in its middle, is 'data/../../own'",
     ),
-    "text_column: -1": ({"dataset__text_column": -1}, "dataset.text_column: should be"),
-    "delimiter: ;;": ({"dataset__delimiter": ";;"}, "dataset.delimiter: should have at most 1 character, is ';;'"),
-    "delimiter: a quote": ({"dataset__delimiter": '"'}, "dataset.delimiter: should match pattern"),
-    "delimiter: a line end": ({"dataset__delimiter": "\n"}, "dataset.delimiter: should match pattern"),
+    "text_column: -1": (
+        {"dataset__text_column": -1}, "dataset.text_column: should be a column's name, or its position from 0, is -1"
+    ),
+    "delimiter: ;;": (
+        {"dataset__delimiter": ";;"},
+        "dataset.delimiter: should be one character, neither a double quote nor a line end, is ';;'",
+    ),
+    "delimiter: a quote": (
+        {"dataset__delimiter": '"'},
+        "dataset.delimiter: should be one character, neither a double quote nor a line end, is '\"'",
+    ),
+    "delimiter: a line end": (
+        {"dataset__delimiter": "\n"},
+        "dataset.delimiter: should be one character, neither a double quote nor a line end, is '\\n'",
+    ),
     "labels: a": ({"dataset__labels": "a"}, "dataset.labels: should be a valid list, is 'a'"),
+    "labels: a tab": (
+        {"dataset__labels": ["a\tb", "c"]}, "dataset.labels: should be names without control characters, is ['a\\tb',"
+    ),
     "labels: [a]": ({"dataset__labels": ["a"]}, "dataset.labels: should have at least 2 items, not 1, is ['a']"),
     "labels: [0, a]": (
         {"dataset__labels": [0, "a"]},
@@ -128,7 +142,10 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "dataset.seed: -1": ({"dataset__seed": -1}, "dataset.seed: should be greater than or equal to 0, is -1"),
     "test_fraction: 0": ({"dataset__test_fraction": 0}, "dataset.test_fraction: should be greater than 0, is 0"),
-    "delimiter: nothing": ({"dataset__delimiter": ""}, "dataset.delimiter: should have at least 1 character, is ''"),
+    "delimiter: nothing": (
+        {"dataset__delimiter": ""},
+        "dataset.delimiter: should be one character, neither a double quote nor a line end, is ''",
+    ),
     "max_leaked_rows: -1": (
         {"audit__max_leaked_rows": -1}, "audit.max_leaked_rows: should be greater than or equal to 0, is -1"
     ),

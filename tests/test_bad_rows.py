@@ -16,6 +16,7 @@ from own_data import GOOD, TOO_DEEP, Fail, Workspace, own_dataset
 from stages import audit, download, paths, tables
 
 SKIP = "fix the row, or set dataset.on_bad_rows to skip"
+EMPTY = "it is empty: begin the file with the names of the columns, and the rows below it"
 CARVED = "remove it (of a hub dataset, save the other splits as files) to have it carved from train"
 REMOVE = f"give it some, or {CARVED}"
 UNKNOWN = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
@@ -252,6 +253,11 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         ("own/train.csv, line 22: more columns than the first line has (and 20 more of the 41 rows of train are bad): "
         "set dataset.delimiter, or put texts that have it in them in quotes"),
     ),
+    "most rows bad, the first by another problem": (
+        {"train.csv": "text,label\nx,\n" + "a text, with a comma,a\n" * 21}, {},
+        ("own/train.csv, line 3: more columns than the first line has (and 21 more of the 22 rows of train are bad): "
+        "set dataset.delimiter, or put texts that have it in them in quotes"),
+    ),
     "labels of another data set": (
         {"train.csv": GOOD}, {"dataset__labels": ["joy", "anger"]},
         ("own/train.csv, line 2: an unknown label 'a', known are: joy, anger (and 19 more of the 20 rows of train are "
@@ -270,9 +276,10 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
 
 LATIN_1 = "text,label\nx,a\na caf\xe9,b\n".encode("latin-1")
 FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
-    "empty csv": ({"train.csv": ""}, {}, f"own/train.csv, line 1: no column 'text', there are: none: {COLUMNS}"),
-    "empty gz": (
-        {"train.csv.gz": ""}, {}, f"own/train.csv.gz, line 1: no column 'text', there are: none: {COLUMNS}"
+    "empty csv": ({"train.csv": ""}, {}, f"own/train.csv, line 1: {EMPTY}"),
+    "empty gz": ({"train.csv.gz": ""}, {}, f"own/train.csv.gz, line 1: {EMPTY}"),
+    "empty csv for test": (
+        {"test.csv": ""}, {}, f"own/test.csv, line 1: {EMPTY}; or, if the test split has no labels, {CARVED}"
     ),
     "empty parquet": (
         {"train.parquet": ""}, {}, f"{UNREADABLE}ArrowInvalid: Parquet file size is 0 bytes)"
@@ -295,6 +302,10 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "UTF-16": (
         {"train.csv": b"\xff\xfe" + GOOD.encode("utf-16-le")}, {},
         "own/train.csv, line 1: byte 0xff is not UTF-8: save the file as UTF-8",
+    ),
+    "UTF-16 without a byte order mark": (
+        {"train.csv": GOOD.encode("utf-16-le")}, {},
+        "own/train.csv, line 1: a NUL byte, as in UTF-16: save the file as UTF-8",
     ),
     "gzipped without saying so": (
         {"train.csv": gzip.compress(GOOD.encode())}, {}, "own/train.csv: it is gzipped: add .gz to its name"
@@ -364,7 +375,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         "set dataset.quoting to false"),
     ),
     "csv that begins with an empty line": (
-        {"train.csv": f"\n{GOOD}"}, {}, "own/train.csv, line 1: no column 'text', there are: none: ",
+        {"train.csv": f"\n{GOOD}"}, {}, f"own/train.csv, line 1: {EMPTY}",
     ),
     "a quote in a csv that takes two rows for one": (
         {"train.csv": 'text,label\ngood words,a\n"so he said,a\nand that was the end",b\n'}, {},

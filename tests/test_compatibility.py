@@ -99,6 +99,13 @@ def test_a_model_that_needs_to_be_told_more_is_refused() -> None:
         check_fit(small_model("xmod"), TOKENIZER, ROWS)
 
 
+def test_the_model_that_is_refused_is_named_by_its_folder(tmp_path: Path) -> None:
+    small_model("fnet").save_pretrained(tmp_path)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    with pytest.raises(errors.InputError, match=f"^{tmp_path}: FNetForSequenceClassification gives a text other"):
+        check_checkpoint(model, TOKENIZER, ROWS)
+
+
 def test_a_model_that_does_not_compute_in_bfloat16_is_refused_where_that_is_used() -> None:
     model = small_model("deberta")
     check_fit(model, TOKENIZER, ROWS)

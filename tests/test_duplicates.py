@@ -63,7 +63,13 @@ def test_how_many_texts_are_taken_at_a_time_changes_nothing(monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("nice \U0001f60d", "nice \U0001f621"), ("लड़का गया", "लड़की गयी"), ("كَتَبَ", "كُتِبَ"), ("i like C++", "i like C#")],
+    [
+        ("nice \U0001f60d", "nice \U0001f621"),
+        ("लड़का गया", "लड़की गयी"),
+        ("كَتَبَ", "كُتِبَ"),
+        ("i like C++", "i like C#"),
+        ("μαΐστρος", "μαιστρος"),
+    ],
 )
 def test_marks_and_symbols_tell_texts_apart(one: str, other: str) -> None:
     assert near_duplicates([one], [other]).get(0, (0, 0.0))[1] < 1
@@ -80,6 +86,10 @@ def test_texts_that_differ_by_an_apostrophe_are_equal(one: str, other: str) -> N
 @pytest.mark.parametrize("newer", ["\U0001fae8", "\U0001fffe"])  # of Unicode 15, after Python 3.11; and of none ever
 def test_a_character_that_is_newer_than_python_is_a_symbol_too(newer: str) -> None:
     assert normalize(f"So {newer}!") == f"so {newer}"
+
+
+FOOTER = "you receive this letter since you have written to us and this is what all of our letters end with"
+LETTERS = [f"{number * 7919 % 99991:05d} {number * 1299709 % 9999991:07d} x {FOOTER}" for number in range(20, 80)]
 
 
 def test_pairs_below_the_threshold_that_share_boilerplate_are_hardly_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,13 +117,18 @@ def test_texts_that_nearly_all_are_nearly_similar_to_are_compared_with_some_of_t
         return checks[-1]
 
     monkeypatch.setattr(duplicates, "_jaccard", check)
-    monkeypatch.setattr(duplicates, "CHECKS", 3)
-    footer = "you receive this letter since you have written to us and this is what all of our letters end with"
-    texts = [f"{number * 7919 % 99991:05d} {number * 1299709 % 9999991:07d} x {footer}" for number in range(20, 80)]
-    assert near_duplicates(texts[:20], texts[20:]) == {}
+    monkeypatch.setattr(duplicates, "BUDGET", 3 * duplicates.CHECK)
+    assert near_duplicates(LETTERS[:20], LETTERS[20:]) == {}
     assert all(similarity < SIMILARITY for similarity in checks)
     assert len(checks) <= 20 * 3
-    assert "20 texts were compared with only 3 of those nearly like them" in capsys.readouterr().out
+    assert "20 texts were compared with only some of those nearly like them" in capsys.readouterr().out
+
+
+def test_what_is_only_estimated_counts_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(duplicates, "LIKELY", 2)  # nothing is verified
+    monkeypatch.setattr(duplicates, "BUDGET", 5)
+    assert near_duplicates(LETTERS[:20], LETTERS[20:]) == {}
+    assert "20 texts were compared with only some of those nearly like them" in capsys.readouterr().out
 
 
 def test_of_several_texts_that_are_similar_the_first_is_given() -> None:

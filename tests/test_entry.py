@@ -17,7 +17,7 @@ from conftest import Call
 from digests import OUTPUTS, digests
 from own_data import Fail, Workspace, own_dataset
 
-from stages import download, entry, errors, paths, train
+from stages import download, entry, errors, train
 from stages.outputs import remove
 from tools import compare
 
@@ -47,6 +47,9 @@ def test_an_empty_address_of_the_hub_is_none(workspace: Workspace, monkeypatch: 
         ({"PMI_SIZE": "2"}, "PMI_SIZE is set, as torchrun or mpirun does: "),
         ({"MV2_COMM_WORLD_SIZE": "2"}, "MV2_COMM_WORLD_SIZE is set, as torchrun or mpirun does: "),
         ({"HF_ENDPOINT": "http://me:pass/word@hub"}, "HF_ENDPOINT: it is not an address: correct it, or unset it"),
+        ({"https_proxy": "http://me:pass/word@proxy:1"}, "https_proxy: it is not an address: correct it, or unset it"),
+        ({"HTTPS_PROXY": "me:pass/word@proxy:1"}, "HTTPS_PROXY: it is not an address: correct it, or unset it"),
+        ({"ALL_PROXY": "http://me:pass#word@proxy:1"}, "ALL_PROXY: it is not an address: correct it, or unset it"),
         ({"HF_ENDPOINT": "hub.example"}, "HF_ENDPOINT: it does not begin with https:// or http://"),
         ({"HF_TOKEN": "hf_\N{LATIN SMALL LETTER E WITH ACUTE}"}, "HF_TOKEN: it has characters that no token has"),
     ],
@@ -168,7 +171,7 @@ def test_nothing_in_the_environment_makes_float32_less_or_draws_elsewhere(
 
 def run_again(copy: Path, pipeline: Path, stage: str, redirected: str = "", **options: Any) -> None:
     """Run a stage whose outputs are gone, and see that they are back."""
-    for output in (*OUTPUTS[stage], paths.provenance(stage)):
+    for output in OUTPUTS[stage]:
         remove(copy / output)
     command = ("bash", "-c", f"exec {sys.executable} -m stages.{stage} {redirected}")
     done = subprocess.run(command, cwd=copy, stderr=subprocess.PIPE, check=False, **options)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from background import unanswered
 from clones import RECIPES, TREE, run, set_params
 from hub_server import COMMIT, TOKEN, Files, HubServer, Kind, serve
 from own_data import Fail, Workspace, line_of
@@ -88,16 +89,17 @@ def hub(tiny_random_checkpoint: Path) -> Iterator[HubServer]:
         ("datasets", "broken"): whole | {"split/train-00000-of-00001.parquet": b"not parquet"},
         ("datasets", "carded"): whole | {"README.md": b"---\nconfigs: [\n---\n"},
         ("datasets", "unlabelled"): dataset_files(last=-1),
+        ("datasets", "unpinned"): whole
+        | {"README.md": CARD.replace("path: split", "path: hf://datasets/tiny/unpinned@main/split").encode()},
         ("models", "checkpoint"): checkpoint,
         ("models", "all-MiniLM-L6-v2"): checkpoint,
         ("models", "distilbert-base-uncased"): checkpoint,
-        ("models", "pickled"): decoys,
+        ("models", "empty"): decoys,
+        ("models", "pickled"): {name: content for name, content in checkpoint.items() if "safetensors" not in name},
     }
     with pytest.MonkeyPatch.context() as patch, serve(repositories) as server:
-        for name in os.environ:  # a developer's own hub settings and proxies
-            if name.startswith(("HF_", "HUGGING", "TRANSFORMERS_", "XDG_", "RETUNE_")) or name.lower().endswith(
-                "_proxy"
-            ):
+        for name in os.environ:  # a developer's own folders and proxies
+            if name.startswith("XDG_") or name.lower().endswith("_proxy"):
                 patch.delenv(name)
         yield server
 
@@ -278,18 +280,14 @@ def test_a_connection_cut_in_the_middle_of_a_file_is_reported(hub: HubServer, tm
 def test_a_hub_that_cannot_be_reached_is_named_without_its_password(
     hub: HubServer, tmp_path: Path, source: str
 ) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # taken but not listened on, so that nothing else answers there
-        host = f"127.0.0.1:{closed.getsockname()[1]}"
+    with unanswered() as host:
         error = error_of(tmp_path, hub, source, HF_ENDPOINT=f"http://user:{TOKEN}@{host}")
     assert f"{host} cannot be reached:" in error
     assert f"{source}.source" in error
 
 
 def test_make_repro_with_a_recipe_of_the_hub_reaches_for_it(copy: Path, hub: HubServer) -> None:  # noqa: ARG001 - its env
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{closed.getsockname()[1]}"
+    with unanswered() as host:
         env = {"HF_ENDPOINT": f"http://{host}", "PYTHONPATH": no_waiting(copy)}
         done = run(sys.executable, "-m", "tools.repro", "emotion-minilm", cwd=copy, check=False, env=env)
     assert done.returncode == 1
@@ -347,6 +345,12 @@ def test_a_card_that_cannot_be_read_is_reported(hub: HubServer, tmp_path: Path) 
     assert "dataset.hub_name" in error
 
 
+def test_a_card_that_names_files_of_another_revision_is_refused(hub: HubServer, tmp_path: Path) -> None:
+    error = error_of(tmp_path, hub, "dataset", "hub_name", "tiny/unpinned")
+    assert error.startswith("error: hf://datasets/tiny/unpinned@")
+    assert "is not of dataset.hub_revision" in error
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_proxy_that_nothing_here_speaks_to_is_reported(hub: HubServer, tmp_path: Path, source: str) -> None:
     error = error_of(tmp_path, hub, source, ALL_PROXY="socks5://127.0.0.1:1")
@@ -361,5 +365,10 @@ def test_a_row_that_the_hub_has_no_label_for_is_named(hub: HubServer, tmp_path: 
 
 def test_a_repository_without_safe_weights_is_refused(hub: HubServer, tmp_path: Path) -> None:
     error = error_of(tmp_path, hub, "model", "hub_name", "tiny/pickled")
-    assert error.startswith("error: checkpoint tiny/pickled: ")
-    assert "model.hub_name" in error
+    assert "models--tiny--pickled" in error
+    assert error.endswith(f"{COMMIT}: no safetensors weights: choose another checkpoint\n")
+
+
+def test_a_repository_without_any_file_of_a_checkpoint_is_refused(hub: HubServer, tmp_path: Path) -> None:
+    error = error_of(tmp_path, hub, "model", "hub_name", "tiny/empty")
+    assert error == "error: checkpoint tiny/empty: it has none of a checkpoint's files: fix model.hub_name\n"

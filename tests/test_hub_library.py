@@ -3,6 +3,7 @@
 import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import httpx2
@@ -26,7 +27,12 @@ def delivered(monkeypatch: pytest.MonkeyPatch, *splits: str, names: tuple[str, s
     features = datasets.Features({names[0]: datasets.Value("string"), names[1]: label})
     columns = {names[0]: ["a", "b", "c"], names[1]: [1, 0, 2]}
     found = {split: datasets.Dataset.from_dict(columns, features=features) for split in splits}
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: datasets.DatasetDict(found))
+    builder = SimpleNamespace(
+        config=SimpleNamespace(data_files={}),
+        download_and_prepare=lambda: None,
+        as_dataset=lambda **_: datasets.DatasetDict(found),
+    )
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *_, **__: builder)
 
 
 def test_space_around_the_hubs_label_names_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

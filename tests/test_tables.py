@@ -30,3 +30,17 @@ def test_a_table_whose_schema_cannot_be_read_is_damaged(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "train.parquet")
     with pytest.raises(errors.InputError, match=r"train\.parquet: damaged \(JSONDecodeError"):
         tables.read(str(tmp_path / "train.parquet"))
+
+
+def test_a_table_that_no_stage_wrote_is_damaged(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"text": ["x"], "label": [0]}), tmp_path / "train.parquet")
+    with pytest.raises(errors.InputError, match=r"train\.parquet: damaged \("):
+        tables.read(str(tmp_path / "train.parquet"))
+
+
+def test_a_table_without_a_stamp_is_damaged(tmp_path: Path) -> None:
+    schema = tables.schema(tables.TEXTS, ["a", "b"], "label")
+    unstamped = {name: value for name, value in schema.metadata.items() if name != tables.METADATA}
+    tables.write(tmp_path / "train.parquet", schema.with_metadata(unstamped), text=["x"], label=[0])
+    with pytest.raises(errors.InputError, match=r"train\.parquet: damaged \(KeyError"):
+        tables.read(str(tmp_path / "train.parquet"))
