@@ -109,7 +109,7 @@ def printed(code: str, *arguments: str) -> Callable[[], float]:
 
     def way() -> float:
         command = (sys.executable, "-c", code, *arguments)
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1])
+        return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()[-1])
 
     return way
 

@@ -3,17 +3,10 @@
 from pathlib import Path
 
 import pytest
-from clones import git
+from clones import commit_all, git
 
 from stages.errors import InputError
 from tools import commands
-
-
-def commit_all(folder: Path) -> None:
-    """Make a repository of a folder, with all that is in it in a commit."""
-    git("init", "--quiet", cwd=folder)
-    git("add", "--all", cwd=folder)
-    git("commit", "--quiet", "--message", "all of it", cwd=folder)
 
 
 def test_what_is_committed_is_that_of_this_folder_of_the_repository(
@@ -49,6 +42,12 @@ def test_what_a_sparse_checkout_leaves_out_is_not_changed(repository: Path) -> N
     git("sparse-checkout", "set", "--no-cone", "/link", cwd=repository)
     assert not (repository / "file").exists()
     assert commands.changed() == []
+
+
+def test_what_is_changed_is_named_as_it_is_called(repository: Path) -> None:
+    (repository / "file").rename(repository / "f\u00e9")
+    git("add", "--all", cwd=repository)
+    assert commands.changed() == ["file", "f\u00e9"]
 
 
 def test_a_command_that_fails_without_a_word_is_named_with_its_exit_code() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Call
+from edits import edit_json
 from rich.console import Console
 
 from stages import hashing, paths
@@ -155,6 +156,13 @@ def test_figures_that_are_missing_are_named_with_what_brings_them_back(path: str
     Path(path).unlink()
     with pytest.raises(InputError, match=f"^{path} does not exist: run `dvc repro`, or `{command}`$"):
         ladder.markdown()
+
+
+def test_a_metric_that_is_no_figure_is_named() -> None:
+    write(tfidf=0.6, mean=0.5)
+    edit_json(Path(paths.METRICS), f1=None)
+    with pytest.raises(InputError, match=r"^metrics/metrics\.json: damaged \(TypeError: "):
+        ladder.rungs()
 
 
 def test_findings_of_the_audit_that_are_not_such_as_it_writes_are_named() -> None:

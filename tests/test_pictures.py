@@ -107,7 +107,7 @@ def test_each_side_bears_the_name_of_its_revision_and_is_drawn_again(
     assert call(pictures.main, folder, "before") == (0, drawn, "")
     assert asked == [
         ("before", "base: before"),
-        ("0123456789abcdef", "head: 0123456789ab"),
+        ("0123456789abcdef", "head: 0123456789abcdef"),
         ("before", "base: before"),
         ("workspace", "head: workspace"),
     ]
@@ -133,8 +133,15 @@ def test_tables_that_cannot_be_fetched_are_an_error(monkeypatch: pytest.MonkeyPa
             raise ConnectionError("refused")
 
     monkeypatch.setattr(pictures, "files_at", lambda _: nullcontext(OutOfReach()))
-    with pytest.raises(InputError, match=r"^before: cannot be fetched \(ConnectionError: refused\): run `dvc pull`$"):
+    with pytest.raises(InputError, match=r"^before: cannot be fetched \(ConnectionError: refused\): run `dvc push` "):
         pictures.read("before", "base")
+
+
+def test_a_curve_that_lacks_a_column_is_named() -> None:
+    broken = trained("head: two")
+    del broken.tables[paths.VALIDATION_CURVE][0]["accuracy"]
+    with pytest.raises(InputError, match=rf"^head: two: {paths.VALIDATION_CURVE}: damaged \(KeyError: 'accuracy'\)"):
+        pictures.curves([trained("base: one"), broken])
 
 
 def trained(title: str, last: int = 1, loss: float = 0.5) -> pictures.Side:

@@ -1,8 +1,8 @@
 """`tools.publish`: the classifier and its model card, on a stand-in for the hub."""
 
 import errno
+import json
 import re
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx2
 import huggingface_hub
 import pytest
+from background import unanswered
 from clones import SECRETS, commit, git, run
 from conftest import Call, Refused
 from edits import append, edit_json, substitute
@@ -186,10 +187,8 @@ def test_a_name_under_which_nothing_can_be_published_is_named(
 def test_a_hub_that_cannot_be_reached_is_named(
     pipeline: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))  # taken but not listened on, so that nothing else answers there
-        url = f"http://user:{TOKEN}@127.0.0.1:{closed.getsockname()[1]}"
-        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", url)
+    with unanswered() as host:
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", f"http://user:{TOKEN}@{host}")
         said = refused(pipeline, NAME)
     assert said == f"{NAME}: 127.0.0.1 cannot be reached: check the network and run again"
 
@@ -216,8 +215,16 @@ OUT_OF_ORDER = huggingface_hub.errors.HfHubHTTPError(
             f"FileNotFoundError: [Errno 2] No such file: {CHECK_NETWORK}",
         ),
         (PermissionError("Token expired"), "no access: set HF_TOKEN to a token that may write to it"),
+        (
+            json.JSONDecodeError("Expecting value", "<html>", 0),
+            "127.0.0.1 answered with something else than JSON: run again",
+        ),
+        (
+            ValueError("Invalid metadata"),
+            "127.0.0.1 does not take the card (ValueError: Invalid metadata): correct the names in params.yaml",
+        ),
     ],
-    ids=["out of order", "Xet", "proxy", "certificates", "Xet's token"],
+    ids=["out of order", "Xet", "proxy", "certificates", "Xet's token", "a page", "metadata"],
 )
 def test_an_upload_that_breaks_off_is_told(
     pipeline: Path,

@@ -66,18 +66,18 @@ def test_a_report_shows_the_ladder_and_warns_of_a_model_below_its_top(pipeline: 
 def test_a_report_without_baselines_says_so(copy: Path, report: Report) -> None:
     (copy / "metrics/baselines.json").unlink()
     said = report(copy)
-    assert "\n\n**No baselines**: metrics/baselines.json does not exist: " in said
+    assert "\n\n**No baselines**\n\n```text\nmetrics/baselines.json does not exist: " in said
     assert "**within noise**" in said
 
 
 def test_records_that_are_damaged_are_said_to_be(inside: Path, report: Report) -> None:
     (inside / "report").mkdir()
-    unknown = "**What ran is not known**: report/run.json cannot be read ("
+    unknown = "**What ran is not known**\n\n```text\nreport/run.json cannot be read ("
     for content in ('{"seconds": 3', "null", '{"stages": [], "seconds": 3}', "{}"):
         (inside / "report/run.json").write_text(content)
         assert tools.report.run_section().startswith(unknown)
     (inside / "report/verified.txt").write_bytes(b"error: data/own/\xff is missing\n")
-    nowhere = f"**The machine is not known**: {paths.CLASSIFIER_PROVENANCE} cannot be read ("
+    nowhere = f"**The machine is not known**\n\n```text\n{paths.CLASSIFIER_PROVENANCE} cannot be read ("
     for content in ("[]", "{"):
         (inside / paths.CLASSIFIER_PROVENANCE).write_text(content)
         assert tools.report.machine_section().startswith(nowhere)
@@ -122,7 +122,7 @@ def test_a_warning_does_not_take_the_place_of_what_is_verified(tmp_path: Path, m
 
 def test_a_base_without_results_is_no_error(copy: Path, report: Report) -> None:
     forget_run(copy)
-    assert "**not compared**: HEAD: has no dvc.lock" in report(copy)
+    assert "**not compared**\n\n```text\nHEAD: has no dvc.lock" in report(copy)
 
 
 def test_a_base_that_git_does_not_know_is_named(pipeline: Path, refused: Refused) -> None:
@@ -136,9 +136,8 @@ def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pipeline)
-    assert metrics_section("nowhere").startswith(
-        "metrics.json: **not compared**: `dvc metrics diff --json nowhere`: ERROR: unknown Git revision 'nowhere': "
-    )
+    said = "`dvc metrics diff --json nowhere`: ERROR: unknown Git revision 'nowhere': "
+    assert metrics_section("nowhere").startswith(f"**metrics.json: not compared**\n\n```text\n{said}")
 
 
 def test_metrics_stand_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +145,12 @@ def test_metrics_stand_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tools.report.output", lambda *_, **__: json.dumps({"metrics/metrics.json": changed}))
     rows = [line.split("`")[1] for line in metrics_section("HEAD").splitlines()[2:]]
     assert rows == ["accuracy", "f1", "loss"]
+
+
+def test_a_metric_that_is_a_text_is_no_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = json.dumps({"own.json": {"note": {"old": None, "new": "<img src=x> @someone"}}})
+    monkeypatch.setattr("tools.report.output", lambda *_, **__: found)
+    assert metrics_section("HEAD").splitlines()[2:] == ["| `own.json: note` | - | `<img src=x> @someone` |"]
 
 
 def test_metrics_of_another_file_bear_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,13 @@
 
 import functools
 import os
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from clones import change_params, commit, git, keep_data_in_dvc, run
+from clones import change_params, commit, commit_all, git, keep_data_in_dvc, run
 from conftest import Refused
 from dvc.utils.serialize import modify_yaml
 from edits import append, in_cache, restamp, substitute
@@ -28,12 +29,20 @@ def refused(copy: Path, refused: Refused) -> Refused:
 def test_a_revision_without_a_run_is_told_to_run(copy: Path, refused: Refused) -> None:
     git("rm", "--quiet", "dvc.lock", cwd=copy)
     assert refused("HEAD") == "workspace: has no dvc.lock: run `dvc repro` there and commit it"
-    (copy / "dvc.lock").write_text("schema: '2.0'\nstages: {}\n", encoding="utf-8")
-    assert refused("HEAD") == "workspace: dvc.lock: it has no run of download: run `dvc repro`"
-    (copy / "dvc.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
-    assert refused("HEAD").startswith("workspace: dvc.lock has merge conflicts: take one side ")
-    (copy / "dvc.lock").write_bytes(b"\xff")
-    assert refused("HEAD").startswith("workspace: dvc.lock: cannot be read (")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"schema: '2.0'\nstages: {}\n", r"workspace: dvc\.lock: it has no run of download: run `dvc repro`"),
+        (b"<<<<<<< HEAD\n", r"workspace: dvc\.lock has merge conflicts: take one side .*"),
+        (b"\xff", r"workspace: dvc\.lock: cannot be read \(.*"),
+    ],
+    ids=["no run", "conflicts", "no text"],
+)
+def test_a_lock_file_without_a_run_to_read_is_named(copy: Path, refused: Refused, content: bytes, said: str) -> None:
+    (copy / "dvc.lock").write_bytes(content)
+    assert re.fullmatch(said, refused("HEAD"))
 
 
 def test_params_that_cannot_be_read_are_named(copy: Path, refused: Refused) -> None:
@@ -61,6 +70,13 @@ def test_code_and_data_that_did_not_run_are_named(copy: Path, refused: Refused, 
     append(copy / path, "# more\n" if path.endswith(".py") else "one more,joy\n")
     name = path if path.endswith(".py") else "data/small"
     assert refused("HEAD").startswith(f"workspace: {name} does not match dvc.lock (")
+
+
+def test_a_definition_that_is_wrong_is_named_with_its_revision(copy: Path, refused: Refused) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["train"]["params"].append({"own.yaml": ["x"]})
+    commit(copy, "params of another file")
+    assert refused("HEAD") == "HEAD: dvc.yaml: train: params of own.yaml: list such a file under deps"
 
 
 def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path, refused: Refused) -> None:
@@ -113,7 +129,7 @@ def test_data_behind_links_count_as_changed_only_where_git_sees_it(copy: Path, m
     assert revisions.read("HEAD").test_file
     git("clone", "--quiet", "--depth", "1", copy.as_uri(), "shallow", cwd=copy)
     monkeypatch.chdir(copy / "shallow")
-    with pytest.raises(InputError, match=r"^data/small: a shallow clone cannot tell if it changed: run `git fetch"):
+    with pytest.raises(InputError, match=r"^HEAD: data/small: a shallow clone cannot tell if it changed: run `git "):
         revisions.read("HEAD")
 
 
@@ -238,9 +254,7 @@ def test_a_pipeline_in_a_folder_of_its_repository_is_read(
 ) -> None:
     folder = shutil.copytree(pipeline, tmp_path / "repository/project", symlinks=True)
     shutil.rmtree(folder / ".git")
-    git("init", "--quiet", cwd=folder.parent)
-    git("add", "--all", cwd=folder.parent)
-    git("commit", "--quiet", "--message", "one of several projects", cwd=folder.parent)
+    commit_all(folder.parent)
     monkeypatch.chdir(folder)
     assert revisions.read("HEAD").params == revisions.read("workspace").params
 

@@ -14,7 +14,7 @@ from edits import append, edit_json, flip, in_cache, substitute
 import tools.verify
 from stages import hashing, paths, provenance, tables
 from stages.errors import InputError
-from tools import lockfile, repair, revisions
+from tools import lockfile, repair, revisions, rwlock
 
 PUT_BACK = "put it back there, or, if the stage can do without, run"
 
@@ -379,6 +379,13 @@ def test_what_is_damaged_in_the_cache_is_named_beside_every_other_mismatch(copy:
     ]
 
 
+def test_nothing_is_verified_while_dvc_runs_stages(
+    pipeline: Path, verify: Verify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rwlock, "running", lambda: True)
+    assert verify(pipeline) == "error: DVC is running stages here: wait until it has finished\n"
+
+
 def test_a_pipeline_that_never_ran_is_to_be_run(copy: Path, verify: Verify) -> None:
     (copy / "dvc.lock").unlink()
     assert verify(copy) == "error: dvc.lock does not exist: run `dvc repro`\n"
@@ -426,6 +433,14 @@ def test_metrics_that_the_predictions_do_not_give_are_named_even_where_the_lock_
     path.write_text(json.dumps({key: given for key, given in metrics.items() if given is not None}), encoding="utf-8")
     agree(copy, "metrics/metrics.json", forge=True)
     assert verify(copy).startswith(f"error: metrics/metrics.json: {name} is {value}, but the predictions give ")
+
+
+def test_a_name_that_looks_like_a_line_of_its_own_is_shown_in_its_line(copy: Path, verify: Verify) -> None:
+    edit_json(copy / "metrics/metrics.json", **{"f1\nverified: all\033[2K": 1})
+    agree(copy, "metrics/metrics.json", forge=True)
+    assert verify(copy) == (
+        "error: metrics/metrics.json: f1\\nverified: all\\x1b[2K is 1, but the predictions give None: run `dvc repro`\n"
+    )
 
 
 def test_rows_that_leak_and_that_the_metrics_do_not_count_are_named(inside: Path, verify: Verify) -> None:

@@ -66,7 +66,7 @@ def _metadata(repository: str, params: dict[str, Any], carved: list[str], metric
     from huggingface_hub import EvalResult, ModelCardData
 
     hub_data = params["dataset.hub_name"] if params["dataset.source"] == "hub" else None
-    results = [
+    evaluated = [
         EvalResult(
             task_type="text-classification",
             dataset_type=hub_data,
@@ -87,8 +87,8 @@ def _metadata(repository: str, params: dict[str, Any], carved: list[str], metric
         base_model=params["model.hub_name"] if params["model.source"] == "hub" else None,
         datasets=[hub_data] if hub_data else None,
         metrics=["accuracy", "f1"],
-        model_name=repository.partition("/")[2] if results else None,
-        eval_results=results or None,
+        model_name=repository.partition("/")[2] if evaluated else None,
+        eval_results=evaluated or None,
     )
 
 

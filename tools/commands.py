@@ -12,9 +12,10 @@ AT_THE_TOP = "run this at the top of a clone of the repository"
 
 def changed(*more: str) -> list[str]:
     """The files that git tracks and that differ from HEAD's, and those of the stages and ``more`` that it does not."""
-    status = ("git", "status", "--porcelain", "--untracked-files=no", "--ignore-submodules=none")
-    tracked = [line[3:] for line in output(*status).splitlines()]
-    untracked = output("git", "ls-files", "--others", "--exclude-standard", "--", "stages", *more).splitlines()
+    status = ("git", "status", "--porcelain", "-z", "--no-renames", "--untracked-files=no", "--ignore-submodules=none")
+    tracked = [entry[3:] for entry in output(*status).split("\0") if entry]
+    others = output("git", "ls-files", "-z", "--others", "--exclude-standard", "--", "stages", *more)
+    untracked = [name for name in others.split("\0") if name]
     flags = [entry.split(" ", 1) for entry in output("git", "ls-files", "-v", "-z").split("\0") if entry]
     hidden = [name for flag, name in flags if flag.islower() or (flag == "S" and Path(name).exists())]
     return tracked + untracked + [name for name in hidden if _differs(name)]

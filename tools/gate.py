@@ -54,7 +54,8 @@ def main() -> None:
     answers = {"run": bool(why), "report": bool(why or other)}
     print("\n".join(f"{name}={str(answer).lower()}" for name, answer in answers.items()))
     print(f"base={base}\nhead={head}")
-    print("\n".join(why or ["every stage's inputs match dvc.lock: nothing to run"]), file=sys.stderr)
+    shown = map(errors.printable, why or ["every stage's inputs match dvc.lock: nothing to run"])
+    print("\n".join(shown), file=sys.stderr)
 
 
 if __name__ == "__main__":

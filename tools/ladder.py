@@ -18,6 +18,7 @@ NAMES = {
     "first_token": "frozen, first token",
     "mean_pooling": "frozen, mean pooling",
 }
+SCORES = ("accuracy", "f1")
 COLUMNS = ("model", "validation\naccuracy", "validation\nF1", "test\naccuracy", "test\nF1")
 
 
@@ -40,11 +41,11 @@ def rungs() -> list[Rung]:
     baselines, metrics = (results.read(path) for path in (paths.BASELINES, paths.METRICS))
     with results.as_written(paths.BASELINES):
         steps = [
-            Rung(NAMES[name], *(report[split][score] for split in paths.EVALUATED for score in ("accuracy", "f1")))
+            Rung(NAMES[name], *(float(report[split][score]) for split in paths.EVALUATED for score in SCORES))
             for name, report in baselines.items()
         ]
     with results.as_written(paths.METRICS):
-        tuned = Rung("fine-tuned", **{name: metrics[name] for name in Rung._fields[1:]})
+        tuned = Rung("fine-tuned", *(float(metrics[name]) for name in Rung._fields[1:]))
     if not steps:
         raise errors.InputError(f"{paths.BASELINES}: no baselines in it: run `dvc repro`")
     return [*sorted(steps, key=lambda rung: rung.validation_f1), tuned]

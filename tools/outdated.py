@@ -1,5 +1,6 @@
 """Checks of dvc.lock against dvc.yaml and params.yaml: does anything have to run again?"""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -82,4 +83,5 @@ def against_params(definition: Stages, values: Any, lock: Stages) -> Iterator[st
             if key not in recorded:
                 yield f"dvc.lock: {stage}: {key} is in dvc.yaml's params only: {RERUN}"
             elif recorded[key] != value:
-                yield f"params.yaml: {key} is {value!r}, but {stage} ran with {recorded[key]!r}: {RERUN}"
+                now, then = (json.dumps(given, ensure_ascii=False, default=str) for given in (value, recorded[key]))
+                yield f"params.yaml: {key} is {now}, but {stage} ran with {then}: {RERUN}"

@@ -8,6 +8,7 @@ its cache or remote; one without results is left out.
 
 import csv
 import io
+import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,9 +16,11 @@ from matplotlib.figure import Figure
 from sklearn.metrics import accuracy_score, confusion_matrix
 
 from stages import entry, errors, paths, plots
+from tools import results, revisions
 from tools.trees import WORKSPACE, files_at
 
 REPORT = Path("report")
+TITLE = 34  # characters of a line, so that two stand side by side
 CONFUSION = f"{paths.PLOTS}/confusion_matrix.csv"
 PER_CLASS = f"{paths.PLOTS}/per_class.csv"  # a row for each label, in the order of their numbers
 
@@ -45,9 +48,12 @@ def read(revision: str, title: str) -> Side | None:
         except FileNotFoundError:
             return None
         except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
-            if isinstance(errors.chain(error)[-1], FileNotFoundError):  # in DVC's error about a folder
+            cause = errors.chain(error)[-1]  # which DVC's error about a folder does not say
+            if isinstance(cause, FileNotFoundError):
                 return None
-            raise errors.InputError(f"{revision}: cannot be fetched ({errors.reason(error)}): run `dvc pull`") from None
+            raise errors.InputError(
+                f"{revision}: cannot be fetched ({errors.reason(cause)}): {revisions.how_to_get(revision)}"
+            ) from None
     return Side(title, tables)
 
 
@@ -61,7 +67,7 @@ def confusion(sides: list[Side]) -> Figure:
         labels, predictions = ([row[key] for row in side.tables[CONFUSION]] for key in ("label", "prediction"))
         shares = confusion_matrix(labels, predictions, labels=names, normalize="true")
         accuracy = accuracy_score(labels, predictions)
-        plots.show_confusion(axes, shares, names, f"{side.title}, accuracy {accuracy:.4f}")
+        plots.show_confusion(axes, shares, names, f"{textwrap.fill(side.title, TITLE)}\naccuracy {accuracy:.4f}")
         axes.label_outer()
     return figure
 
@@ -71,11 +77,11 @@ def curves(sides: list[Side]) -> Figure:
     figure = Figure(figsize=(5 * len(sides), 6), dpi=120, layout="constrained")
     panels = figure.subplots(2, len(sides), sharex=True, sharey="row", squeeze=False)
     for (losses, scores), side in zip(panels.T, sides, strict=True):
-        _plot(losses, side.tables[paths.TRAINING_CURVE], "loss", "training", linewidth=1, alpha=0.6)
-        _plot(losses, side.tables[paths.VALIDATION_CURVE], "loss", "validation", marker="o")
-        _plot(scores, side.tables[paths.VALIDATION_CURVE], "accuracy", "accuracy", marker="o")
-        _plot(scores, side.tables[paths.VALIDATION_CURVE], "f1", "weighted F1", marker="s", linestyle="--")
-        losses.set(title=side.title)
+        _plot(losses, side, paths.TRAINING_CURVE, "loss", "training", linewidth=1, alpha=0.6)
+        _plot(losses, side, paths.VALIDATION_CURVE, "loss", "validation", marker="o")
+        _plot(scores, side, paths.VALIDATION_CURVE, "accuracy", "accuracy", marker="o")
+        _plot(scores, side, paths.VALIDATION_CURVE, "f1", "weighted F1", marker="s", linestyle="--")
+        losses.set(title=textwrap.fill(side.title, TITLE))
         scores.set(xlabel="epoch")
     for axes, what in zip(panels[:, 0], ("loss", "score on validation"), strict=True):
         axes.set_ylabel(what)
@@ -83,8 +89,10 @@ def curves(sides: list[Side]) -> Figure:
     return figure
 
 
-def _plot(axes: Any, table: Rows, column: str, label: str, **style: Any) -> None:
-    axes.plot([float(row["epoch"]) for row in table], [float(row[column]) for row in table], label=label, **style)
+def _plot(axes: Any, side: Side, file: str, column: str, label: str, **style: Any) -> None:
+    with results.as_written(f"{side.title}: {file}"):
+        epochs, figures = ([float(row[key]) for row in side.tables[file]] for key in ("epoch", column))
+    axes.plot(epochs, figures, label=label, **style)
 
 
 def main() -> None:
@@ -94,7 +102,7 @@ def main() -> None:
     parser.add_argument("head", nargs="?", default=WORKSPACE, help="another, by default the workspace")
     given = parser.parse_args()
     plots.set_style()
-    found = [read(given.base, f"base: {given.base[:12]}"), read(given.head, f"head: {given.head[:12]}")]
+    found = [read(given.base, f"base: {given.base}"), read(given.head, f"head: {given.head}")]
     sides = [side for side in found if side]
     if not sides:
         raise errors.InputError(f"{given.base}, {given.head}: neither has results to draw: run `dvc repro`")

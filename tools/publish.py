@@ -7,6 +7,7 @@ commit, which deletes the repository's other .json and .safetensors files at its
 Nothing is published unless tools.verify finds all results to belong together and git has them committed.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +25,8 @@ def verified_commit() -> str:
     Raises:
         InputError: they do not belong together, are not committed, or are about to be replaced.
     """
-    from tools import pipeline, rwlock, verify
+    from tools import pipeline, verify
 
-    rwlock.check_idle()
     if problems := verify.verify(cache=False):
         raise errors.InputError(*problems)
     check_committed("the model card names the commit", *pipeline.inputs())
@@ -67,7 +67,7 @@ def _explained(repository: str) -> Iterator[None]:
         yield
     except HFValidationError as error:
         raise errors.InputError(f"{repository}: {errors.reason(error)}: choose another name") from None
-    except (httpx2.HTTPError, HfHubHTTPError, ImportError, OSError, RuntimeError) as error:
+    except (httpx2.HTTPError, HfHubHTTPError, ImportError, OSError, RuntimeError, ValueError) as error:
         if isinstance(error, OSError) and error.filename:
             raise  # the disk's, not the hub's: entry.run explains it
         host = httpx2.URL(constants.ENDPOINT).host
@@ -76,6 +76,10 @@ def _explained(repository: str) -> Iterator[None]:
             said = "no access: set HF_TOKEN to a token that may write to it"
         elif status is not None:
             said = f"{host} answered with status {status}: run again"
+        elif isinstance(error, json.JSONDecodeError):
+            said = f"{host} answered with something else than JSON: run again"
+        elif isinstance(error, ValueError):  # the card's metadata, which it looks at before the upload
+            said = f"{host} does not take the card ({errors.reason(error)}): correct the names in params.yaml"
         elif is_offline_mode():
             said = "HF_HUB_OFFLINE is set: unset it and run again"
         elif isinstance(error, httpx2.HTTPError | ConnectionError):
@@ -95,10 +99,10 @@ def main() -> None:
 
     from tools import card
 
-    commit = verified_commit()
-    content = card.model_card(repository or NAME, commit)
+    trained_at = verified_commit()
+    content = card.model_card(repository or NAME, trained_at)
     if repository:
-        print(f"published: {publish(repository, content, f'Trained at {commit}')}")
+        print(f"published: {publish(repository, content, f'Trained at {trained_at}')}")
     else:
         print(content)
 

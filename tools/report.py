@@ -33,7 +33,7 @@ def comparison_section(base: str) -> str:
     try:
         result = comparison.compare(revisions.read_side(base), revisions.read_side(WORKSPACE))
     except errors.InputError as error:
-        return f"**not compared**: {error}"
+        return _failed("not compared", error)
     return rendering.markdown(result)
 
 
@@ -42,13 +42,20 @@ def metrics_section(base: str) -> str:
     try:
         files = json.loads(output("dvc", "metrics", "diff", "--json", base, advice=NAME_ANOTHER) or "{}")
     except errors.InputError as error:
-        return f"metrics.json: **not compared**: {error}"
+        return _failed("metrics.json: not compared", error)
     rows = [
-        (code(name if path == paths.METRICS else f"{path}: {name}"), number(found.get("old")), number(found.get("new")))
+        (
+            code(name if path == paths.METRICS else f"{path}: {name}"),
+            *(_figure(found.get(side)) for side in ("old", "new")),
+        )
         for path, values in files.items()
         for name, found in sorted(values.items())  # which DVC gives in another order each time
     ]
     return markdown_table(("metrics.json", "base", "head"), rows) if rows else "metrics.json: no change."
+
+
+def _figure(value: float | str | None) -> str:
+    return code(value) if isinstance(value, str) else number(value)  # a stage of one's own may write any metric
 
 
 def ladder_section() -> str:
@@ -56,7 +63,7 @@ def ladder_section() -> str:
     try:
         return ladder.markdown()
     except errors.InputError as error:
-        return f"**No baselines**: {error}"
+        return _failed("No baselines", error)
 
 
 def run_section() -> str:
@@ -68,7 +75,7 @@ def run_section() -> str:
         rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
         minutes = run["seconds"] / 60
     except DAMAGED as error:
-        return f"**What ran is not known**: {RUN} cannot be read ({errors.reason(error)})."
+        return _failed("What ran is not known", f"{RUN} cannot be read ({errors.reason(error)})")
     return f"{markdown_table(('stage', ''), rows, names=2)}\n\nThe run took {minutes:.1f} minutes."
 
 
@@ -80,7 +87,8 @@ def machine_section() -> str:
     except FileNotFoundError:
         return ""
     except DAMAGED as error:
-        return f"**The machine is not known**: {paths.CLASSIFIER_PROVENANCE} cannot be read ({errors.reason(error)})."
+        said = f"{paths.CLASSIFIER_PROVENANCE} cannot be read ({errors.reason(error)})"
+        return _failed("The machine is not known", said)
     return f"The classifier was trained on {device}, in {precision}."
 
 
@@ -90,7 +98,12 @@ def verification_section() -> str:
     if VERIFIED.exists():
         said = VERIFIED.read_text(encoding="utf-8", errors="replace").strip() or "error: tools.verify printed nothing"
     *_, last = said.splitlines()
-    return last if last.startswith("verified: ") else f"**Not verified**\n\n```text\n{said}\n```"
+    return last if last.startswith("verified: ") else _failed("Not verified", said)
+
+
+def _failed(what: str, said: object) -> str:
+    """An error as it stands: it may quote what anybody has written into params.yaml, which is no Markdown here."""
+    return f"**{what}**\n\n```text\n{said}\n```"
 
 
 def main() -> None:

@@ -64,8 +64,11 @@ def read(revision: str) -> Run:
             cannot be found.
     """
     with trees.files_at(revision) as files:
-        lock = _lock(files, revision)
-        table = _predictions(files, revision, lock)
+        try:
+            lock = _lock(files, revision)
+            table = _predictions(files, revision, lock)
+        except errors.InputError as error:
+            raise errors.InputError(f"{revision}: {error}") from None
     made = lockfile.makers(lock)
     deps = {path: digest for stage in lock.values() for path, digest in lockfile.files(stage, "deps").items()}
     return Run(
@@ -83,47 +86,46 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
     try:
         content = files.read_bytes(str(lockfile.PATH))
     except FileNotFoundError:
-        raise errors.InputError(f"{revision}: has no dvc.lock: run `dvc repro` there and commit it") from None
+        raise errors.InputError("has no dvc.lock: run `dvc repro` there and commit it") from None
     try:
         lock = {
             stage: locked for stage, locked in lockfile.parse(content).items() if stage in pipeline.BEHIND_PREDICTIONS
         }
         definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
         stages = pipeline.defined(definition)
-    except errors.InputError as error:
-        raise errors.InputError(f"{revision}: {error}") from None
     except (FileNotFoundError, yaml.YAMLError, DvcException) as error:
         said = errors.reason(error)
-        raise errors.InputError(
-            f"{revision}: dvc.yaml or params.yaml cannot be read ({said}): undo its last edit"
-        ) from None
+        raise errors.InputError(f"dvc.yaml or params.yaml cannot be read ({said}): undo its last edit") from None
     digest = partial(trees.known_digest, files) if revision == WORKSPACE else trees.git_digests(files, lock)
     problems = [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, digest)]
     if problems:
-        raise errors.InputError(f"{revision}: {problems[0]}")
+        raise errors.InputError(problems[0])
     return lock
+
+
+def how_to_get(revision: str) -> str:
+    """What to do where a revision's results cannot be read."""
+    if revision == WORKSPACE:
+        return "run `dvc pull` or `dvc repro`"
+    return "run `dvc push` where it was made, or check the revision out and run `dvc repro`"
 
 
 def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
     digest = lockfile.files(lock.get("evaluate", {}), "outs").get(PREDICTIONS)
     if digest is None:
-        raise errors.InputError(f"{revision}: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock")
-    advice = "run `dvc pull` or `dvc repro`"
-    if revision != WORKSPACE:
-        advice = "run `dvc push` where it was made, or check the revision out and run `dvc repro`"
+        raise errors.InputError(f"dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock")
+    advice = how_to_get(revision)
     try:
         content = files.read_bytes(PREDICTIONS)
     except FileNotFoundError:
         raise errors.InputError(
-            f"{revision}: {PREDICTIONS} is not in DVC's cache, and its remote does not give it: {advice}"
+            f"{PREDICTIONS} is not in DVC's cache, and its remote does not give it: {advice}"
         ) from None
     except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
-        raise errors.InputError(
-            f"{revision}: {PREDICTIONS} cannot be fetched ({errors.reason(error)}): {advice}"
-        ) from None
+        raise errors.InputError(f"{PREDICTIONS} cannot be fetched ({errors.reason(error)}): {advice}") from None
     if hashing.md5_of(content) != digest:
         advice = "run `python -m tools.verify --cache` to find out why"
         if revision != WORKSPACE:
             advice = f"check it out and {advice}"
-        raise errors.InputError(f"{revision}: {PREDICTIONS} is not what dvc.lock says: {advice}")
+        raise errors.InputError(f"{PREDICTIONS} is not what dvc.lock says: {advice}")
     return pq.read_table(pa.BufferReader(content), columns=["label", "prediction"])

@@ -164,7 +164,7 @@ def _changed_since_run(commit: str, paths: list[str], md5: str) -> bool:
     """Whether git has other ``paths`` in ``commit`` than where dvc.lock first got ``md5``, or was last committed."""
     if shallow():
         raise errors.InputError(f"{paths[0]}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
-    log = ("git", "log", "--format=%H", commit)
+    log = ("git", "log", "--no-show-signature", "--format=%H", commit)
     # the first to have it, since a later one may be a revert; none if a merge brought it, or it has no MD5
     got = output(*log, f"-S{md5}", "--", LOCK).split() if md5 else []
     ran = got[-1] if got else output(*log, "-1", "--", LOCK).strip()

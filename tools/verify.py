@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from stages import documents, dvcfile, entry, errors, evaluate, hashing, paths, tables
-from tools import lockfile, params, pipeline, run_cache
+from tools import lockfile, params, pipeline, run_cache, rwlock
 from tools.changes import Change, changes
 from tools.outdated import RERUN, against_definition, against_params
 from tools.pipeline import Stages
@@ -33,8 +33,10 @@ def verify(*, cache: bool) -> list[str]:
     """A line for each mismatch.
 
     Raises:
-        InputError: there is nothing to verify, params.yaml is wrong, or a file of the pipeline cannot be read.
+        InputError: there is nothing to verify, params.yaml is wrong, a file of the pipeline cannot be read, or DVC is
+            running stages here.
     """
+    rwlock.check_idle()
     params.check(present=False)  # what DVC takes for equal need not be valid: true for 1
     definition, values, lock = _pipeline()
     problems = [*against_definition(definition, values, lock), *against_params(definition, values, lock)]
@@ -148,7 +150,7 @@ def _lock_against_cache(definition: Stages, lock: Stages) -> Iterator[str]:
     from dvc.repo import Repo
 
     with Repo() as repo:
-        cache = Path(repo.cache.local.path)
+        cache = repo.cache.local
     entries = [entry for stage in definition.values() for kind in dvcfile.WRITTEN for entry in stage.get(kind, [])]
     options = {path: given for entry in entries if isinstance(entry, dict) for path, given in entry.items()}
     for locked in lock.values():
@@ -162,8 +164,8 @@ def _lock_against_cache(definition: Stages, lock: Stages) -> Iterator[str]:
         )
 
 
-def _cached(cache: Path, name: str, digest: str) -> Iterator[str]:
-    path = cache / digest[:2] / digest[2:]
+def _cached(cache: Any, name: str, digest: str) -> Iterator[str]:
+    path = Path(cache.oid_to_path(digest))
     advice = f"delete {path} and run `dvc commit` if the file itself is right, otherwise `dvc pull` or `dvc repro -f`"
     if not path.exists():
         yield f"{name} is not in the cache: run `dvc pull`, or `dvc commit` if the file itself is right"
@@ -180,7 +182,7 @@ def main() -> None:
     parser.add_argument("--cache", action="store_true", help="also rehash what dvc.lock names in DVC's cache")
     problems = verify(cache=parser.parse_args().cache)
     for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
+        print(f"error: {errors.printable(problem)}", file=sys.stderr)
     if problems:
         sys.exit(1)
     print("verified: params, data, model, predictions and metrics belong together")
