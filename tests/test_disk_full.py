@@ -28,6 +28,11 @@ from stages.outputs import staged
 FULL = "File too large: make room, or raise the limit, and run again\n"
 UNSAID = "No space left on device: make room, or raise the limit, and run again\n"  # torch.save does not say which
 CLASSIFIER = "models/classifier/model.safetensors"
+# what Python, from 3.13 on, says of a file that DVC leaves open and that takes no more
+UNCLOSED = re.compile(
+    r"Exception ignored in: <_io\.TextIOWrapper name='\S+/\.dvc/tmp/rwlock\.lock'.*\n"
+    r"Traceback.*\n(?: .*\n)+OSError: .*\n"
+)
 
 # the first output that does not fit, by the file whose size is one byte too many, and the writer that meets it
 CASES = {
@@ -123,7 +128,7 @@ def test_wherever_a_run_stops_for_want_of_room_make_repro_goes_on_to_the_same_by
     assert full.returncode
     # the second is DVC's word where there is no room for the file by which it tries what links it can make
     assert re.search("No space left on device|No possible cache link types", full.stdout + full.stderr)
-    assert "Traceback" not in full.stdout + full.stderr
+    assert "Traceback" not in UNCLOSED.sub("", full.stdout + full.stderr)
 
     filler.unlink()
     run(sys.executable, "-m", "tools.repro", cwd=clone, env=environment)
