@@ -31,8 +31,9 @@ PIPELINE_PARAMS = {
 SECRETS = {name: f"planted-{name.lower()}-5e1f" for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY")}
 
 
-OFFLINE = re.compile(  # npm's words, and pip's
-    r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ENETUNREACH|ETIMEDOUT|NewConnectionError|NameResolutionError|ConnectTimeoutError"
+OFFLINE = re.compile(  # npm's words, and pip's where it has given up
+    r"(EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ENETUNREACH|ETIMEDOUT)"
+    r"|(?s:(NewConnectionError|NameResolutionError|ConnectTimeoutError).*\(from versions: none\))"
 )
 
 
@@ -45,7 +46,7 @@ def run(
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if check and done.returncode:
         if needs and (offline := OFFLINE.search(done.stderr)):
-            pytest.skip(f"{needs} cannot be reached: {offline[0]}")
+            pytest.skip(f"{needs} cannot be reached: {offline[1] or offline[2]}")
         pytest.fail(f"{' '.join(command)} exited with {done.returncode}\n{done.stdout}\n{done.stderr}")
     return done
 

@@ -22,16 +22,11 @@ def replace(name: str, content: bytes | None) -> Callable[[Path], None]:
     """What writes a file of a checkpoint anew, or removes it."""
 
     def change(checkpoint: Path) -> None:
-        (checkpoint / name).unlink()
+        (checkpoint / name).unlink(missing_ok=content is not None)
         if content is not None:
             (checkpoint / name).write_bytes(content)
 
     return change
-
-
-def only(name: str, key: str, value: str) -> Callable[[Path], Any]:
-    """What makes a JSON file one of a single key."""
-    return lambda checkpoint: (checkpoint / name).write_text(json.dumps({key: value}))
 
 
 def pickled(name: str) -> Callable[[Path], Any]:
@@ -90,7 +85,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     **{
         f"{key} of another place in {name}": (
-            only(name, key, "/etc/passwd"),
+            replace(name, json.dumps({key: "/etc/passwd"}).encode()),
             f"own-model/{name}: {key}: names a file: remove it, or choose another checkpoint",
         )
         for name, keys in (

@@ -133,7 +133,8 @@ def test_tables_that_cannot_be_fetched_are_an_error(monkeypatch: pytest.MonkeyPa
             raise ConnectionError("refused")
 
     monkeypatch.setattr(pictures, "files_at", lambda _: nullcontext(OutOfReach()))
-    with pytest.raises(InputError, match=r"^before: cannot be fetched \(ConnectionError: refused\): run `dvc push` "):
+    advice = "run `dvc push` where it was made, or check the revision out and run `dvc repro`"
+    with pytest.raises(InputError, match=rf"^before: cannot be fetched \(ConnectionError: refused\): {advice}$"):
         pictures.read("before", "base")
 
 

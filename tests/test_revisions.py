@@ -129,7 +129,8 @@ def test_data_behind_links_count_as_changed_only_where_git_sees_it(copy: Path, m
     assert revisions.read("HEAD").test_file
     git("clone", "--quiet", "--depth", "1", copy.as_uri(), "shallow", cwd=copy)
     monkeypatch.chdir(copy / "shallow")
-    with pytest.raises(InputError, match=r"^HEAD: data/small: a shallow clone cannot tell if it changed: run `git "):
+    said = "^HEAD: data/small: a shallow clone cannot tell if it changed: run `git fetch --unshallow`$"
+    with pytest.raises(InputError, match=said):
         revisions.read("HEAD")
 
 
