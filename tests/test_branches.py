@@ -1,6 +1,7 @@
 """A change on a branch, from its run to the merge: every tool says what happened, and the way back runs nothing."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,29 @@ def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path, comp
     assert verify(copy, "--cache") == ""
     assert (copy / "metrics/metrics.json").read_bytes() == after
     assert compared("slower")["params"] == {}
+
+
+def test_branches_whose_results_conflict_are_run_together_once_one_side_is_taken(copy: Path, verify: Verify) -> None:
+    git("branch", "other", cwd=copy)
+    change_params(copy, train__learning_rate=1e-4)
+    run("dvc", "repro", cwd=copy)
+    commit(copy, "a lower learning rate")
+    git("checkout", "--quiet", "other", cwd=copy)
+    change_params(copy, train__seed=7)
+    run("dvc", "repro", cwd=copy)
+    commit(copy, "another seed")
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    merged = run("git", *identity, "merge", "--no-edit", "-", cwd=copy, check=False).stdout
+    conflicts = re.findall(r"^CONFLICT .* in (.*)", merged, re.MULTILINE)
+    assert conflicts == ["dvc.lock", "metrics/metrics.json"]
+    refused = run("python", "-m", "tools.repro", cwd=copy, check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("error: dvc.lock has merge conflicts: take one side")
+
+    git("checkout", "--ours", *conflicts, cwd=copy)
+    said = run("python", "-m", "tools.repro", cwd=copy).stdout
+    assert re.search(r"^ran +train, evaluate *$", said, re.MULTILINE)
+    assert verify(copy, "--cache") == ""
 
 
 def test_a_pipeline_in_a_folder_of_another_repository_is_read_as_one_of_its_own(

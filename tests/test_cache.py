@@ -117,6 +117,17 @@ def test_a_clone_that_pulls_the_run_cache_trains_nothing_that_was_trained_elsewh
     assert ran(said) == ["evaluate"]
 
 
+@pytest.mark.long
+def test_after_dvc_gc_no_branch_is_trained_again(copy: Path) -> None:
+    with_another_seed(copy)
+    run("dvc", "checkout", cwd=copy)
+    run("dvc", "gc", "--all-branches", "--force", cwd=copy)
+    git("checkout", "--quiet", "other", cwd=copy)
+    said = run("dvc", "repro", cwd=copy).stdout
+    assert "Stage 'train' is cached" in said
+    assert ran(said) == ["evaluate"]  # as above: metrics.json is in git and not in the cache
+
+
 def test_git_sees_an_edit_of_the_params_that_follows_a_checkout_at_once(copy: Path) -> None:
     # Git holds an edit of equal size in the second of its own checkout to be none, but for a mark that it leaves in its
     # index. Were DVC to write that index (core.autostage), params.yaml would stay as it is under `git reset --hard`.
