@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from clones import STAGES, TREE, change_params, commit_all, git, run
-from conftest import Call, Refused
+from conftest import Call, Refused, Verify
 from dvc.lock import make_lock
 from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import edit_json
@@ -70,6 +70,13 @@ def test_the_command_says_what_it_has_repaired(folder: Path, call: Call) -> None
     assert (code, said.count("\n")) == (0, 1)
     assert said.startswith("dvc.lock was cut short")
     assert call(repair.main, folder) == (0, "nothing to repair\n", "")
+
+
+def test_verify_names_the_repair_of_a_list_cut_short(copy: Path, call: Call, verify: Verify) -> None:
+    used_by(copy, os.getpid()).write_text('{"read": {"x', encoding="utf-8")
+    assert verify(copy).endswith("or, if DVC was killed, run `python -m tools.repair`\n")
+    assert call(repair.main, copy)[0] == 0
+    assert verify(copy) == ""
 
 
 def test_the_command_leaves_a_running_dvc_alone(folder: Path, refused: Refused) -> None:
@@ -233,6 +240,15 @@ def test_a_stage_that_dvc_yaml_has_no_more_is_not_unstored() -> None:
     with modify_yaml("dvc.yaml") as definition:
         del definition["stages"]["baselines"]
     Path(paths.provenance("baselines")).unlink()
+    assert repair.unstored() == []
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_stage_whose_provenance_is_no_output_is_not_unstored() -> None:
+    file = paths.provenance("baselines")
+    with modify_yaml("dvc.yaml") as definition:
+        definition["stages"]["baselines"]["outs"].remove(file)
+    Path(file).unlink()
     assert repair.unstored() == []
 
 

@@ -68,7 +68,8 @@ def _explained() -> Iterator[None]:
         raise InputError("another DVC command is running here: wait until it has finished") from None
     except (DvcException, OSError, UnicodeError) as error:
         raise InputError(
-            f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit, or check the permissions"
+            f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit, check the permissions, "
+            "or, if DVC was killed, run `python -m tools.repair`"
         ) from None
 
 

@@ -100,9 +100,9 @@ def unstored() -> list[str]:
     found: list[str] = []
     for stage in pipeline.STAGES:
         outs = dvcfile.declared(definition.get(stage, {}), *dvcfile.WRITTEN)
-        if not outs or not all(Path(out).exists() for out in outs):
-            continue
         file = paths.provenance(stage)
+        if file not in outs or not all(Path(out).exists() for out in outs):
+            continue
         content = Path(file).read_bytes()
         stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
         if stored or content != stamp_text(stage, outs).encode():
