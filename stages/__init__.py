@@ -16,7 +16,7 @@ shutil.rmtree(Path(__file__).parent / "__pycache__", ignore_errors=True)
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if isinstance(error, ModuleNotFoundError) and str(error.name).partition(".")[0] not in OWN:
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in OWN:
         said = f"error: {error.name} is not installed: run `make install`, then `source .venv/bin/activate`"
         print(said, file=sys.stderr)
     elif not issubclass(kind, KeyboardInterrupt):

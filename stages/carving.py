@@ -24,8 +24,9 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
 
     Rows are drawn by a hash of seed and text: where texts differ, a row added to train moves at most one other row of
     each label between the splits, by rounding. Rows whose texts are equal but for case, punctuation and spacing, as the
-    audit counts them, stay together; of several labels among them the first row's counts. Every label stays in train,
-    and so do texts that one of ``others``, the splits at hand, has too: the audit calls them leaks.
+    audit counts them, stay together, so that a label may be off its share by half of the most repeated text's rows; of
+    several labels among them the first row's counts. Every label stays in train, and so do texts that one of
+    ``others``, the splits at hand, has too: the audit calls them leaks.
 
     Raises:
         InputError: train is too small for the new split to hold two classes.

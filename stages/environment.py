@@ -16,6 +16,11 @@ REMOVED = (
     "NVIDIA_TF32_OVERRIDE",
     "ONEDNN_DEFAULT_FPMATH_MODE",
     "DNNL_DEFAULT_FPMATH_MODE",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "OMP_DYNAMIC",  # with fewer threads than it asked for, PyTorch computes wrong gradients in bfloat16
+    "OMP_MAX_ACTIVE_LEVELS",
 )
 
 
@@ -25,18 +30,32 @@ def check() -> None:
     Raises:
         InputError: names the variable, and never a password or token in it.
     """
+    _check_start()
+    _check_hub()
+
+
+def _check_start() -> None:
+    """Look at how this process was started, and where."""
     for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"):  # accelerate's
         if os.environ.get(name, "1") != "1":
             raise InputError(
                 f"{name} is set, as torchrun or mpirun does: run this with python, as one process on one GPU"
             )
-    for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):  # with a wrong value the library is not imported
-        if not os.environ.get(name, "0").isdecimal():
-            raise InputError(f"{name} is {os.environ[name]!r}: set it to a whole number of seconds, or unset it")
+    if "OMP_THREAD_LIMIT" in os.environ:  # as OMP_DYNAMIC, but it is what a person wants of this machine
+        raise InputError("OMP_THREAD_LIMIT is set: PyTorch may compute wrong results: set OMP_NUM_THREADS instead")
     if sys.flags.safe_path:
         raise InputError("PYTHONSAFEPATH is set, or -P given: another clone's modules could be run: unset it")
+    if sys.flags.optimize > 1:
+        raise InputError("PYTHONOPTIMIZE is 2, or -OO given: Transformers reads docstrings, which that drops: unset it")
     if {"{", "}"} & set(str(Path.cwd())):
         raise InputError(f"{Path.cwd()}: DVC cannot store files in a folder with braces in its path: rename it")
+
+
+def _check_hub() -> None:
+    """Look at what the hub's library is told: with a wrong timeout it is not even imported."""
+    for name in ("HF_HUB_ETAG_TIMEOUT", "HF_HUB_DOWNLOAD_TIMEOUT"):
+        if not os.environ.get(name, "0").isdecimal():
+            raise InputError(f"{name} is {os.environ[name]!r}: set it to a whole number of seconds, or unset it")
     proxies = [name for name in os.environ if name.lower() in {"http_proxy", "https_proxy", "all_proxy"}]
     for name in ("HF_ENDPOINT", *proxies):
         _check_address(name)

@@ -4,6 +4,7 @@ import base64
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -26,8 +27,8 @@ TOKENIZER = (
     "*.model",
 )
 FILES = (CONFIG, *WEIGHTS, *TOKENIZER)
-OPENED = {  # endings of the keys whose strings Transformers opens as files, from anywhere, for a tokenizer's vocabulary
-    TOKENIZER_CONFIG: ("vocab", "merges"),
+OPENED = {  # endings of the keys whose strings are files, from anywhere, that Transformers opens for a tokenizer
+    TOKENIZER_CONFIG: ("vocab", "merges", "init_inputs", "mecab_option", "sudachi_config_path", "sudachi_resource_dir"),
     SPECIAL_TOKENS: ("vocab", "merges", "_file"),
 }
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
@@ -120,7 +121,7 @@ def _read_json(source: Path, file: Path) -> Any:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{source}/{file.name}: not JSON ({error}): fetch the checkpoint again") from None
-    for key, value in content.items() if isinstance(content, dict) else ():
+    for key, value in _entries(content):
         if key == "auto_map":
             raise InputError(
                 f"{source}/{file.name}: asks for remote code (auto_map), which is never run: choose another checkpoint"
@@ -128,6 +129,16 @@ def _read_json(source: Path, file: Path) -> Any:
         if key.endswith(OPENED.get(file.name, ())) and isinstance(value, str):
             raise InputError(f"{source}/{file.name}: {key}: names a file: remove it, or choose another checkpoint")
     return content
+
+
+def _entries(content: Any) -> Iterator[tuple[str, Any]]:
+    """The keys and values of an object, those within its `mecab_kwargs` and the like too, and each of `init_inputs`."""
+    for key, value in content.items() if isinstance(content, dict) else ():
+        yield key, value
+        if key == "init_inputs" and isinstance(value, list):
+            yield from ((key, given) for given in value)
+        if key.endswith("_kwargs") and isinstance(value, dict):
+            yield from value.items()
 
 
 def _check_weights(source: Path, model: Path, sha256: str | None) -> None:

@@ -94,6 +94,18 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
         )
         for key in keys
     },
+    **{
+        f"{key} of another place within {outer}": (
+            replace("tokenizer_config.json", json.dumps({outer: inner}).encode()),
+            f"own-model/tokenizer_config.json: {key}: names a file: remove it, or choose another checkpoint",
+        )
+        for outer, key, inner in (
+            ("mecab_kwargs", "mecab_option", {"mecab_dic": None, "mecab_option": "-d /elsewhere"}),
+            ("sudachi_kwargs", "sudachi_config_path", {"sudachi_config_path": "/elsewhere/sudachi.json"}),
+            ("sudachi_kwargs", "sudachi_resource_dir", {"sudachi_resource_dir": "/elsewhere"}),
+            ("init_inputs", "init_inputs", ["/elsewhere/vocab.txt"]),
+        )
+    },
     "tokenizer's config that is not JSON": (
         replace("tokenizer_config.json", b"{nope"), "own-model/tokenizer_config.json: not JSON (Expecting property"
     ),

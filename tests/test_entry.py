@@ -46,6 +46,7 @@ def test_an_empty_address_of_the_hub_is_none(workspace: Workspace, monkeypatch: 
         ({"OMPI_COMM_WORLD_SIZE": "2"}, "OMPI_COMM_WORLD_SIZE is set, as torchrun or mpirun does: "),
         ({"PMI_SIZE": "2"}, "PMI_SIZE is set, as torchrun or mpirun does: "),
         ({"MV2_COMM_WORLD_SIZE": "2"}, "MV2_COMM_WORLD_SIZE is set, as torchrun or mpirun does: "),
+        ({"OMP_THREAD_LIMIT": "1"}, "OMP_THREAD_LIMIT is set: PyTorch may compute wrong results: set OMP_NUM_THREADS "),
         ({"HF_ENDPOINT": "http://me:pass/word@hub"}, "HF_ENDPOINT: it is not an address: correct it, or unset it"),
         ({"https_proxy": "http://me:pass/word@proxy:1"}, "https_proxy: it is not an address: correct it, or unset it"),
         ({"HTTPS_PROXY": "me:pass/word@proxy:1"}, "HTTPS_PROXY: it is not an address: correct it, or unset it"),
@@ -85,6 +86,12 @@ def test_the_modules_of_another_folder_are_not_run(workspace: Workspace) -> None
     done = run("python", "-m", "stages.train", cwd=workspace(), check=False, env=environment)
     assert done.returncode == 1
     assert done.stderr.startswith("error: PYTHONSAFEPATH is set, or -P given: ")
+
+
+def test_docstrings_that_are_left_out_are_named_as_what_is_missing(workspace: Workspace) -> None:
+    done = run("python", "-OO", "-m", "stages.train", cwd=workspace(), check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: PYTHONOPTIMIZE is 2, or -OO given: Transformers reads docstrings")
 
 
 def test_a_library_that_hides_a_pinned_one_is_named(workspace: Workspace, tmp_path: Path) -> None:
@@ -141,6 +148,12 @@ def test_a_module_of_the_project_that_is_missing_is_no_package_to_install(worksp
     assert said.endswith("ModuleNotFoundError: No module named 'stages.losess'\n")
 
 
+def test_a_package_that_an_error_does_not_name_is_not_named_either(workspace: Workspace) -> None:
+    code = "import stages; raise ModuleNotFoundError('too old')"
+    said = run("python", "-c", code, cwd=workspace(), check=False).stderr
+    assert said.endswith("ModuleNotFoundError: too old\n")
+
+
 def test_a_virtual_environment_need_not_be_activated_for_its_tools(tmp_path: Path) -> None:
     venv.create(tmp_path, with_pip=False)
     python = tmp_path / "bin/python"
@@ -157,10 +170,15 @@ def test_a_virtual_environment_need_not_be_activated_for_its_tools(tmp_path: Pat
         "NVIDIA_TF32_OVERRIDE",
         "ONEDNN_DEFAULT_FPMATH_MODE",
         "DNNL_DEFAULT_FPMATH_MODE",
+        "ONEDNN_MAX_CPU_ISA",
+        "DNNL_MAX_CPU_ISA",
+        "MKL_CBWR",
+        "OMP_DYNAMIC",
+        "OMP_MAX_ACTIVE_LEVELS",
         "MPLBACKEND",
     ],
 )
-def test_nothing_in_the_environment_makes_float32_less_or_draws_elsewhere(
+def test_nothing_in_the_environment_changes_what_is_computed_or_draws_elsewhere(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     workspace()
