@@ -114,7 +114,7 @@ PARAMS = {
     "train.weight_decay": (0.5, (R,), (R, E)),
     "train.max_grad_norm": (0.1, (R,), (R, E)),
     "train.label_smoothing": (0.2, (R,), (R, E)),
-    "train.contrastive_weight": (0.25, (R,), (R, E)),
+    "train.contrastive_weight": (0.5, (R,), (R, E)),
     "train.best_metric": ("loss", (R,), (R, E)),
     "train.early_stopping_patience": (1, (R,), (R, E)),
     "train.seed": (7, (R,), (R, E)),
