@@ -72,6 +72,7 @@ def test_a_branch_says_what_it_changed_and_merges_without_a_run(copy: Path, comp
     assert compared("slower")["params"] == {}
 
 
+@pytest.mark.long
 def test_branches_whose_results_conflict_are_run_together_once_one_side_is_taken(copy: Path, verify: Verify) -> None:
     git("branch", "other", cwd=copy)
     change_params(copy, train__learning_rate=1e-4)
