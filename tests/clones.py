@@ -27,8 +27,6 @@ PIPELINE_PARAMS = {
     "train__learning_rate": "1e-2",  # written as 1e-2, which DVC reads as a number
 }
 
-IDENTITY = ("-c", "user.name=test", "-c", "user.email=test@example.com")  # git's options, of who commits
-
 # planted where a run may find them: none is to be printed or written
 SECRETS = {name: f"planted-{name.lower()}-5e1f" for name in ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY")}
 
@@ -53,9 +51,10 @@ def run(
     return done
 
 
-def git(*arguments: str, cwd: Path) -> str:
+def git(*arguments: str, cwd: Path, check: bool = True) -> str:
     """Run git and give what it prints."""
-    return run("git", *IDENTITY, *arguments, cwd=cwd).stdout
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    return run("git", *identity, *arguments, cwd=cwd, check=check).stdout
 
 
 def commit(folder: Path, message: str) -> None:

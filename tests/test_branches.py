@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clones import IDENTITY, change_params, commit, git, run, stages_run
+from clones import change_params, commit, git, run, stages_run
 from conftest import Call, Verify
 
 from tools import compare, gate
@@ -82,7 +82,7 @@ def test_branches_whose_results_conflict_are_run_together_once_one_side_is_taken
     change_params(copy, train__seed=7)
     run("dvc", "repro", cwd=copy)
     commit(copy, "another seed")
-    merged = run("git", *IDENTITY, "merge", "--no-edit", "-", cwd=copy, check=False).stdout
+    merged = git("merge", "--no-edit", "-", cwd=copy, check=False)
     conflicts = re.findall(r"^CONFLICT .* in (.*)", merged, re.MULTILINE)
     assert conflicts == ["dvc.lock", "metrics/metrics.json"]
     refused = run("python", "-m", "tools.repro", cwd=copy, check=False)
