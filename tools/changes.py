@@ -1,4 +1,8 @@
-"""What differs from dvc.lock, by `dvc status`, where the data need not be at hand."""
+"""What differs from dvc.lock, by `dvc status`, where the data need not be at hand.
+
+By itself, `dvc status` calls whatever is absent "deleted" or "not in cache". So what it says is taken for each stage;
+what DVC can bring back is left out again; and what neither git nor DVC has is an error.
+"""
 
 import os
 from collections.abc import Iterator
@@ -41,15 +45,15 @@ def changes(*targets: str) -> list[Change]:
         for stage in stages:
             stage.frozen = False  # else DVC would not look at its deps
             status |= stage.status()
-        added = {out.fs_path: out for out in repo.index.outs if not pipeline.defines(out.stage)}
-        status |= _changed_data(stages, added)
-        to_come = _to_come(stages, added)
-        lost = _lost(repo, stages)
+        tracked = {out.fs_path: out for out in repo.index.outs if not pipeline.defines(out.stage)}
+        status |= _changed_data(stages, tracked)
+        restorable = _restorable(stages, tracked)
+        lost = _nowhere(repo, stages)
     if lost:
         raise InputError(
             f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {lost[0]}` and commit what that writes"
         )
-    found = sorted(_changes(status, to_come))
+    found = sorted(_changes(status, restorable))
     for change in found:
         if change.kind == "changed deps" and change.stage in frozen:
             raise InputError(f"dvc.yaml: {change}: {pipeline.frozen(change.stage)}")
@@ -79,20 +83,20 @@ def _collected(repo: Any, targets: tuple[str, ...]) -> list[Any]:
     return [stage for stage in dict.fromkeys(found) if pipeline.defines(stage)]
 
 
-def _changed_data(stages: list[Any], added: dict[str, Any]) -> dict[str, Any]:
+def _changed_data(stages: list[Any], tracked: dict[str, Any]) -> dict[str, Any]:
     """The data that a stage reads and that are not what their .dvc file says, as after a pull without `dvc checkout`.
 
     The status of the .dvc file's own stage would only say that the cache lacks them.
     """
     read = {dep.fs_path for stage in stages for dep in stage.deps}
-    data = [out for path, out in added.items() if any(pipeline.overlap(path, dep) for dep in read)]
+    data = [out for path, out in tracked.items() if any(pipeline.overlap(path, dep) for dep in read)]
     changed = [(out, what) for out in data if "modified" in (what := out.workspace_status()).values()]
     return {out.stage.addressing: [{"changed outs": what}] for out, what in changed}
 
 
-def _to_come(stages: list[Any], added: dict[str, Any]) -> set[tuple[str, str]]:
+def _restorable(stages: list[Any], tracked: dict[str, Any]) -> set[tuple[str, str]]:
     """What DVC can bring back, of what each stage last read and wrote: a file that is new to it has no hash."""
-    made = added | {out.fs_path: out for stage in stages for out in stage.outs}
+    made = tracked | {out.fs_path: out for stage in stages for out in stage.outs}
     return {
         (stage.addressing, str(file))
         for stage in stages
@@ -101,7 +105,7 @@ def _to_come(stages: list[Any], added: dict[str, Any]) -> set[tuple[str, str]]:
     }
 
 
-def _lost(repo: Any, stages: list[Any]) -> list[str]:
+def _nowhere(repo: Any, stages: list[Any]) -> list[str]:
     """The inputs within this repository that are not in this clone, and that DVC does not store either."""
     outs = [out.fs_path for out in repo.index.outs]
     deps = {str(dep): Path(dep.fs_path) for stage in stages for dep in stage.deps}
@@ -114,7 +118,7 @@ def _lost(repo: Any, stages: list[Any]) -> list[str]:
     ]
 
 
-def _changes(status: dict[str, Any], to_come: set[tuple[str, str]]) -> Iterator[Change]:
+def _changes(status: dict[str, Any], restorable: set[tuple[str, str]]) -> Iterator[Change]:
     """The changes in `dvc status`, leaving out files that are merely absent here, since DVC stores them."""
     for stage, changes in status.items():
         for change in changes:
@@ -123,7 +127,7 @@ def _changes(status: dict[str, Any], to_come: set[tuple[str, str]]) -> Iterator[
                 continue
             for kind, paths in change.items():
                 for path, what in paths.items():
-                    absent = what == "not in cache" or (what == "deleted" and (stage, path) in to_come)
+                    absent = what == "not in cache" or (what == "deleted" and (stage, path) in restorable)
                     if not absent:
                         yield Change(stage, kind, path, what if isinstance(what, str) else _keys(what))
 

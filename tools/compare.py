@@ -19,22 +19,10 @@ import argparse
 import dataclasses
 import json
 import sys
-from math import nan
 
 from stages import entry, errors
 from tools import comparison, rendering, revisions
 from tools.trees import WORKSPACE
-
-
-def fraction_of_rows(text: str) -> float:
-    """Parse ``--margin``."""
-    try:
-        margin = float(text)
-    except ValueError:
-        margin = nan
-    if not 0 <= margin < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1: give a fraction of the rows, such as 0.01")
-    return margin
 
 
 def arguments() -> argparse.Namespace:
@@ -46,12 +34,12 @@ def arguments() -> argparse.Namespace:
     form.add_argument("--json", action="store_true", help="print JSON")
     form.add_argument("--md", action="store_true", help="print GitHub Markdown")
     parser.add_argument("--fail-if", choices=[comparison.WORSE], help="exit with 1 if head is worse, or not comparable")
-    parser.add_argument(
-        "--margin", type=fraction_of_rows, metavar="M", help="worse by more than this accuracy; default: 0"
-    )
+    parser.add_argument("--margin", type=float, metavar="M", help="worse by more than this accuracy; default: 0")
     given = parser.parse_args()
     if given.margin is not None and not given.fail_if:
         parser.error("--margin only works with --fail-if worse: give both")
+    if not 0 <= (given.margin or 0) < 1:
+        parser.error(f"argument --margin: {given.margin} is not between 0 and 1: give a fraction, such as 0.01")
     return given
 
 

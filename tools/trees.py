@@ -1,4 +1,10 @@
-"""The files of a revision and their hashes, through git and DVC: nothing is checked out."""
+"""The files of a revision and their hashes, through git and DVC: nothing is checked out.
+
+The question to the hashes is whether an input is still the one in dvc.lock. Of the workspace `known_digest` answers, of
+a commit what `git_digests` gives: with a hash, with `CHANGED` or `MISSING`, which equal no hash, or with None where
+nobody can know, which is not held against the input. In a commit the hash of the content comes first; where git has
+something else in its place (a link, a submodule, an LFS pointer, a part of the folder), git's history decides.
+"""
 
 import os
 from collections.abc import Iterable, Iterator
