@@ -13,6 +13,7 @@ from clones import STAGES, TREE, change_params, commit_all, git, run
 from conftest import Call, Refused, Verify
 from dvc.lock import make_lock
 from dvc.utils.serialize import load_yaml, modify_yaml
+from dvc_objects.fs.utils import tmp_fname
 from edits import edit_json
 
 from stages import paths
@@ -180,12 +181,12 @@ def test_a_list_of_users_that_cannot_be_read_is_removed(folder: Path, content: s
 
 @pytest.mark.parametrize("outputs", ["data/raw", "models/classifier", "metrics/plots"])
 def test_copies_that_dvc_had_begun_are_removed(folder: Path, outputs: str) -> None:
-    begun, other = folder / outputs / ".bPmmzEHaWl1H-PnTHCQFVA.tmp", folder / outputs / ".mine.tmp"
+    begun, other = folder / outputs / tmp_fname(), folder / outputs / ".mine.tmp"
     begun.parent.mkdir(parents=True)
     begun.touch()
     other.touch()
     (line,) = repair.repair()
-    assert line.startswith(f"{outputs}/.bPmmzEHaWl1H-PnTHCQFVA.tmp was left behind by")
+    assert line.startswith(f"{outputs}/{begun.name} was left behind by")
     assert not begun.exists()
     assert other.exists()
 

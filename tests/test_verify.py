@@ -161,6 +161,27 @@ def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path, verify: V
     assert verify(copy, "--cache").startswith("error: data/tokenized/train.parquet is damaged in the cache: delete ")
 
 
+@pytest.mark.parametrize("inner", ["", "/inner"])
+def test_data_in_dvc_that_are_damaged_in_the_cache_are_named(copy: Path, verify: Verify, inner: str) -> None:
+    keep_data_in_dvc(copy, inner)
+    run("dvc", "repro", cwd=copy)
+    assert verify(copy, "--cache") == ""
+    digest = hashing.md5(copy / "data/small/test.csv")
+    flip(copy / ".dvc/cache/files/md5" / digest[:2] / digest[2:])
+    assert verify(copy) == ""
+    assert verify(copy, "--cache").startswith(f"error: data/kept{inner}/test.csv is damaged in the cache: delete ")
+
+
+def test_data_in_dvc_that_changed_unseen_are_brought_back_or_run_as_is_said(copy: Path, verify: Verify) -> None:
+    keep_data_in_dvc(copy)
+    run("dvc", "repro", cwd=copy)
+    flip(copy / "data/kept/test.csv", silently=True)
+    assert "error: data/kept does not match dvc.lock (download): delete it and " in verify(copy)
+    shutil.rmtree(copy / "data/kept")
+    run("dvc", "checkout", "data/kept", cwd=copy)
+    assert verify(copy) == ""
+
+
 def test_a_clone_without_data_is_told_to_pull(pipeline: Path, tmp_path: Path, verify: Verify) -> None:
     git("clone", "--quiet", str(pipeline), str(tmp_path / "bare"), cwd=tmp_path)
     said = verify(tmp_path / "bare")
@@ -235,9 +256,9 @@ def test_data_other_than_their_dvc_file_says_are_named(copy: Path, verify: Verif
     keep_data_in_dvc(copy)
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == ""
-    advice = "run `dvc checkout data/kept`, or, if the edit is yours, `dvc repro`"
+    advice = "delete it and run `dvc checkout data/kept`, or, if the edit is yours, `touch` its files"
     append(copy / "data/kept/train.csv", "one more row,joy\n")
-    assert verify(copy) == f"error: data/kept does not match dvc.lock (download): {advice}\n"
+    assert verify(copy) == f"error: data/kept does not match dvc.lock (download): {advice} and run `dvc repro`\n"
     run("dvc", "checkout", "--force", "data/kept", cwd=copy)
     assert verify(copy) == ""
     before = shutil.copytree(copy / "data/kept", copy / "before")
