@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from stages import entry, errors, hashing, paths, provenance
+from stages import dvcfile, entry, errors, hashing, paths, provenance
 from stages.outputs import staged
 from stages.params import Section, load
 from stages.rows import CONTROL, Layout, Row
@@ -154,6 +154,7 @@ def delivered_rows(params: DatasetParams) -> "tuple[Mapping[str, Iterable[Row]],
             params.hub_name, params.hub_config, params.hub_revision, params.text_column, params.label_column
         )
         return rows, params.labels or names
+    dvcfile.check_deps([Path(params.path)], "reads")
     layout = Layout(params.text_column, params.label_column, params.header, params.delimiter, params.quoting)
     files = split_files(Path(params.path))
     read = {
@@ -201,6 +202,7 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
         source = hub.snapshot(params.hub_name, params.hub_revision, pretrained.FILES)
     else:
         source = Path(params.path)
+        dvcfile.check_deps([source], "reads")
     pretrained.copy_checkpoint(source, model, tokenizer, params.weights_sha256)
     if params.source == "path":
         copied = [file.name for folder in (model, tokenizer) for file in folder.iterdir()]

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stages import documents
+from stages import documents, hashing
 from stages.errors import InputError, listed
 
 WRITTEN = ("outs", "metrics", "plots")
@@ -77,12 +77,21 @@ def check_deps(paths: Iterable[Path], how: str) -> None:
     """Check that dvc.yaml lists ``paths`` among the deps of this process's stage, which "reads" or "imports" them.
 
     Raises:
-        InputError: one is not listed, so that a change of it would rerun nothing.
+        InputError: one is not listed, or is hidden from DVC in a folder that is, so that a change of it would rerun
+            nothing.
     """
     stage, definition = _own()
-    deps = {Path(resolved(dep, {})) for dep in definition.get("deps", [])}
-    unlisted = sorted({path for path in paths if deps.isdisjoint((path, *path.parents))})
-    if stage and unlisted:
+    if not stage:
+        return
+    values = documents.read(Path("params.yaml"))
+    deps = {Path(resolved(dep, values)) for dep in definition.get("deps", [])}
+    unlisted = []
+    for path in sorted({Path(resolved(str(path), {})) for path in paths}):
+        if deps.isdisjoint((path, *path.parents)):
+            unlisted.append(path)
+        elif path not in deps and path.is_file():
+            hashing.check_hashed(next(folder for folder in path.parents if folder in deps), [path])
+    if unlisted:
         raise InputError(*[f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there" for path in unlisted])
 
 

@@ -1,5 +1,6 @@
 """A training's progress in plain lines, where the Trainer prints dicts."""
 
+from tqdm import tqdm
 from transformers import ProgressCallback, TrainerCallback, TrainerState, TrainingArguments
 
 Logs = dict[str, float]
@@ -11,19 +12,12 @@ class LogLines(TrainerCallback):
     def on_log(self, args: TrainingArguments, state: TrainerState, *_: object, logs: Logs, **__: object) -> None:
         """Write a line."""
         if said := line(args, state, logs):
-            self.write(said)
-
-    def write(self, said: str) -> None:
-        """Print it."""
-        print(said, flush=True)
+            with tqdm.external_write_mode():  # a bar makes way for it
+                print(said, flush=True)
 
 
 class LogBar(LogLines, ProgressCallback):
     """The Trainer's bar for a terminal, with the same lines above it."""
-
-    def write(self, said: str) -> None:
-        """Print it above the bar."""
-        self.training_bar.write(said)
 
 
 def line(args: TrainingArguments, state: TrainerState, logs: Logs) -> str:

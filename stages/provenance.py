@@ -24,9 +24,13 @@ def inputs(stage: str) -> Stamp:
     values = documents.read(Path("params.yaml"))
     deps = [dvcfile.resolved(dep, values) for dep in defined["deps"]]
     known = values if isinstance(values, dict) else {}
-    for place in (place for dep in deps for place in re.findall(r"\$\{(\w*)", dep)):
-        if place not in known:  # one of `vars`, whose values this does not know
-            raise InputError(f"dvc.yaml: {stage}: deps: ${{{place}...}} is not of params.yaml: write the path out")
+    for place in (place for dep in deps for place in re.findall(r"\$\{([^}]*)", dep)):
+        section, _, key = place.partition(".")
+        if section not in known or not re.fullmatch(r"\w+", key):  # one of `vars`, say, whose values this does not know
+            raise InputError(
+                f"dvc.yaml: {stage}: deps: ${{{place}}} is not a section.key of params.yaml: write it so, or write the "
+                "path out"
+            )
     params = {}
     for key in dvcfile.param_keys(stage, defined):
         with suppress(KeyError):

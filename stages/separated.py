@@ -24,7 +24,7 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
     names = None if header is None else _bare(header)
     columns = len(header or ())
     known: Counter[str | None] = Counter()
-    unsure: list[tuple[int, set[str]]] = []
+    swallowed: list[tuple[int, set[str]]] = []
     for line, fields in records:
         if not columns:
             columns = len(fields)
@@ -35,19 +35,19 @@ def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) 
                 )
         content, given = _field(fields, text), _field(fields, label)
         known[given] += 1
-        for labels in _labels_within(fields, delimiter, text, label):
-            if labels <= known.keys():
-                raise _swallowed(path, line, delimiter)
-            unsure.append((line, labels))
+        swallowed += [(line, labels) for labels in _labels_within(fields, delimiter, text, label)]
         if heading and given == heading and _bare(fields) != names:
             raise InputError(
                 f"{path}, line {line}: its label is {heading[:50]!r} as on line 1: set dataset.header to false if "
                 "line 1 is a row, else name the columns in place of their positions"
             )
         yield Row(f"{path}, line {line}", content, given, _problem(fields, names, columns))
-    for line, labels in unsure:
-        if labels <= known.keys():
-            raise _swallowed(path, line, delimiter)
+    if begun := next((line for line, labels in swallowed if labels <= known.keys()), None):
+        raise InputError(
+            f"{path}, the row that begins on line {begun}: a quoted field that seems to hold other rows: set "
+            f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it, or "
+            "convert the file to .jsonl or .parquet"
+        )
     if header is None and len(known) < known.total() and known[first := next(iter(known))] == 1:
         print(f"warning: {path}: its first line alone has the label {first!r}: is it a header? See dataset.header")
 
@@ -92,10 +92,11 @@ def _records(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -
 
 
 def _labels_within(fields: list[str], delimiter: str, text: int, label: int) -> Iterator[set[str]]:
-    """The labels of the rows within each quoted field that has swallowed some, if all of these are labels of the file.
+    """The labels of the rows within each quoted field that may have swallowed some: it has, if the file has them all.
 
-    In a tsv it is any field with tabs and line ends, which few have; else one of which each line, but for the one at
-    the closing or opening quote, may itself be a row.
+    Of ``good,a`` / ``"so he said,a`` / ``and went",b`` a reader of csv takes the last two lines for one row, whose
+    text has the label a in it. In a tsv any field with tabs and line ends is meant, which few have; else one of which
+    each line, but for the one at the closing or opening quote, may itself be a row.
     """
     for position, field in enumerate(fields):
         if delimiter == "\t" and "\n" in field and "\t" in field:
@@ -107,14 +108,6 @@ def _labels_within(fields: list[str], delimiter: str, text: int, label: int) -> 
         whole = rows[:-1] if position < label else rows[1:]  # the last one's label, or the first's, is outside of it
         if all(max(text, label) < len(row) and row[label] for row in whole):
             yield {row[label] for row in whole}
-
-
-def _swallowed(path: Path, line: int, delimiter: str) -> InputError:
-    return InputError(
-        f"{path}, the row that begins on line {line}: a quoted field that seems to hold other rows: set "
-        f"dataset.quoting to false if a quote is just a character here, else take {delimiter!r} out of it, or "
-        "convert the file to .jsonl or .parquet"
-    )
 
 
 def _position(path: Path, column: str | int, header: list[str] | None) -> int:

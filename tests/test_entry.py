@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from clones import TREE, run
-from conftest import Call
+from conftest import Call, Refused
 from digests import OUTPUTS, digests
 from own_data import Fail, Workspace, own_dataset
 
@@ -79,6 +79,13 @@ def test_a_folder_that_dvc_cannot_store_files_in_is_named(
     folder.mkdir()
     monkeypatch.chdir(folder)
     assert fail(train.main) == f"{folder}: DVC cannot store files in a folder with braces in its path: rename it"
+
+
+def test_a_link_that_leads_nowhere_is_said_to_be_one(workspace: Workspace, refused: Refused) -> None:
+    folder = workspace()
+    (folder / "weights").symlink_to("elsewhere")
+    said = "weights: No such file or directory: it is a link that leads nowhere: run `dvc checkout` if DVC made it"
+    assert refused(lambda: print(Path("weights").read_text(encoding="utf-8")), folder) == said
 
 
 def test_the_modules_of_another_folder_are_not_run(workspace: Workspace) -> None:

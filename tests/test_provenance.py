@@ -2,7 +2,6 @@
 
 import json
 import os
-import py_compile
 import re
 import sys
 from collections.abc import Callable
@@ -224,6 +223,20 @@ def test_a_result_that_a_stage_reads_and_dvc_yaml_does_not_list_is_an_error(copy
     assert not list(copy.rglob(".*.partial"))
 
 
+@pytest.mark.parametrize(("dep", "read"), [("${dataset.path}", "data/small"), ("${model.path}", "models/tiny")])
+@pytest.mark.parametrize("left", ["nothing", "a file"])
+def test_data_or_a_checkpoint_that_dvc_yaml_does_not_list_whole_is_an_error(
+    copy: Path, dep: str, read: str, left: str
+) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        deps = definition["stages"]["download"]["deps"]
+        deps.remove(dep)
+        deps += {"nothing": [], "a file": [f"{dep}/{min((copy / read).iterdir()).name}"]}[left]
+    done = run("dvc", "repro", "--force", "--single-item", "download", cwd=copy, check=False)
+    said = f"error: dvc.yaml: download: deps: {read}: this stage reads it: list it there\n"
+    assert said in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("edited", ["a key is forgotten", "a key is new"])
 def test_a_param_that_a_stage_reads_and_dvc_yaml_does_not_list_is_an_error(copy: Path, edited: str) -> None:
     if edited == "a key is forgotten":
@@ -288,11 +301,25 @@ def test_a_stage_of_ones_own_may_list_its_modules_by_their_folder(copy: Path) ->
     assert (copy / "data/mine.txt").exists()
 
 
-@pytest.mark.parametrize("dep", ["${more}", "${more.file}", "data/${more.file.name}"])
+def test_a_module_that_is_hidden_in_a_folder_that_dvc_yaml_lists_is_an_error(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = workspace()
+    (folder / "own").mkdir()
+    (folder / "own/mine.py").touch()
+    monkeypatch.setattr(dvcfile, "_own", lambda: ("mine", {"deps": ["own"]}))
+    dvcfile.check_deps([Path("own/mine.py")], "imports")
+    (folder / ".dvcignore").write_text("mine.py\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"^own/mine\.py: hidden from DVC, by a pattern in \.dvcignore "):
+        dvcfile.check_deps([Path("own/mine.py")], "imports")
+
+
+@pytest.mark.parametrize("dep", ["${more}", "${more.file}", "data/${more.file.name}", "${dataset[path]}"])
 def test_a_dep_that_dvc_yaml_takes_from_elsewhere_than_params_yaml_is_an_error(workspace: Workspace, dep: str) -> None:
     with modify_yaml(workspace() / "dvc.yaml") as definition:
         definition["stages"]["evaluate"]["deps"].append(dep)
-    said = r"^dvc\.yaml: evaluate: deps: \$\{more\.\.\.\} is not of params\.yaml: write the path out$"
+    place = re.escape(dep[dep.index("$") :])
+    said = rf"^dvc\.yaml: evaluate: deps: {place} is not a section\.key of params\.yaml: write it so, or "
     with pytest.raises(InputError, match=said):
         provenance.inputs("evaluate")
 
@@ -309,14 +336,17 @@ def test_a_stage_that_dvc_yaml_does_not_have_is_an_error(workspace: Workspace, d
         provenance.inputs("evaluate")
 
 
-def test_bytecode_of_a_module_from_before_its_edit_is_not_run(copy: Path) -> None:
+@pytest.mark.parametrize("prefix", [False, True], ids=["beside it", "under a prefix"])
+def test_bytecode_of_a_module_from_before_its_edit_is_not_run(copy: Path, tmp_path: Path, *, prefix: bool) -> None:
     module = copy / "stages/paths.py"
-    py_compile.compile(str(module))
+    kept = {"PYTHONPYCACHEPREFIX": str(tmp_path)} if prefix else {}
+    run("python", "-m", "compileall", "-q", "stages", cwd=copy, env=kept)
     before = module.stat()
     substitute(module, 'PRETRAINED = "models/pretrained/model"', 'PRETRAINED = "models/pretrained/MODEL"')
     os.utime(module, ns=(before.st_atime_ns, before.st_mtime_ns))  # as some tools leave it
-    said = run("python", "-c", "from stages import paths; print(paths.PRETRAINED)", cwd=copy).stdout
+    said = run("python", "-c", "from stages import paths; print(paths.PRETRAINED)", cwd=copy, env=kept).stdout
     assert said == "models/pretrained/MODEL\n"
+    assert not list(tmp_path.rglob("stages/__init__.*.pyc"))
 
 
 def audited_with(clone: Path) -> Any:
