@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from clones import PIPELINE_PARAMS, STAGES, commit, git, run, set_params
+from clones import PIPELINE_PARAMS, STAGES, TREE, commit, git, run, set_params
 from conftest import Verify
 from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import append, edit_json, substitute
@@ -223,18 +223,20 @@ def test_a_result_that_a_stage_reads_and_dvc_yaml_does_not_list_is_an_error(copy
     assert not list(copy.rglob(".*.partial"))
 
 
-@pytest.mark.parametrize(("dep", "read"), [("${dataset.path}", "data/small"), ("${model.path}", "models/tiny")])
-@pytest.mark.parametrize("left", ["nothing", "a file"])
+@pytest.mark.parametrize("dep", ["${dataset.path}", "${model.path}"])
+@pytest.mark.parametrize("left", [[], ["config.json"]], ids=["nothing", "a file"])
 def test_data_or_a_checkpoint_that_dvc_yaml_does_not_list_whole_is_an_error(
-    copy: Path, dep: str, read: str, left: str
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, dep: str, left: list[str]
 ) -> None:
-    with modify_yaml(copy / "dvc.yaml") as definition:
+    folder = workspace(dataset__path=str(TREE / "data/sample"))
+    with modify_yaml(folder / "dvc.yaml") as definition:
         deps = definition["stages"]["download"]["deps"]
         deps.remove(dep)
-        deps += {"nothing": [], "a file": [f"{dep}/{min((copy / read).iterdir()).name}"]}[left]
-    done = run("dvc", "repro", "--force", "--single-item", "download", cwd=copy, check=False)
-    said = f"error: dvc.yaml: download: deps: {read}: this stage reads it: list it there\n"
-    assert said in done.stdout + done.stderr
+        deps += [f"{dep}/{name}" for name in left]
+    monkeypatch.setattr(dvcfile, "_own", lambda: ("download", dvcfile.read("download")))
+    read = re.escape(dvcfile.resolved(dep, yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))))
+    with pytest.raises(InputError, match=f"^dvc.yaml: download: deps: {read}: this stage reads it: list it there$"):
+        download.main()
 
 
 @pytest.mark.parametrize("edited", ["a key is forgotten", "a key is new"])
