@@ -86,11 +86,12 @@ def check_deps(paths: Iterable[Path], how: str) -> None:
     values = documents.read(Path("params.yaml"))
     deps = {Path(resolved(dep, values)) for dep in definition.get("deps", [])}
     unlisted = []
-    for path in sorted({Path(resolved(str(path), {})) for path in paths}):
+    for path in sorted({Path(resolved(str(path), {})) for path in paths}):  # in the spelling of dvc.lock
         if deps.isdisjoint((path, *path.parents)):
             unlisted.append(path)
-        elif path not in deps and path.is_file():
-            hashing.check_hashed(next(folder for folder in path.parents if folder in deps), [path])
+        elif path not in deps and path.exists():
+            files = hashing.files_in(path) if path.is_dir() else [path]
+            hashing.check_hashed(next(folder for folder in path.parents if folder in deps), files)
     if unlisted:
         raise InputError(*[f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there" for path in unlisted])
 

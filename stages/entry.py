@@ -140,7 +140,7 @@ def _message(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         gone = error.errno == errno.ENOENT
         advice = "check its name, and run from the top of the clone" if gone else "check the path and its permissions"
-        if gone and Path(error.filename).is_symlink():
+        if gone and Path(str(error.filename)).is_symlink():
             advice = "it is a link that leads nowhere: run `dvc checkout` if DVC made it"
         return f"{printable(str(error.filename))}: {error.strerror}: {advice}"
     if any(kind.__name__ == "DvcException" for kind in type(error).__mro__):

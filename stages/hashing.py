@@ -38,8 +38,8 @@ def check_hashed(folder: Path, files: Iterable[Path]) -> None:
     """
     if hidden := set(files).difference(files_in(folder)):
         raise InputError(
-            f"{min(hidden)}: hidden from DVC, by a pattern in .dvcignore or a .dvc folder beside it, so that no edit "
-            "would rerun anything, and no result be stored: remove what hides it"
+            f"{min(hidden)}: hidden from DVC, by a pattern in .dvcignore, a .dvc folder beside it or a link in its "
+            "path, so that no edit would rerun anything, and no result be stored: remove what hides it"
         )
 
 

@@ -3,7 +3,6 @@
 Of the pipeline, train is run, and evaluate left out, whose bytes are those of its inputs: test_bytes.py.
 """
 
-import fcntl
 import re
 import shutil
 import signal
@@ -11,14 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from subprocess import CompletedProcess
 
-import filelock
 import pytest
 from clones import PIPELINE_PARAMS, TREE, run, set_params, stages_run
 from digests import digests
 from repros import Repro, suspended
 from runners import SHELL, read_workflow
-
-from stages.outputs import locked
 
 TRAIN = ("dvc", "repro", "train")
 EXPERIMENT = read_workflow(TREE / ".github/workflows/experiment.yml")
@@ -213,21 +209,6 @@ def test_an_orphan_that_does_not_stop_is_named(disturbed: Path, undisturbed: Pat
     assert second.returncode
     assert re.search(r"^error: another process .*: run again when it has ended$", second.stderr, re.MULTILINE)
     goes_on(disturbed, undisturbed, checkpoints)
-
-
-def test_a_lock_whose_holder_removes_it_while_it_is_taken_is_taken_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lock, flock = tmp_path / "lock", fcntl.flock
-
-    def late(file: int, operation: int) -> None:
-        monkeypatch.setattr(fcntl, "flock", flock)
-        lock.unlink()
-        flock(file, operation)
-
-    monkeypatch.setattr(fcntl, "flock", late)
-    with locked(lock, "waits"), pytest.raises(filelock.Timeout):
-        filelock.FileLock(lock).acquire(timeout=0)
 
 
 @pytest.mark.long

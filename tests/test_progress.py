@@ -1,7 +1,7 @@
 """What long work says of itself in a log, where there is no terminal."""
 
-import io
 import os
+import re
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -33,23 +33,28 @@ def test_the_loss_and_the_scores_of_each_epoch_are_lines(capsys: pytest.CaptureF
         {"eval_loss": 0.4, "eval_accuracy": 0.5, "eval_f1": 0.6, "eval_f1_macro": 0.3, "eval_runtime": 9.0},
         {"train_runtime": 9.0, "train_loss": 0.2},
     ):
-        bar = LogBar()
-        bar.training_bar = tqdm(total=8, file=io.StringIO())
-        (bar if terminal else LogLines()).on_log(settings, state, Any, logs=logs)
+        (LogBar() if terminal else LogLines()).on_log(settings, state, Any, logs=logs)
     assert capsys.readouterr().out == (
         "epoch 1.25 of 2, step 5 of 8: loss 0.7000, learning rate 3.00e-05\n"
         "epoch 1.25 of 2, step 5 of 8: validation loss 0.4000, accuracy 0.5000, weighted F1 0.6000\n"
     )
 
 
+def test_a_bar_makes_way_for_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    settings: Any = SimpleNamespace(num_train_epochs=2)
+    state: Any = SimpleNamespace(epoch=1.25, global_step=5, max_steps=8)
+    with tqdm(total=8):
+        capsys.readouterr()
+        LogBar().on_log(settings, state, Any, logs={"loss": 0.7, "learning_rate": 3e-5})
+        assert re.match(r"\r +\r+ +0%", capsys.readouterr().err)
+
+
 def test_a_log_that_nobody_reads_any_more_stops_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    bar = LogBar()
-    bar.training_bar = tqdm(total=8, file=io.StringIO())
     settings: Any = SimpleNamespace(num_train_epochs=2)
     state: Any = SimpleNamespace(epoch=1.25, global_step=5, max_steps=8)
-    for callback in (LogLines(), bar):
+    for callback in (LogLines(), LogBar()):
         with entry.Log(os.fdopen(os.dup(writer), "wb")) as log, monkeypatch.context() as patched:
             patched.setattr(sys, "stdout", log)
             callback.on_log(settings, state, Any, logs={"loss": 0.7, "learning_rate": 3e-5})

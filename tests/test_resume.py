@@ -274,6 +274,22 @@ def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytes
         pass
 
 
+def test_a_lock_whose_holder_removes_it_while_it_is_taken_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, flock = tmp_path / "lock", fcntl.flock
+
+    def late(file: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        lock.unlink()
+        flock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with locked(lock, "waits"), pytest.raises(filelock.Timeout):
+        filelock.FileLock(lock).acquire(timeout=0)
+    assert fcntl.flock is flock  # it was tried
+
+
 def test_a_lock_that_cannot_be_opened_is_not_taken_for_a_file_system_without_locks(tmp_path: Path) -> None:
     (tmp_path / "lock").mkdir()
     with pytest.raises(IsADirectoryError), locked(tmp_path / "lock", "runs"):

@@ -163,15 +163,18 @@ def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path, verify: V
 
 def test_data_in_dvc_that_are_damaged_in_the_cache_are_named(copy: Path, verify: Verify) -> None:
     keep_data_in_dvc(copy, "/inner")
+    (copy / "unread").write_text("of no stage\n", encoding="utf-8")
+    run("dvc", "add", "unread", cwd=copy)
     run("dvc", "repro", cwd=copy)
     assert verify(copy, "--cache") == ""
-    digest = hashing.md5(copy / "data/small/test.csv")
-    flip(copy / ".dvc/cache/files/md5" / digest[:2] / digest[2:])
+    for file in ("unread", "data/small/test.csv"):
+        digest = hashing.md5(copy / file)
+        flip(copy / ".dvc/cache/files/md5" / digest[:2] / digest[2:])
     assert verify(copy) == ""
     assert verify(copy, "--cache").startswith("error: data/kept/inner/test.csv is damaged in the cache: delete ")
 
 
-def test_data_in_dvc_that_changed_unseen_are_brought_back_or_run_as_is_said(copy: Path, verify: Verify) -> None:
+def test_data_in_dvc_that_changed_unseen_are_brought_back_as_is_said(copy: Path, verify: Verify) -> None:
     keep_data_in_dvc(copy)
     run("dvc", "repro", cwd=copy)
     flip(copy / "data/kept/test.csv", silently=True)
@@ -255,7 +258,7 @@ def test_data_other_than_their_dvc_file_says_are_named(copy: Path, verify: Verif
     keep_data_in_dvc(copy)
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == ""
-    advice = "delete it and run `dvc checkout data/kept`, or, if the edit is yours, `touch` its files"
+    advice = "delete it and run `dvc checkout data/kept`, or, if the edit is yours, `touch` what you edited"
     append(copy / "data/kept/train.csv", "one more row,joy\n")
     assert verify(copy) == f"error: data/kept does not match dvc.lock (download): {advice} and run `dvc repro`\n"
     run("dvc", "checkout", "--force", "data/kept", cwd=copy)

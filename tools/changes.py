@@ -1,7 +1,7 @@
 """What differs from dvc.lock, by `dvc status`, where the data need not be at hand.
 
-By itself, `dvc status` calls whatever is absent "deleted" or "not in cache". So what it says is taken for each stage;
-what DVC can bring back is left out again; and what neither git nor DVC has is an error.
+By itself, `dvc status` calls whatever is absent "deleted" or "not in cache". Here, what DVC can bring back is left out,
+and what neither git nor DVC has is an error.
 """
 
 import os

@@ -39,7 +39,8 @@ def arguments() -> argparse.Namespace:
     if given.margin is not None and not given.fail_if:
         parser.error("--margin only works with --fail-if worse: give both")
     if not 0 <= (given.margin or 0) < 1:
-        parser.error(f"argument --margin: {given.margin} is not between 0 and 1: give a fraction, such as 0.01")
+        fix = "give a fraction of the rows, such as 0.01"
+        parser.error(f"argument --margin: {given.margin} is not between 0 and 1: {fix}")
     return given
 
 
