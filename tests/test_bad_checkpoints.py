@@ -137,7 +137,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "weights that link to nowhere": (
         lambda checkpoint: instead(checkpoint / "model.safetensors", link_to_nowhere),
-        "own-model/model.safetensors: No such file or directory: check its name, and run from the top of the clone",
+        "own-model/model.safetensors: No such file or directory: it is a link that leads nowhere: ",
     ),
     **{
         name: (
