@@ -117,6 +117,7 @@ def test_data_that_were_committed_with_the_lock_of_a_run_without_them_are_named(
     assert refused("HEAD").startswith("HEAD: data/small does not match dvc.lock (download): ")
 
 
+@pytest.mark.long
 def test_data_behind_links_count_as_changed_only_where_git_sees_it(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(copy)
     small = copy / "data/small"
@@ -341,6 +342,7 @@ def test_a_folder_of_many_files_counts_as_changed_where_git_sees_it_since_dvc_lo
     an_edit_without_a_run_is_named(copy)
 
 
+@pytest.mark.long
 def test_edits_behind_a_link_are_named(inside: Path) -> None:
     append(Path(shutil.copytree("data/small", "data/v2/rows"), "train.csv"), "other rows,joy\n")
     Path("data/current").symlink_to("v2")
@@ -377,6 +379,7 @@ def test_links_are_followed_within_the_commit_and_never_for_ever(inside: Path) -
     assert "links/own/v2/rows" in behind("links/own/rows")
 
 
+@pytest.mark.long
 def test_another_commit_of_a_submodule_around_the_data_is_named(inside: Path, tmp_path: Path) -> None:
     vendor = shutil.copytree("data/small", tmp_path / "vendor/rows").parent
     append(vendor / "rows/train.csv", "other rows,joy\n")
@@ -429,6 +432,7 @@ print(f"version https://git-lfs.github.com/spec/v1\\noid sha256:{digest}\\nsize 
 """
 
 
+@pytest.mark.long
 def test_data_that_git_lfs_has_not_fetched_count_as_changed_where_git_has_another_pointer(inside: Path) -> None:
     """A filter does what git LFS would, but keeps no file: DVC reads those that it has kept by itself."""
     (inside.parent / "clean.py").write_text(POINTER, encoding="utf-8")
