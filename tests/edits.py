@@ -52,6 +52,11 @@ def forget_run(clone: Path) -> None:
 def in_cache(clone: Path, path: str) -> Path:
     """Where DVC's cache has an output of dvc.lock; of a folder, the list of its files."""
     _, digest = lockfile.makers(lockfile.parse((clone / "dvc.lock").read_bytes()))[path]
+    return cached(clone, digest)
+
+
+def cached(clone: Path, digest: str) -> Path:
+    """Where DVC's cache has what has that MD5."""
     return clone / ".dvc/cache/files/md5" / digest[:2] / digest[2:]
 
 

@@ -9,7 +9,7 @@ import pytest
 from clones import change_params, commit, git, keep_data_in_dvc, run
 from conftest import Verify
 from dvc.utils.serialize import dump_yaml, modify_yaml
-from edits import append, edit_json, flip, in_cache, substitute
+from edits import append, cached, edit_json, flip, in_cache, substitute
 
 import tools.verify
 from stages import hashing, paths, provenance, tables
@@ -168,8 +168,7 @@ def test_data_in_dvc_that_are_damaged_in_the_cache_are_named(copy: Path, verify:
     run("dvc", "repro", cwd=copy)
     assert verify(copy, "--cache") == ""
     for file in ("unread", "data/small/test.csv"):
-        digest = hashing.md5(copy / file)
-        flip(copy / ".dvc/cache/files/md5" / digest[:2] / digest[2:])
+        flip(cached(copy, hashing.md5(copy / file)))
     assert verify(copy) == ""
     assert verify(copy, "--cache").startswith("error: data/kept/inner/test.csv is damaged in the cache: delete ")
 
