@@ -54,12 +54,10 @@ def figures(rows: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, Any]:
 
 def table(report: dict[str, Any]) -> "Table":
     """The figures of the splits side by side."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     columns = {split: _lines(described) for split, described in report["splits"].items()}
-    table = Table("", *columns, box=None, pad_edge=False)
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = Table("", *(Column(split, justify="right") for split in columns), box=None, pad_edge=False)
     for name in next(iter(columns.values())):
         table.add_row(name, *(lines[name] for lines in columns.values()))
     return table

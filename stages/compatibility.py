@@ -91,9 +91,8 @@ def _check_positions(model: PreTrainedModel, pad_token_id: int, longest: int) ->
 
 
 def _compute(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bool = False, **more: Any) -> ModelOutput:
-    """The model's output for a batch, without dropout."""
+    """The model's output for a batch, without dropout: the model is left in evaluation mode."""
     inputs = {name: tensor.to(model.device) for name, tensor in batch.items()}
-    training = model.training
     try:
         with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             return model.eval()(**inputs, **more)
@@ -107,5 +106,3 @@ def _compute(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bo
             f"{model.name_or_path}: {type(model).__name__} does not compute {'in bfloat16 ' if bf16 else ''}"
             f"({reason(error)}): {advice}"
         ) from error
-    finally:
-        model.train(training)

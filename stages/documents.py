@@ -29,12 +29,27 @@ SCALARS = {
 
 
 class Loader(yaml.SafeLoader):
-    """PyYAML's safe loader with the booleans, integers and floats that DVC's ruamel.yaml reads, and no %YAML."""
+    """PyYAML's safe loader with the booleans, integers and floats that DVC's ruamel.yaml reads.
+
+    Like DVC's, it refuses a key that is set twice, where PyYAML takes the last one.
+    """
 
     def scan_yaml_directive_value(self, start_mark: yaml.Mark) -> NoReturn:
         """Refuse a %YAML directive: by one DVC's parser reads YAML 1.1, where 010 is 8."""
         problem = "by a %YAML directive DVC may read other values than the stages: remove it"
         raise yaml.MarkedYAMLError(problem=problem, problem_mark=start_mark)
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Refuse a key that is set twice; merges are not yet in the mapping here."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
+            name = (key.tag, key.value)
+            if name in lines:
+                problem = f"{key.value[:100]} already set on line {lines[name]}: remove one"
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+            lines[name] = key.start_mark.line + 1
+        return node
 
 
 Loader.yaml_implicit_resolvers = {
@@ -53,28 +68,14 @@ def _integer(_: Loader, node: yaml.ScalarNode) -> int:
 Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
-class UniqueLoader(Loader):
-    """A loader that refuses a key that is set twice, as DVC does; the others take the last one."""
-
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """Give a mapping as it is written, merges not yet in it."""
-        node: yaml.MappingNode = super().compose_mapping_node(anchor)
-        seen = set()
-        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
-            if (key.tag, key.value) in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} is set twice: remove one", problem_mark=key.start_mark)
-            seen.add((key.tag, key.value))
-        return node
-
-
-def parse(content: str | bytes, loader: type[Loader] = UniqueLoader) -> Any:
+def parse(content: str | bytes) -> Any:
     """The content of a YAML document.
 
     Raises:
         yaml.YAMLError: it is not one.
     """
     try:
-        return yaml.load(content, loader)  # noqa: S506 - a safe loader
+        return yaml.load(content, Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError:
         raise
     except Exception as error:  # whatever PyYAML raises where a value does not fit its tag
@@ -82,12 +83,12 @@ def parse(content: str | bytes, loader: type[Loader] = UniqueLoader) -> Any:
 
 
 def read(path: Path) -> Any:
-    """The content of a YAML file; where it sets a key twice, `stages.params` and DVC say so.
+    """The content of a YAML file.
 
     Raises:
         InputError: it is missing, not UTF-8, not YAML, or has the conflicts of a merge.
     """
-    return _load(path, lambda text: parse(text, Loader))
+    return _load(path, parse)
 
 
 def nodes(path: Path) -> yaml.Node | None:

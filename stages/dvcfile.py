@@ -56,8 +56,13 @@ def resolved(path: str, values: Any) -> str:
             return str(value_of(values, key[1]))
         return key[0]
 
-    filled = Path(re.sub(r"\$\{(\w+\.\w+)\}", value, path))
-    return (filled.relative_to(Path.cwd()) if filled.is_relative_to(Path.cwd()) else filled).as_posix()
+    return spelled(re.sub(r"\$\{(\w+\.\w+)\}", value, path))
+
+
+def spelled(path: str | Path) -> str:
+    """A path in the spelling of dvc.lock: relative to the clone, if it is in it."""
+    path = Path(path)
+    return (path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path).as_posix()
 
 
 def value_of(values: Any, key: str) -> Any:
@@ -86,7 +91,7 @@ def check_deps(paths: Iterable[Path], how: str) -> None:
     values = documents.read(Path("params.yaml"))
     deps = {Path(resolved(dep, values)) for dep in definition.get("deps", [])}
     unlisted = []
-    for path in sorted({Path(resolved(str(path), {})) for path in paths}):  # in the spelling of dvc.lock
+    for path in sorted({Path(spelled(path)) for path in paths}):
         if deps.isdisjoint((path, *path.parents)):
             unlisted.append(path)
         elif path not in deps and path.exists():

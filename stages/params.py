@@ -34,7 +34,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     document, node = documents.read(path), documents.nodes(path)
     if node is None or not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
-    lines = _lines(path, node)
+    lines = _lines(node)
     problems = [
         f"{_place(path, lines, (key,))}: unknown section, {_hint(key, SECTIONS)} (Params of a stage "
         "of your own go into a file of their own, which dvc.yaml lists as `params: - own.yaml: [key]`)"
@@ -55,28 +55,19 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     return params
 
 
-def _lines(path: Path, document: yaml.Node) -> dict[tuple[str, ...], int]:
-    """The line of each section and key; of one that is set twice, YAML's parser would take the last."""
+def _lines(document: yaml.Node) -> dict[tuple[str, ...], int]:
+    """The line of each section and key."""
     lines: dict[tuple[str, ...], int] = {}
-    assert isinstance(document, yaml.MappingNode)  # noqa: S101 - the document is a dict
     for section, body in document.value:
-        keys = [key for key, _ in body.value] if isinstance(body, yaml.MappingNode) else []
-        for node in (section, *keys):
-            name = (section.value,) if node is section else (section.value, str(node.value))
-            line = node.start_mark.line + 1
-            if name in lines:
-                raise InputError(f"{path}, line {line}: {_name(name)} already set on line {lines[name]}: remove one")
-            lines[name] = line
+        lines[section.value,] = section.start_mark.line + 1
+        for key, _ in body.value if isinstance(body, yaml.MappingNode) else ():
+            lines[section.value, str(key.value)] = key.start_mark.line + 1
     return lines
 
 
 def _place(path: Path, lines: dict[tuple[str, ...], int], keys: tuple[str, ...]) -> str:
     line = lines.get(keys) or lines.get(keys[:1])
-    return f"{path}{f', line {line}' if line else ''}: {_name(keys)}"
-
-
-def _name(keys: tuple[str, ...]) -> str:
-    return repr(".".join(keys)[:100])[1:-1]  # in one line, whatever a key is
+    return f"{path}{f', line {line}' if line else ''}: {'.'.join(keys)[:100]}"
 
 
 def _hint(word: str, known: Sequence[str], prefix: str = "") -> str:

@@ -272,7 +272,8 @@ def test_a_key_that_is_set_twice_is_named_with_both_lines(
     file.write_text(text, encoding="utf-8")
     first = line_of(name) if "." in name else text.splitlines().index("train:") + 1
     assert fail(train.main) == (
-        f"params.yaml, line {len(text.splitlines())}: {name} already set on line {first}: remove one"
+        f"params.yaml, line {len(text.splitlines())}: invalid YAML: {name.partition('.')[2] or name} already set on "
+        f"line {first}: remove one"
     )
 
 

@@ -141,10 +141,3 @@ def test_a_tokenizer_without_padding_is_refused() -> None:
     without: Any = SimpleNamespace(pad_token_id=None)
     with pytest.raises(errors.InputError, match="tokenizer: no padding token: choose a checkpoint that has one"):
         check_fit(small_model("bert"), without, ROWS)
-
-
-def test_a_model_is_left_in_training_or_out_of_it_as_it_was() -> None:
-    for model in (small_model("bert").train(), small_model("bert").eval()):
-        training = model.training
-        check_checkpoint(model, TOKENIZER, ROWS)
-        assert model.training == training

@@ -54,9 +54,9 @@ def test_what_is_not_yaml_is_not_yaml_to_dvc_either() -> None:
         parse_yaml("key: [", "params.yaml")
 
 
-@pytest.mark.parametrize("text", ["key: 1\nkey: 2\n", "stage:\n  - md5: 1\n    md5: 2\n"])
+@pytest.mark.parametrize("text", ["key: 1\nkey: 2\n", "{key: 1, key: 2}", "stage:\n  - md5: 1\n    md5: 2\n"])
 def test_a_key_that_is_set_twice_is_refused_as_by_dvc(text: str) -> None:
-    with pytest.raises(YAMLError, match="is set twice: remove one"):
+    with pytest.raises(YAMLError, match=r"already set on line \d: remove one"):
         documents.parse(text)
     with pytest.raises(DvcException):
         parse_yaml(text, "params.yaml")

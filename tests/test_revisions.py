@@ -163,16 +163,16 @@ def test_what_git_has_no_more_is_named(copy: Path, refused: Refused, path: str) 
 
 def test_of_what_is_missing_outside_of_the_repository_nothing_is_known(inside: Path) -> None:
     with trees.files_at("HEAD") as files:
-        from_git = trees.git_digests(files, {})
+        changed_in_git = trees.changed_in_git(files, {})
         for path in ("../nowhere", str(inside.parent / "nowhere"), "/data/small"):
-            assert from_git(path) is None
-            assert trees.known_digest(files, path) is None
+            assert not changed_in_git(path, "another")
+            assert not trees.changed_here(files, path, "another")
 
 
 @pytest.mark.usefixtures("inside")
 def test_of_what_is_missing_and_neither_git_nor_dvc_has_had_nothing_is_known() -> None:
     with trees.files_at("workspace") as files:
-        assert trees.known_digest(files, "data/own") is None
+        assert not trees.changed_here(files, "data/own", "another")
 
 
 def test_a_folder_whose_files_a_stage_makes_one_by_one_is_known_where_they_are_not(inside: Path) -> None:
@@ -186,7 +186,8 @@ def test_a_folder_whose_files_a_stage_makes_one_by_one_is_known_where_they_are_n
     for place in ("data/made", ".dvc/cache"):
         shutil.rmtree(place)
     with trees.files_at("HEAD") as files:
-        assert trees.git_digests(files, {})("data/made") == whole
+        assert not trees.changed_in_git(files, {})("data/made", whole)
+        assert trees.changed_in_git(files, {})("data/made", "another")
 
 
 def test_of_what_a_shallow_clone_lacks_nothing_is_known(
@@ -195,7 +196,7 @@ def test_of_what_a_shallow_clone_lacks_nothing_is_known(
     git("clone", "--quiet", "--depth", "1", pipeline.as_uri(), "shallow", cwd=tmp_path)
     monkeypatch.chdir(tmp_path / "shallow")
     with trees.files_at("HEAD") as files:
-        assert trees.git_digests(files, {})("data/own") is None
+        assert not trees.changed_in_git(files, {})("data/own", "another")
 
 
 def test_data_that_went_from_git_to_dvc_and_are_not_here_are_no_change(inside: Path) -> None:

@@ -8,18 +8,18 @@ from stages import dvcfile
 from tools import lockfile, pipeline
 from tools.pipeline import Stages
 
-Digest = Callable[[str], str | None]
+Changed = Callable[[str, str], bool]  # of a path, and an MD5
 RERUN = "run `dvc repro`"
 
 
-def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> Iterator[str]:
+def reasons(definition: Stages, values: Any, lock: Stages, changed: Changed) -> Iterator[str]:
     """A line for each reason why the predictions are not of the pipeline, the params and the files as they are.
 
     Args:
         definition: the stages of dvc.yaml.
         values: params.yaml.
         lock: the stages of dvc.lock that are behind the predictions.
-        digest: gives the hash of a file or folder that no stage makes, None where that is not known.
+        changed: says whether a file or folder that no stage makes is known to have another MD5 than the one given.
     """
     definition = {stage: definition[stage] for stage in pipeline.BEHIND_PREDICTIONS if stage in definition}
     yield from against_definition(definition, values, lock)
@@ -27,7 +27,7 @@ def reasons(definition: Stages, values: Any, lock: Stages, digest: Digest) -> It
     made = lockfile.makers(lock)
     read = {(path, md5): stage for stage in lock for path, md5 in lockfile.files(lock[stage], "deps").items()}
     for (path, md5), stage in read.items():
-        if path not in made and digest(path) not in {None, md5}:
+        if path not in made and changed(path, md5):
             yield f"{path} does not match dvc.lock ({stage}): {RERUN}"
 
 
@@ -66,7 +66,7 @@ def _listed(stage: str, wanted: Any, values: Any, locked: Any) -> Iterator[tuple
     """The deps, outs and param keys of a stage by dvc.yaml, and those of dvc.lock."""
     for kind, keys in (("deps", ("deps",)), ("outs", dvcfile.WRITTEN)):
         expected = {dvcfile.resolved(path, values) for path in dvcfile.declared(wanted, *keys)}
-        yield kind, expected, {dvcfile.resolved(item["path"], {}) for item in locked.get(kind, [])}
+        yield kind, expected, {dvcfile.spelled(item["path"]) for item in locked.get(kind, [])}
     yield "params", set(dvcfile.param_keys(stage, wanted)), set(lockfile.params(locked))
 
 

@@ -96,8 +96,8 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
     except (FileNotFoundError, yaml.YAMLError, DvcException) as error:
         said = errors.reason(error)
         raise errors.InputError(f"dvc.yaml or params.yaml cannot be read ({said}): undo its last edit") from None
-    digest = partial(trees.known_digest, files) if revision == WORKSPACE else trees.git_digests(files, lock)
-    problems = [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, digest)]
+    changed = partial(trees.changed_here, files) if revision == WORKSPACE else trees.changed_in_git(files, lock)
+    problems = [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, changed)]
     if problems:
         raise errors.InputError(problems[0])
     return lock

@@ -1,9 +1,8 @@
-"""The files of a revision and their hashes, through git and DVC: nothing is checked out.
+"""The files of a revision, and whether they are those in its dvc.lock, through git and DVC: nothing is checked out.
 
-The question to the hashes is whether an input is still the one in dvc.lock. Of the workspace `known_digest` answers, of
-a commit what `git_digests` gives: with a hash, with `CHANGED` or `MISSING`, which equal no hash, or with None where
-nobody can know, which is not held against the input. In a commit the hash of the content comes first; where git has
-something else in its place (a link, a submodule, an LFS pointer, a part of the folder), git's history decides.
+Of an input of the workspace `changed_here` answers, of a commit what `changed_in_git` gives; what nobody can know is
+not held against the input. In a commit the hash of the content comes first; where git has something else in its place
+(a link, a submodule, an LFS pointer, a part of the folder), git's history decides.
 """
 
 import os
@@ -16,13 +15,12 @@ from stages import errors, hashing
 from stages.files import LFS
 from tools import lockfile
 from tools.commands import output, shallow
-from tools.outdated import Digest
+from tools.outdated import Changed
 from tools.pipeline import Stages
 
 WORKSPACE = "workspace"  # DVC's name for the files in the working tree
 LOCK = str(lockfile.PATH)
 SYMLINK, SUBMODULE = "120", "160"  # how the mode of one begins
-CHANGED, MISSING = "changed", "missing"  # in the place of a hash, which neither equals
 MAX_LINKS = 40  # one after the other, as Linux has it
 MAX_FILES = 1000  # of a folder, to be hashed one by one
 
@@ -34,14 +32,14 @@ def files_at(revision: str) -> Iterator[Any]:
     Raises:
         InputError: there is no such revision, or this clone lacks files of it.
     """
+    from dvc.config import Config
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
     from dvc.repo.brancher import switch
     from dvc.scm import RevError, SCMError, resolve_rev
 
     output("git", "rev-parse", "--git-dir", advice="run this in a clone of the repository that git may read")
-    with Repo() as here:
-        config = dict(here.config)  # the remote and the cache are this clone's, whatever the revision had
+    config = dict(Config.from_cwd())  # the remote and the cache are this clone's, whatever the revision had
     with Repo(config=config) as here, ExitStack() as switched:
         try:
             if revision != WORKSPACE:
@@ -72,48 +70,45 @@ def workspace_digest(path: str) -> str | None:
     return hashing.md5(Path(path)) if Path(path).exists() else None
 
 
-def known_digest(files: Any, path: str) -> str | None:
-    """As `workspace_digest`; of what is absent, DVC's, or `MISSING` if only git has had it.
+def changed_here(files: Any, path: str, md5: str) -> bool:
+    """Whether a file or folder of the working tree has another hash; of what is absent, by DVC, or if git has had it.
 
     DVC has no hash for a folder within the one that was given to `dvc add`.
     """
     known = workspace_digest(path)
     if known or not _is_within(path):
-        return known
+        return known not in {None, md5}
     if files.exists(path):
-        md5: str | None = files.info(path).get("md5")
-        return md5
-    return MISSING if output("git", "log", "-1", "--format=%H", "--", path) else None
+        return files.info(path).get("md5") not in {None, md5}
+    return bool(output("git", "log", "-1", "--format=%H", "--", path))
 
 
 def _is_within(path: str) -> bool:
     return not Path(path).is_absolute() and ".." not in Path(path).parts
 
 
-def git_digests(files: Any, lock: Stages) -> Digest:
-    """A function that gives the hash of a file or folder, from git or from its .dvc file; None where neither has it.
+def changed_in_git(files: Any, lock: Stages) -> Changed:
+    """A function that says whether a commit has a file or folder, or its .dvc file, with another hash than dvc.lock.
 
     Git may lack the files, or some of those that a folder has in dvc.lock, or have links or git LFS's pointers in their
-    place, so that the hash is unknown. For what has changed in git since dvc.lock got its hash, or has gone from there,
-    it is `CHANGED`.
+    place, so that the hash is unknown: then, whether git changed them since dvc.lock got the hash, or has lost them.
     """
     commit = files.repo.get_rev()
-    read = {Path(dep["path"]).as_posix(): dep for stage in lock.values() for dep in stage.get("deps", [])}
+    deps = [dep for stage in lock.values() for dep in stage.get("deps", [])]
+    numbers = {Path(dep["path"]).as_posix(): dep.get("nfiles") or 0 for dep in deps}
     listed = [entry.split("\t", 1) for entry in output("git", "ls-tree", "-r", "-z", commit).split("\0") if entry]
     names = {Path(name) for _, name in listed}
     linked = {Path(name): kind for kind, name in listed if kind[:3] in {SYMLINK, SUBMODULE}}
 
-    def digest(path: str) -> str | None:
+    def changed(path: str, md5: str) -> bool:
         exists = not Path(path).is_absolute() and files.exists(path)
         if not exists and (not _is_within(path) or shallow()):  # git may have had it, for all one knows
-            return None
-        dep = read.get(path, {})
-        if exists and (md5 := _digest(files, path, at_least=dep.get("nfiles") or 0, links=linked)):
-            return md5
-        changed = _changed_since_run(commit, behind(Path(path), names, linked), dep.get("md5", ""))
-        return CHANGED if changed else None
+            return False
+        if exists and (known := _digest(files, path, at_least=numbers.get(path, 0), links=linked)):
+            return known != md5
+        return _changed_since_run(commit, behind(Path(path), names, linked), md5)
 
-    return digest
+    return changed
 
 
 def _digest(files: Any, path: str, *, at_least: int, links: Iterable[Path]) -> str | None:
@@ -171,7 +166,7 @@ def _changed_since_run(commit: str, paths: list[str], md5: str) -> bool:
     if shallow():
         raise errors.InputError(f"{paths[0]}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
     log = ("git", "log", "--no-show-signature", "--format=%H", commit)
-    # the first to have it, since a later one may be a revert; none if a merge brought it, or it has no MD5
-    got = output(*log, f"-S{md5}", "--", LOCK).split() if md5 else []
+    # the first to have it, since a later one may be a revert; none if a merge brought it, or it is not written there
+    got = output(*log, f"-S{md5}", "--", LOCK).split()
     ran = got[-1] if got else output(*log, "-1", "--", LOCK).strip()
     return bool(output("git", "diff", "--ignore-submodules=none", "--name-only", ran, commit, "--", *paths))
