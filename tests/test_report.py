@@ -12,7 +12,8 @@ from edits import edit_json, forget_run
 
 import tools.report
 from stages import paths
-from tools.report import metrics_section
+from stages.errors import InputError
+from tools.report import machine_section, metrics_section, readable, run_section
 
 Report = Callable[[Path], str]
 
@@ -72,15 +73,17 @@ def test_a_report_without_baselines_says_so(copy: Path, report: Report) -> None:
 
 def test_records_that_are_damaged_are_said_to_be(inside: Path, report: Report) -> None:
     (inside / "report").mkdir()
-    unknown = "**What ran is not known**\n\n```text\nreport/run.json cannot be read ("
-    for content in ('{"seconds": 3', "null", '{"stages": [], "seconds": 3}', "{}"):
+    unknown = "**What ran is not known**\n\n```text\nreport/run.json: damaged ("
+    for content in ('{"seconds": 3', "null", '{"stages": [], "seconds": 3}', '{"stages": {"train": 5}}', "{}"):
         (inside / "report/run.json").write_text(content)
-        assert tools.report.run_section().startswith(unknown)
+        section = readable("What ran is not known", run_section)
+        assert section.startswith(unknown)
+        assert section.endswith("): run `python -m tools.repro --record report/run.json`\n```")
     (inside / "report/verified.txt").write_bytes(b"error: data/own/\xff is missing\n")
-    nowhere = f"**The machine is not known**\n\n```text\n{paths.CLASSIFIER_PROVENANCE} cannot be read ("
+    nowhere = f"**The machine is not known**\n\n```text\n{paths.CLASSIFIER_PROVENANCE}: damaged ("
     for content in ("[]", "{"):
         (inside / paths.CLASSIFIER_PROVENANCE).write_text(content)
-        assert tools.report.machine_section().startswith(nowhere)
+        assert readable("The machine is not known", machine_section).startswith(nowhere)
     said = report(inside)
     assert f"\n\n{unknown}" in said
     assert f"\n\n{nowhere}" in said
@@ -137,7 +140,19 @@ def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(
 ) -> None:
     monkeypatch.chdir(pipeline)
     said = "`dvc metrics diff --json nowhere`: ERROR: unknown Git revision 'nowhere': "
-    assert metrics_section("nowhere").startswith(f"**metrics.json: not compared**\n\n```text\n{said}")
+    with pytest.raises(InputError, match=f"^{re.escape(said)}"):
+        metrics_section("nowhere")
+
+
+def test_a_section_that_cannot_be_read_says_why(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, report: Report
+) -> None:
+    def failing(*command: str, **_: str) -> str:
+        raise InputError(f"{command[0]} has no *metrics*: undo that")
+
+    monkeypatch.setattr(tools.report, "metrics_section", failing)
+    said = report(pipeline)
+    assert "\n\n**metrics.json: not compared**\n\n```text\nHEAD has no *metrics*: undo that\n```" in said
 
 
 def test_metrics_stand_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ says what ran, report/verified.txt (the output of tools.verify) whether it all b
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from stages import entry, errors, paths
-from tools import comparison, ladder, rendering, revisions
+from tools import comparison, ladder, rendering, results, revisions
 from tools.commands import changed, commit, output
 from tools.formatting import code, markdown_table, number
 from tools.trees import WORKSPACE
@@ -18,7 +19,6 @@ from tools.trees import WORKSPACE
 RUN = Path("report/run.json")
 VERIFIED = Path("report/verified.txt")
 NAME_ANOTHER = "name a branch, tag or commit that git has, or run `git fetch`"
-DAMAGED = (ValueError, LookupError, TypeError, AttributeError)  # raised by reading JSON of other content
 
 
 def title(base: str) -> str:
@@ -30,19 +30,12 @@ def title(base: str) -> str:
 
 def comparison_section(base: str) -> str:
     """The verdict, metrics with intervals, per-class F1, params and inputs that differ."""
-    try:
-        result = comparison.compare(revisions.read_side(base), revisions.read_side(WORKSPACE))
-    except errors.InputError as error:
-        return _failed("not compared", error)
-    return rendering.markdown(result)
+    return rendering.markdown(comparison.compare(revisions.read_side(base), revisions.read_side(WORKSPACE)))
 
 
 def metrics_section(base: str) -> str:
     """What changed in the metrics, from `dvc metrics diff`."""
-    try:
-        files = json.loads(output("dvc", "metrics", "diff", "--json", base, advice=NAME_ANOTHER) or "{}")
-    except errors.InputError as error:
-        return _failed("metrics.json: not compared", error)
+    files = json.loads(output("dvc", "metrics", "diff", "--json", base, advice=NAME_ANOTHER) or "{}")
     rows = [
         (
             code(name if path == paths.METRICS else f"{path}: {name}"),
@@ -58,38 +51,23 @@ def _figure(value: float | str | None) -> str:
     return code(value) if isinstance(value, str) else number(value)  # a stage of one's own may write any metric
 
 
-def ladder_section() -> str:
-    """The baselines and the fine-tuned model, with a warning if it does not beat them."""
-    try:
-        return ladder.markdown()
-    except errors.InputError as error:
-        return _failed("No baselines", error)
-
-
 def run_section() -> str:
     """What ran, what came from the cache, and how many minutes that took."""
     if not RUN.exists():
         return "No run is recorded: dvc.lock has all results."
-    try:
+    with results.as_written(str(RUN), f"python -m tools.repro --record {RUN}"):
         run = json.loads(RUN.read_bytes())
         rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
-        minutes = run["seconds"] / 60
-    except DAMAGED as error:
-        return _failed("What ran is not known", f"{RUN} cannot be read ({errors.reason(error)})")
-    return f"{markdown_table(('stage', ''), rows, names=2)}\n\nThe run took {minutes:.1f} minutes."
+        return f"{markdown_table(('stage', ''), rows, names=2)}\n\nThe run took {run['seconds'] / 60:.1f} minutes."
 
 
 def machine_section() -> str:
     """Where the classifier was trained."""
-    try:
-        made = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_bytes())["machine"]
-        device, precision = code(made["device"]), made["precision"]
-    except FileNotFoundError:
+    if not Path(paths.CLASSIFIER_PROVENANCE).exists():
         return ""
-    except DAMAGED as error:
-        said = f"{paths.CLASSIFIER_PROVENANCE} cannot be read ({errors.reason(error)})"
-        return _failed("The machine is not known", said)
-    return f"The classifier was trained on {device}, in {precision}."
+    made = results.read(paths.CLASSIFIER_PROVENANCE)
+    with results.as_written(paths.CLASSIFIER_PROVENANCE):
+        return f"The classifier was trained on {code(made['machine']['device'])}, in {made['machine']['precision']}."
 
 
 def verification_section() -> str:
@@ -99,6 +77,14 @@ def verification_section() -> str:
         said = VERIFIED.read_text(encoding="utf-8", errors="replace").strip() or "error: tools.verify printed nothing"
     *_, last = said.splitlines()
     return last if last.startswith("verified: ") else _failed("Not verified", said)
+
+
+def readable(unreadable: str, section: Callable[..., str], *arguments: str) -> str:
+    """A section, or ``unreadable`` and the reason, where what it is to show cannot be read."""
+    try:
+        return section(*arguments)
+    except errors.InputError as error:
+        return _failed(unreadable, error)
 
 
 def _failed(what: str, said: object) -> str:
@@ -114,11 +100,11 @@ def main() -> None:
     sections = (
         title(base),
         verification_section(),
-        comparison_section(base),
-        ladder_section(),
-        metrics_section(base),
-        run_section(),
-        machine_section(),
+        readable("not compared", comparison_section, base),
+        readable("No baselines", ladder.markdown),
+        readable("metrics.json: not compared", metrics_section, base),
+        readable("What ran is not known", run_section),
+        readable("The machine is not known", machine_section),
     )
     print("\n\n".join(filter(None, sections)))
 

@@ -25,13 +25,13 @@ def read(path: str) -> dict[str, Any]:
 
 
 @contextmanager
-def as_written(path: str) -> Iterator[None]:
-    """Take figures from what a stage wrote, which somebody or a merge may have changed since.
+def as_written(path: str, by: str = "dvc repro") -> Iterator[None]:
+    """Take figures from a file that a command wrote, and that somebody or a merge may have changed since.
 
     Raises:
-        InputError: they are not such as the stage writes.
+        InputError: they are not such as are written there.
     """
     try:
         yield
-    except (LookupError, TypeError, ValueError) as error:
-        raise errors.InputError(f"{path}: damaged ({errors.reason(error)}): run `dvc repro`") from None
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise errors.InputError(f"{path}: damaged ({errors.reason(error)}): run `{by}`") from None
