@@ -171,7 +171,11 @@ def test_users_that_have_ended_are_removed(folder: Path) -> None:
     assert not users.exists()
 
 
-@pytest.mark.parametrize("content", ['{"write": {"/clone/mo', "[]"], ids=["cut short", "no object"])
+@pytest.mark.parametrize(
+    "content",
+    ['{"write": {"/clone/mo', "[]", '{"write": {"/clone/models": 1}}'],
+    ids=["cut short", "a list", "a user of another form"],
+)
 def test_a_list_of_users_that_cannot_be_read_is_removed(folder: Path, content: str) -> None:
     users = folder / ".dvc/tmp/rwlock"
     users.write_text(content, encoding="utf-8")

@@ -219,7 +219,9 @@ def test_a_folder_whose_name_begins_with_two_dots_is_in_the_clone(
 def test_seeds_are_not_run_beside_a_dvc_that_runs_stages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path(".dvc/tmp").mkdir(parents=True)
-    Path(".dvc/tmp/rwlock").write_text(json.dumps({"write": {"models": {"pid": os.getpid()}}}), encoding="utf-8")
+    Path(".dvc/tmp/rwlock").write_text(
+        json.dumps({"write": {"models": {"pid": os.getpid(), "cmd": "dvc repro"}}}), encoding="utf-8"
+    )
     with pytest.raises(InputError, match=r"^DVC is running stages here: wait until it has finished$"):
         seeds.run_experiments(1)
 

@@ -6,7 +6,6 @@ and what neither git nor DVC has is an error.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,19 +35,29 @@ def changes(*targets: str) -> list[Change]:
     Raises:
         InputError: DVC cannot read the pipeline, an input is nowhere, or a stage to be run is frozen.
     """
+    from dvc.exceptions import DvcException
+    from dvc.lock import LockError
     from dvc.repo import Repo
 
     status: dict[str, Any] = {}
-    with _explained(), Repo() as repo, repo.lock:
-        stages = _collected(repo, targets)
-        frozen = [stage.addressing for stage in stages if stage.frozen]
-        for stage in stages:
-            stage.frozen = False  # else DVC would not look at its deps
-            status |= stage.status()
-        tracked = {out.fs_path: out for out in repo.index.outs if not pipeline.defines(out.stage)}
-        status |= _changed_data(stages, tracked)
-        restorable = _restorable(stages, tracked)
-        lost = _nowhere(repo, stages)
+    try:
+        with Repo() as repo, repo.lock:
+            stages = _collected(repo, targets)
+            frozen = [stage.addressing for stage in stages if stage.frozen]
+            for stage in stages:
+                stage.frozen = False  # else DVC would not look at its deps
+                status |= stage.status()
+            tracked = {out.fs_path: out for out in repo.index.outs if not pipeline.defines(out.stage)}
+            status |= _changed_data(stages, tracked)
+            restorable = _restorable(stages, tracked)
+            lost = _nowhere(repo, stages)
+    except LockError:
+        raise InputError("another DVC command is running here: wait until it has finished") from None
+    except (DvcException, OSError, UnicodeError) as error:
+        raise InputError(
+            f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit, check the permissions, "
+            "or, if DVC was killed, run `python -m tools.repair`"
+        ) from None
     if lost:
         raise InputError(
             f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {lost[0]}` and commit what that writes"
@@ -58,23 +67,6 @@ def changes(*targets: str) -> list[Change]:
         if change.kind == "changed deps" and change.stage in frozen:
             raise InputError(f"dvc.yaml: {change}: {pipeline.frozen(change.stage)}")
     return found
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Say what to do where DVC cannot give its status."""
-    from dvc.exceptions import DvcException
-    from dvc.lock import LockError
-
-    try:
-        yield
-    except LockError:
-        raise InputError("another DVC command is running here: wait until it has finished") from None
-    except (DvcException, OSError, UnicodeError) as error:
-        raise InputError(
-            f"DVC cannot read the pipeline or its data ({reason(error)}): undo the last edit, check the permissions, "
-            "or, if DVC was killed, run `python -m tools.repair`"
-        ) from None
 
 
 def _collected(repo: Any, targets: tuple[str, ...]) -> list[Any]:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import psutil
+from dvc.rwlock import SCHEMA
+from voluptuous import Invalid
 
 from stages.errors import InputError
 
@@ -26,15 +28,13 @@ def running() -> bool:
 
 
 def users() -> set[int] | None:
-    """The ids of the processes in DVC's list; None if it cannot be read."""
+    """The ids of the processes in DVC's list; None if DVC cannot read it."""
     try:
-        listed = json.loads(PATH.read_text(encoding="utf-8"))
-    except ValueError:
+        listed = SCHEMA(json.loads(PATH.read_text(encoding="utf-8")))
+    except (ValueError, Invalid):
         return None
-    if not isinstance(listed, dict):
-        return None
-    readers = (user for several in listed.get("read", {}).values() for user in several)
-    return {user["pid"] for user in (*listed.get("write", {}).values(), *readers)}
+    readers = (user for several in listed["read"].values() for user in several)
+    return {user["pid"] for user in (*listed["write"].values(), *readers)}
 
 
 def _lives(pid: int) -> bool:
