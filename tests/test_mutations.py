@@ -256,21 +256,30 @@ def test_the_readme_shows_the_table() -> None:
     assert as_markdown() in (TREE / "README.md").read_text(encoding="utf-8")
 
 
-def seeing(clone: Path) -> set[str]:
-    """The stages whose own inputs changed, by `dvc status`."""
+def status(clone: Path) -> dict[str, list[Any]]:
+    """What `dvc status` says of each stage that changed."""
     with Repo(str(clone)) as repo:
-        changed = repo.status()
-    return {
-        stage.rpartition(":")[2]
-        for stage, reasons in changed.items()
-        if any("changed outs" not in reason for reason in reasons)
-    }
+        return {stage.rpartition(":")[2]: reasons for stage, reasons in repo.status().items()}
 
 
-@pytest.mark.parametrize("name", TABLE)
+def seeing(clone: Path) -> set[str]:
+    """The stages whose own inputs changed."""
+    changed = status(clone).items()
+    return {stage for stage, reasons in changed if any("changed outs" not in reason for reason in reasons)}
+
+
+@pytest.mark.parametrize("name", [*PARAMS, *BY_MORE, *OTHERS])  # modules' rows are below
 def test_dvc_sees_a_mutation_where_the_table_says(mutated: Path, name: str) -> None:
     TABLE[name].change(mutated)
     assert seeing(mutated) == set(TABLE[name].seen_by)
+
+
+def test_dvc_sees_comments_in_modules_where_the_table_says(mutated: Path) -> None:
+    for name in MODULES:
+        comment(name)(mutated)
+    changed = status(mutated)
+    seen = {stage: {dep for reason in changed[stage] for dep in reason.get("changed deps", ())} for stage in STAGES}
+    assert {name: tuple(stage for stage in STAGES if name in seen[stage]) for name in MODULES} == MODULES
 
 
 @pytest.fixture(scope="module")

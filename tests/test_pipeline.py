@@ -15,10 +15,6 @@ from stages import paths, tables
 LABELS = ["sadness", "joy", "love", "anger", "fear", "surprise"]
 
 
-def test_a_second_repro_runs_no_stage(copy: Path) -> None:
-    assert stages_run(copy) == []
-
-
 def test_git_takes_dvc_lock_and_the_metrics_of_a_run_and_nothing_else(pipeline: Path) -> None:
     assert git("status", "--short", cwd=pipeline) == ""
     committed = git("show", "--name-only", "--format=", "HEAD", cwd=pipeline).splitlines()
