@@ -24,6 +24,12 @@ from tools import compare
 POORER = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": "ascii:strict"}
 
 
+def test_no_garbage_is_looked_for_among_all_that_the_libraries_have_made() -> None:
+    main = "import gc, stages.fine_tuning; print(gc.get_stats()[2]['collections'])"
+    done = run("python", "-c", f"from stages import entry; entry.run(lambda: exec({main!r}))", cwd=TREE)
+    assert done.stdout == "0\n"
+
+
 def test_an_error_reaches_a_poorer_locale(workspace: Workspace) -> None:
     folder = workspace(dataset__path="d\u00e9j\u00e0 vu")
     done = run("python", "-m", "stages.download", cwd=folder, check=False, env=POORER)

@@ -39,8 +39,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def readme(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, CompletedProcess[str]]]:
     """The README's commands, and what each printed."""
     home = tmp_path_factory.mktemp("home")
-    # the README's figures are of two threads
-    environment = {"HOME": str(home), "VENV": ".venv", "OMP_NUM_THREADS": "2"}
+    # one thread, as all tests beside another worker: two would wait for each other, and take as long
+    environment = {"HOME": str(home), "VENV": ".venv", "OMP_NUM_THREADS": "1"}
     done: list[tuple[str, CompletedProcess[str]]] = []
     for command in commands():
         script = f". .venv/bin/activate; {command}" if done else command
