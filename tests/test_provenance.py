@@ -46,16 +46,27 @@ def midway(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return plan
 
 
+AsStage = Callable[..., None]
 Failing = Callable[[str], str]
 
 
 @pytest.fixture
-def failing(entered: Path, fail: Fail, monkeypatch: pytest.MonkeyPatch) -> Failing:
-    """What a stage says that fails in the copy, run in this process as if DVC had started it."""
+def as_stage(monkeypatch: pytest.MonkeyPatch) -> AsStage:
+    """Have this process take itself for that of a stage, with a definition of its own or the one in dvc.yaml."""
+
+    def take(stage: str, **definition: list[str]) -> None:
+        monkeypatch.setattr(dvcfile, "_own", lambda: (stage, definition or dvcfile.read(stage)))
+
+    return take
+
+
+@pytest.fixture
+def failing(entered: Path, fail: Fail, as_stage: AsStage, monkeypatch: pytest.MonkeyPatch) -> Failing:
+    """What a stage says that fails in the copy, run in this process."""
 
     def said(stage: str) -> str:
         monkeypatch.chdir(entered)  # `fail` has gone to its own folder
-        monkeypatch.setattr(dvcfile, "_own", lambda: (stage, dvcfile.read(stage)))
+        as_stage(stage)
         return fail(import_module(f"stages.{stage}").main)
 
     return said
@@ -217,10 +228,10 @@ def test_each_module_that_a_stage_imports_and_dvc_yaml_does_not_list_is_an_error
 
 
 def test_the_modules_of_an_environment_in_the_clone_are_no_deps(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, as_stage: AsStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = workspace() / ".venv"
-    monkeypatch.setattr(dvcfile, "_own", lambda: ("audit", {}))
+    as_stage("audit")
     monkeypatch.setattr(sys, "prefix", str(environment))
     monkeypatch.setitem(sys.modules, "library", SimpleNamespace(__file__=str(environment / "lib/library.py")))
     dvcfile.check_imports()
@@ -241,14 +252,14 @@ def test_a_result_that_a_stage_reads_and_dvc_yaml_does_not_list_is_an_error(
 @pytest.mark.parametrize("dep", ["${dataset.path}", "${model.path}"])
 @pytest.mark.parametrize("left", [[], ["config.json"]], ids=["nothing", "a file"])
 def test_data_or_a_checkpoint_that_dvc_yaml_does_not_list_whole_is_an_error(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, dep: str, left: list[str]
+    workspace: Workspace, as_stage: AsStage, dep: str, left: list[str]
 ) -> None:
     folder = workspace(dataset__path=str(TREE / "data/sample"))
     with modify_yaml(folder / "dvc.yaml") as definition:
         deps = definition["stages"]["download"]["deps"]
         deps.remove(dep)
         deps += [f"{dep}/{name}" for name in left]
-    monkeypatch.setattr(dvcfile, "_own", lambda: ("download", dvcfile.read("download")))
+    as_stage("download")
     read = re.escape(dvcfile.resolved(dep, yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))))
     with pytest.raises(InputError, match=f"^dvc.yaml: download: deps: {read}: this stage reads it: list it there$"):
         download.main()
@@ -319,12 +330,12 @@ def test_a_stage_of_ones_own_may_list_its_modules_by_their_folder(copy: Path) ->
 
 
 def test_a_module_that_is_hidden_in_a_folder_that_dvc_yaml_lists_is_an_error(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, as_stage: AsStage
 ) -> None:
     folder = workspace()
     (folder / "own").mkdir()
     (folder / "own/mine.py").touch()
-    monkeypatch.setattr(dvcfile, "_own", lambda: ("mine", {"deps": ["own"]}))
+    as_stage("mine", deps=["own"])
     dvcfile.check_deps([Path("own/mine.py")], "imports")
     (folder / ".dvcignore").write_text("mine.py\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"^own/mine\.py: hidden from DVC, by a pattern in \.dvcignore"):
@@ -332,14 +343,14 @@ def test_a_module_that_is_hidden_in_a_folder_that_dvc_yaml_lists_is_an_error(
 
 
 def test_data_behind_a_link_in_a_folder_that_dvc_yaml_lists_are_an_error(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+    workspace: Workspace, as_stage: AsStage
 ) -> None:
     folder = workspace()
     for name in ("all", "elsewhere"):
         (folder / name).mkdir()
     (folder / "elsewhere/train.csv").touch()
     (folder / "all/link").symlink_to("../elsewhere")
-    monkeypatch.setattr(dvcfile, "_own", lambda: ("mine", {"deps": ["all"]}))
+    as_stage("mine", deps=["all"])
     with pytest.raises(InputError, match=r"^all/link/train\.csv: hidden from DVC, .* or a link in its path, "):
         dvcfile.check_deps([Path("all/link")], "reads")
 
