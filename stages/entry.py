@@ -2,7 +2,6 @@
 
 import argparse
 import errno
-import gc
 import io
 import os
 import signal
@@ -17,7 +16,6 @@ from typing import TextIO
 from stages import environment, requirements
 from stages.errors import MAKE_ROOM, InputError, Stopped, chain, no_room, of_machine, printable, reason
 
-ALLOCATIONS = 100_000  # between garbage collections: with Python's number, importing the libraries takes a third longer
 ELSEWHERE = (
     "standard output, a temporary file, or a checkpoint under $RETUNE_CHECKPOINTS "
     "(by default ~/.cache/retune/checkpoints)"
@@ -36,7 +34,6 @@ def run(main: Callable[[], None], *, offline: bool = True, pinned: bool = True) 
     ``RETUNE_TRACEBACK=1`` shows the traceback instead. With ``offline`` no Hugging Face library reaches for the hub.
     Without ``pinned`` the libraries of requirements.txt need not be installed.
     """
-    gc.set_threshold(ALLOCATIONS)
     stage = sys.modules["__main__"]
     name = getattr(stage.__spec__, "name", "")
     is_stage = name.startswith("stages.")

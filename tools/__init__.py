@@ -1,3 +1,3 @@
-"""Commands that are not stages. They share the excepthook of the package stages; only this file's bytecode is kept."""
+"""Commands that are not stages. What `stages` sets for a process holds for them; only this file's bytecode is kept."""
 
 import stages  # noqa: F401
