@@ -15,7 +15,7 @@ import pytest
 from clones import TREE, run
 from digests import OUTPUTS, digests
 from dvc.repo import Repo
-from edits import cut, flip, in_cache
+from edits import cached, cut, flip, in_cache
 
 from stages import classifier, errors, evaluate, tables
 from tools.verify import verify
@@ -32,16 +32,14 @@ STATUS, VERIFY, CACHE, STAGE = (
 )
 
 
-def cached(clone: Path) -> Path:
+def cached_weights(clone: Path) -> Path:
     """Where DVC's cache has the pretrained weights."""
-    listing = in_cache(clone, MODEL)
-    files = json.loads(listing.read_text(encoding="utf-8"))
-    digest = str(next(file["md5"] for file in files if file["relpath"] == "model.safetensors"))
-    return listing.parents[1] / digest[:2] / digest[2:]
+    files = json.loads(in_cache(clone, MODEL).read_text(encoding="utf-8"))
+    return cached(clone, next(file["md5"] for file in files if file["relpath"] == "model.safetensors"))
 
 
 def checked_out_from_a_damaged_cache(clone: Path) -> None:
-    flip(cached(clone))
+    flip(cached_weights(clone))
     shutil.rmtree(clone / MODEL)
     run("dvc", "checkout", cwd=clone)
 
@@ -101,16 +99,16 @@ DAMAGES = {
         lambda clone: (clone / TABLE).unlink(), (STATUS, VERIFY, STAGE), (), "`dvc checkout`"
     ),
     "a file in `.dvc/cache` changed": Damage(
-        lambda clone: flip(cached(clone)),
+        lambda clone: flip(cached_weights(clone)),
         (CACHE,),
-        (cached,),
+        (cached_weights,),
         "delete that file, not the one checked out, and `dvc commit`",
         read_weights,
     ),
     "the same, and checked out": Damage(
         checked_out_from_a_damaged_cache,
         (VERIFY,),
-        (cached, output(MODEL)),
+        (cached_weights, output(MODEL)),
         "delete both, `dvc pull`, or without a remote `dvc repro`",
         read_weights,
     ),
