@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import site
 import subprocess
@@ -203,7 +204,7 @@ def run_again(copy: Path, pipeline: Path, stage: str, redirected: str = "", **op
     """Run a stage whose outputs are gone, and see that they are back."""
     for output in OUTPUTS[stage]:
         remove(copy / output)
-    command = ("bash", "-c", f"exec {sys.executable} -m stages.{stage} {redirected}")
+    command = ("bash", "-c", f"exec {shlex.quote(sys.executable)} -m stages.{stage} {redirected}")
     done = subprocess.run(command, cwd=copy, stderr=subprocess.PIPE, check=False, **options)
     assert (done.returncode, done.stderr) == (0, b"")
     assert digests(copy, stage) == digests(pipeline, stage)

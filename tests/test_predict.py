@@ -4,6 +4,7 @@ import functools
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import threading
@@ -86,8 +87,8 @@ def test_a_line_that_is_typed_is_answered_before_the_next(pipeline: Path) -> Non
 
 def test_a_reader_that_has_enough_ends_it_without_a_word(pipeline: Path, tmp_path: Path) -> None:
     (tmp_path / "texts").write_text("so tired\n" * 2000, encoding="utf-8")  # of whose labels a pipe holds about half
-    command = f"set -o pipefail; {sys.executable} -m tools.predict {tmp_path / 'texts'} | head -n 1"
-    done = run("bash", "-c", command, cwd=pipeline, check=False)
+    predict = shlex.join((sys.executable, "-m", "tools.predict", str(tmp_path / "texts")))
+    done = run("bash", "-c", f"set -o pipefail; {predict} | head -n 1", cwd=pipeline, check=False)
     assert (done.returncode, done.stderr) == (1, "")
     assert json.loads(done.stdout)["text"] == "so tired"
 
