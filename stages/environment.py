@@ -86,6 +86,8 @@ def prepare(*, offline: bool) -> None:
         os.environ.pop(name, None)  # all that would change what is computed, and is not in params.yaml
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # whatever a library asks of torch.load, nothing pickled is run
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    if "OMP_WAIT_POLICY" not in os.environ:  # rounds that libgomp's threads wait busily; its own 300,000 starve others
+        os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")  # what it warns of is said by the stages, or meant
     if offline:
         os.environ["HF_HUB_OFFLINE"] = "1"

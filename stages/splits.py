@@ -44,7 +44,7 @@ def split_files(path: Path) -> dict[str, list[Path]]:
     for file in sorted(path.iterdir()):
         split = SPLIT_NAMES.get(SHARD.sub("", _stem(file)))
         if split is None or file.suffix == ".dvc":
-            could = file.is_dir() or file.name.lower().removesuffix(".gz").endswith(ENDINGS)
+            could = file.is_dir() or _unzipped(file).endswith(ENDINGS)
             unread += [file.name] if could and not file.name.startswith(".") else []
             continue
         if not file.is_file():
@@ -65,7 +65,13 @@ def split_files(path: Path) -> dict[str, list[Path]]:
 
 
 def _stem(file: Path) -> str:
-    return file.name.split(".")[0].lower()
+    """A file's name without its ending, or, if that is not read, up to the first dot: test.csv.zip is an error."""
+    name = _unzipped(file)
+    return Path(name).stem if name.endswith(ENDINGS) else name.split(".")[0]
+
+
+def _unzipped(file: Path) -> str:
+    return file.name.lower().removesuffix(".gz")
 
 
 def _check_whole(split: str, files: list[Path]) -> None:
@@ -86,9 +92,8 @@ def ending(path: Path) -> str:
     Raises:
         InputError: it is none that is read.
     """
-    name = path.name.lower()
-    found = Path(name.removesuffix(".gz")).suffix
-    if found not in ENDINGS or name.endswith(".parquet.gz"):
+    found = Path(_unzipped(path)).suffix
+    if found not in ENDINGS or path.name.lower().endswith(".parquet.gz"):
         read = f"{', '.join(ENDINGS)} are read, all but parquet also with .gz"
         raise InputError(f"{path}: unsupported file extension: {read}: convert it, or take it out of there")
     return found

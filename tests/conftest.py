@@ -56,6 +56,7 @@ os.environ["DVC_GLOBAL_CONFIG_DIR"] = os.environ["DVC_SYSTEM_CONFIG_DIR"] = f"{O
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.pop("GOMP_SPINCOUNT", None)  # which would come before it
 
 LONGEST_FIRST = (
     "readme", "mutations", "ci", "preemption", "revisions", "provenance", "compare", "branches", "hub", "cache",

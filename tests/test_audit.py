@@ -185,8 +185,9 @@ def test_a_text_of_512_words_is_not_long_and_one_of_513_is(examine: Audit) -> No
     assert [row["row"] for row in findings("long")] == ["5"]
 
 
-def test_in_a_script_without_spaces_each_character_is_a_word(examine: Audit) -> None:
-    rows = [("字" * 513, "a"), ("two 字字 words", "b")]
+@pytest.mark.parametrize("letter", ["字", "の", "ก", "ກ", "\uf900", "\U00020000"])
+def test_in_a_script_without_spaces_each_character_is_a_word(examine: Audit, letter: str) -> None:
+    rows = [(letter * 513, "a"), (f"two {letter * 2} words", "b")]
     train = examine(CLEAN | {"train": rows})["splits"]["train"]
     assert (train["long_texts"], train["words"]["median"]) == (1, (513 + 4) / 2)
 

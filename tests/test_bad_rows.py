@@ -509,6 +509,9 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         f"own/train.parquet.gz: unsupported file extension: {ENDINGS} are read, all but parquet also with .gz",
     ),
     "no ending": ({"train": GOOD}, {}, f"own/train: unsupported file extension: {ENDINGS} are read"),
+    "zipped": (
+        {"train.csv": GOOD, "test.csv.zip": b"PK"}, {}, f"own/test.csv.zip: unsupported file extension: {ENDINGS} are"
+    ),
     "two train files": (
         {"train.csv": GOOD, "train.tsv": GOOD}, {}, "own: both train.csv and train.tsv are train: leave one of them"
     ),

@@ -62,6 +62,8 @@ def test_test_and_validation_of_one_seed_are_other_rows() -> None:
 def test_the_order_of_the_rows_does_not_choose_them() -> None:
     rows = balanced(2, 105)  # the rounding gives one label a row more
     assert set(carved(rows)) == set(carved(rows[::-1]))
+    rows += [(f"{text.upper()}!", label) for text, label in rows]
+    assert set(carved(rows)) == set(carved(rows[::-1]))
 
 
 def test_rows_of_one_text_stay_together_whatever_their_case_and_space() -> None:
@@ -229,7 +231,7 @@ def test_texts_of_a_delivered_split_stay_in_train_where_the_audit_finds_them(
     workspace: Workspace, delivered: str
 ) -> None:
     folder = workspace(dataset__path="own", dataset__labels=None)
-    rows = balanced(4, 100)
+    rows = [(f"{text}.", label) for text, label in balanced(4, 100)]
     write(folder / "own/train.csv", rows)
     write(folder / f"own/{delivered}.csv", [(f"{text.upper()}!", label) for text, label in rows[:100]])
     download.main()

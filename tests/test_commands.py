@@ -53,3 +53,15 @@ def test_what_is_changed_is_named_as_it_is_called(repository: Path) -> None:
 def test_a_command_that_fails_without_a_word_is_named_with_its_exit_code() -> None:
     with pytest.raises(InputError, match=r"^`false`: exit code 1: run this at the top of a clone"):
         commands.output("false")
+
+
+def test_a_clone_that_git_does_not_trust_is_known_in_every_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_english = '[ "$LC_ALL" = C ] && echo "fatal: detected dubious ownership" >&2'
+    (tmp_path / "git").write_text(f"#!/bin/sh\n{in_english}\nexit 128\n", encoding="utf-8")
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    with pytest.raises(InputError, match="git does not read a clone that another user owns: run `git config"):
+        commands.committed(Path("dvc.lock"))

@@ -69,6 +69,7 @@ def test_how_many_texts_are_taken_at_a_time_changes_nothing(monkeypatch: pytest.
         ("كَتَبَ", "كُتِبَ"),
         ("i like C++", "i like C#"),
         ("μαΐστρος", "μαιστρος"),
+        ("my to_do", "my to do"),
     ],
 )
 def test_marks_and_symbols_tell_texts_apart(one: str, other: str) -> None:
@@ -81,6 +82,11 @@ def test_marks_and_symbols_tell_texts_apart(one: str, other: str) -> None:
 )
 def test_texts_that_differ_by_an_apostrophe_are_equal(one: str, other: str) -> None:
     assert near_duplicates([one], [other]) == {0: (0, 1.0)}
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\x07", "\ue000"])
+def test_texts_that_differ_by_what_is_not_seen_are_equal(unseen: str) -> None:
+    assert near_duplicates([f"so{unseen} tired"], ["so tired"]) == {0: (0, 1.0)}
 
 
 @pytest.mark.parametrize("newer", ["\U0001fae8", "\U0001fffe"])  # of Unicode 15, after Python 3.11; and of none ever
@@ -131,10 +137,11 @@ def test_what_is_only_estimated_counts_too(monkeypatch: pytest.MonkeyPatch, caps
     assert "20 texts were compared with only some of those nearly like them" in capsys.readouterr().out
 
 
-def test_of_several_texts_that_are_similar_the_first_is_given() -> None:
+def test_of_several_texts_that_are_similar_the_first_is_given(capsys: pytest.CaptureFixture[str]) -> None:
     text = TEXTS[0]
     assert near_duplicates([text.upper()], [f"so {text}", text, f"{text}!"])[0] == (1, 1.0)
     assert near_duplicates([text], [f"so {text}", f"oh {text}"])[0][0] == 0
+    assert not capsys.readouterr().out  # compared with as many as it takes
 
 
 def test_texts_of_other_widths_ligatures_and_cases_are_equal() -> None:

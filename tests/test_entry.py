@@ -1,5 +1,6 @@
 """What every stage and tool starts with: its environment, its command line, and errors in a line."""
 
+import io
 import os
 import re
 import shlex
@@ -28,6 +29,22 @@ POORER = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONI
 def test_no_garbage_is_looked_for_among_all_that_the_libraries_have_made() -> None:
     done = run("python", "-c", "import gc, stages.fine_tuning; print(gc.get_stats()[2]['collections'])", cwd=TREE)
     assert done.stdout == "0\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "rounds"),
+    [({}, "3000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
+    ids=["by default", "named", "policy named"],
+)
+def test_a_thread_that_waits_soon_leaves_its_core_to_others_unless_told_otherwise(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], rounds: str
+) -> None:
+    for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
+        monkeypatch.delenv(name, raising=False)
+    shown = environment | {"OMP_DISPLAY_ENV": "VERBOSE"}  # libgomp's own words, once PyTorch has loaded it
+    code = "from stages import entry, train; entry.run(lambda: __import__('stages.fine_tuning'))"
+    said = run("python", "-c", code, cwd=TREE, env=shown).stderr
+    assert f"GOMP_SPINCOUNT = '{rounds}'" in said
 
 
 def test_an_error_reaches_a_poorer_locale(workspace: Workspace) -> None:
@@ -288,11 +305,12 @@ def test_of_many_problems_the_first_are_told_and_how_many_there_are_more() -> No
     assert told == [*problems[:8], "and 2 more"]
 
 
-def test_a_full_disk_is_heard_of_however_far_back_it_was_and_errors_in_a_circle_end() -> None:
-    outer, middle, inner = ValueError("outer"), ValueError("middle"), OSError("No space left on device")
+@pytest.mark.parametrize("said", ["No space left on device", "Disk quota exceeded", "File too large"])
+def test_a_full_disk_is_heard_of_however_far_back_it_was_and_errors_in_a_circle_end(said: str) -> None:
+    outer, middle, inner = ValueError("outer"), ValueError("middle"), OSError(said)
     outer.__context__, middle.__cause__, inner.__context__ = middle, inner, outer
     assert errors.chain(outer) == [outer, middle, inner]
-    assert errors.no_room(outer) == "No space left on device"
+    assert errors.no_room(outer) == said
     assert errors.no_room(ValueError("outer")) == ""
 
 
@@ -317,3 +335,12 @@ def test_one_process_of_a_launcher_is_one_process(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "1")
     assert call(lambda: None, workspace())[0] == 0
+
+
+def test_what_a_stage_prints_is_buffered_as_python_was_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), "ascii", line_buffering=True, write_through=True)
+    monkeypatch.setattr(sys, "stdout", stream)
+    entry._prepare_streams(is_stage=True)  # noqa: SLF001
+    assert isinstance(sys.stdout, entry.Log)
+    assert (sys.stdout.encoding, sys.stdout.errors) == ("ascii", "backslashreplace")
+    assert (sys.stdout.line_buffering, sys.stdout.write_through) == (True, True)

@@ -225,6 +225,7 @@ def test_a_split_whose_labels_are_all_nan_has_none() -> None:
     [
         ("half of a pair: \udc00", "a", "a text that is not a string of Unicode"),
         ("a text", "a\x85b", "a label with a control character"),
+        ("a text", "a\x7fb", "a label with a control character"),
     ],
 )
 def test_what_no_file_or_line_can_hold_is_a_bad_row(text: str, label: str, problem: str) -> None:

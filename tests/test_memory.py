@@ -99,6 +99,9 @@ MEMORY = "the memory is full: free some, or take fewer or shorter texts, or a sm
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)"), GPU),
         (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)` (stand-in)"), GPU),
+        (RuntimeError("CUDA driver error: out of memory (stand-in)"), GPU),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED (stand-in)"), GPU),
+        (RuntimeError("MPS backend out of memory (stand-in)"), GPU),
         (MemoryError("Unable to allocate 24.0 GiB (stand-in)"), MEMORY),
         (
             RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory (stand-in)"),
@@ -110,7 +113,7 @@ MEMORY = "the memory is full: free some, or take fewer or shorter texts, or a sm
         ),
         (OSError(errno.ENOMEM, "Cannot allocate memory", "file (stand-in)"), MEMORY),
     ],
-    ids=["CUDA", "cuBLAS", "Python", "PyTorch", "safetensors", "system"],
+    ids=["CUDA", "cuBLAS", "driver", "cuDNN", "MPS", "Python", "PyTorch", "safetensors", "system"],
 )
 def test_a_full_gpu_or_memory_is_named_and_not_the_file_or_the_model_that_did_not_fit(
     copy: Path, fail: Fail, monkeypatch: pytest.MonkeyPatch, reader: str, error: Exception, advice: str

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from clones import PIPELINE_PARAMS, STAGES, TREE, commit, git, run, set_params
+from clones import PIPELINE_PARAMS, STAGES, TREE, commit, git, run, set_params, stages_run
 from conftest import Verify
 from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import append, edit_json, substitute
@@ -318,7 +318,7 @@ def test_the_outs_that_dvc_yaml_lists_are_those_that_the_stage_writes(
     assert failing("audit") == f"dvc.yaml: audit: outs: {path}: {what}"
 
 
-def test_a_stage_of_ones_own_may_list_its_modules_by_their_folder(copy: Path) -> None:
+def test_a_stage_of_ones_own_may_list_its_modules_by_their_folder_to_which_no_process_adds(copy: Path) -> None:
     mine = "from stages import entry, provenance\nfrom stages.outputs import staged\n\n\ndef main() -> None:\n"
     mine += '    with staged(provenance.inputs("mine"), "data/mine.txt") as (file,):\n        file.touch()\n\n\n'
     (copy / "stages/mine.py").write_text(f"{mine}entry.run(main)\n", encoding="utf-8")
@@ -327,6 +327,8 @@ def test_a_stage_of_ones_own_may_list_its_modules_by_their_folder(copy: Path) ->
         definition["stages"]["mine"] = {"cmd": "python -m stages.mine", "deps": ["stages"], "outs": outs}
     run("dvc", "repro", "mine", cwd=copy)
     assert (copy / "data/mine.txt").exists()
+    run("python", "-m", "stages.train", "--help", cwd=copy, env={"PYTHONDONTWRITEBYTECODE": ""})
+    assert stages_run(copy, "mine") == []
 
 
 def test_a_module_that_is_hidden_in_a_folder_that_dvc_yaml_lists_is_an_error(

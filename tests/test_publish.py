@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import huggingface_hub
@@ -161,6 +162,21 @@ def test_a_file_that_tools_verify_does_not_hash_is_not_published(inside: Path, r
     published = reached.repositories["models", "emotions"]
     assert "model.safetensors" in published
     assert "notes.swp" not in published
+
+
+def test_what_changes_while_the_weights_are_uploaded_is_published_as_it_was(
+    inside: Path, reached: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, upload = inside / paths.CLASSIFIER / "config.json", huggingface_hub.HfApi.create_commit
+    before = config.read_bytes()
+
+    def create_commit(*arguments: Any, **more: Any) -> Any:
+        config.write_text("{}", encoding="utf-8")  # as by a run that has begun
+        return upload(*arguments, **more)
+
+    monkeypatch.setattr(huggingface_hub.HfApi, "create_commit", create_commit)
+    publish.publish(NAME, "new", "Trained at c0ffee")
+    assert reached.repositories["models", "emotions"]["config.json"] == before
 
 
 def test_results_that_do_not_belong_together_are_not_published(copy: Path, refused: Refused) -> None:

@@ -504,3 +504,19 @@ def test_code_that_the_last_stage_alone_ran_with_is_named(inside: Path, refused:
     restamp("evaluate")
     run("dvc", "commit", "--force", "evaluate", cwd=inside)
     assert refused("HEAD") == "workspace: stages/tables.py does not match dvc.lock (train): run `dvc repro`"
+
+
+def test_signatures_that_git_shows_are_not_taken_for_commits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.lock").touch()
+    commit_all(tmp_path)
+    head, message = git("cat-file", "commit", "HEAD", cwd=tmp_path).split("\n\n", 1)
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----"
+    Path("signed").write_text(f"{head}\n{signature}\n\n{message}", encoding="utf-8")
+    git("reset", "--soft", git("hash-object", "-t", "commit", "-w", "signed", cwd=tmp_path).strip(), cwd=tmp_path)
+    Path("gpg").write_text("#!/bin/sh\necho 'gpg: Signature made' >&2\n", encoding="utf-8")
+    Path("gpg").chmod(0o755)
+    git("config", "gpg.program", str(tmp_path / "gpg"), cwd=tmp_path)
+    git("config", "log.showSignature", "true", cwd=tmp_path)
+    assert "gpg: Signature made" in git("log", cwd=tmp_path)
+    assert not trees._changed_since_run("HEAD", ["data/own"], "0" * 32)  # noqa: SLF001

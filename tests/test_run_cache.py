@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from dvc.utils.serialize import modify_yaml
 
 from tools import run_cache
@@ -12,6 +13,11 @@ from tools import run_cache
 @pytest.mark.parametrize("content", [b"", b"cmd: [", b"cmd: x\nouts: 3\n", b"\xff", b"schema: !!bool x"])
 def test_an_entry_of_the_run_cache_that_is_not_whole_is_passed_over(content: bytes) -> None:
     assert run_cache.stages_of(content) == {}
+
+
+def test_a_run_of_a_stage_of_ones_own_is_known_by_its_record() -> None:
+    outs = [{"path": path, "md5": "0" * 32} for path in ("data/mine.txt", "data/provenance/mine.json")]
+    assert run_cache.stages_of(yaml.safe_dump({"cmd": "x", "outs": outs}).encode()).keys() == {"mine"}
 
 
 def test_of_the_runs_on_the_same_inputs_only_those_that_are_mixed_are_forgotten(inside: Path) -> None:

@@ -173,6 +173,16 @@ def test_data_in_dvc_that_are_damaged_in_the_cache_are_named(copy: Path, verify:
     assert verify(copy, "--cache").startswith("error: data/kept/inner/test.csv is damaged in the cache: delete ")
 
 
+def test_data_that_their_dvc_file_lists_file_by_file_need_no_list_in_the_cache(copy: Path, verify: Verify) -> None:
+    keep_data_in_dvc(copy)
+    run("dvc", "repro", cwd=copy)
+    with modify_yaml(copy / "data/kept.dvc") as tracked:  # as `dvc push` leaves it for a remote with version_aware
+        list_of_files = cached(copy, tracked["outs"][0]["md5"])
+        tracked["outs"] = [{"path": "kept", "hash": "md5", "files": json.loads(list_of_files.read_bytes())}]
+    list_of_files.unlink()
+    assert verify(copy, "--cache") == ""
+
+
 def test_data_in_dvc_that_changed_unseen_are_brought_back_as_is_said(copy: Path, verify: Verify) -> None:
     keep_data_in_dvc(copy)
     run("dvc", "repro", cwd=copy)
@@ -347,6 +357,14 @@ def test_what_git_has_need_not_be_in_the_cache(copy: Path, verify: Verify) -> No
         baselines["outs"].remove("metrics/baselines.json")
         baselines["metrics"] = [{"metrics/baselines.json": {"cache": False}}]
     assert verify(copy, "--cache") == ""
+
+
+def test_an_output_may_be_listed_as_plots(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        evaluate = definition["stages"]["evaluate"]
+        evaluate["outs"].remove("metrics/plots")
+        evaluate["plots"] = ["metrics/plots"]
+    assert verify(copy) == ""
 
 
 def test_a_run_of_which_dvc_commit_took_the_record_away_is_none(copy: Path, verify: Verify) -> None:
