@@ -106,19 +106,19 @@ def test_a_text_in_two_splits_is_counted_by_whether_its_label_is_the_same(examin
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "similarity"),
     [
-        "The harbour was QUIET, and we sat there until dark!!",
-        "the  harbour was quiet and we sat there -- until dark",
-        "the harbor was quiet and we sat there until dark",
-        "so the harbour was quiet and we sat there until dark",
+        ("The harbour was QUIET, and we sat there until dark!!", "1.0"),
+        ("the  harbour was quiet and we sat there -- until dark", "1.0"),
+        ("the harbor was quiet and we sat there until dark", "0.8163"),
+        ("so the harbour was quiet and we sat there until dark", "0.9375"),
     ],
 )
-def test_a_near_duplicate_in_train_is_a_leak(examine: Audit, text: str) -> None:
+def test_a_near_duplicate_in_train_is_a_leak(examine: Audit, text: str, similarity: str) -> None:
     examine(CLEAN | {"test": [*TEST, (text, "b")]})
     (leak,) = findings("leaked")
     assert (leak["split"], leak["row"], leak["other_split"], leak["other_row"]) == ("test", "2", "train", "0")
-    assert float(leak["similarity"]) >= SIMILARITY
+    assert leak["similarity"] == similarity
 
 
 def test_an_alike_text_that_says_something_else_is_no_leak(examine: Audit) -> None:

@@ -97,7 +97,11 @@ def test_an_answer_that_is_not_githubs_is_an_error_in_one_line(refused: Refused)
 
 @pytest.mark.parametrize(
     ("name", "value", "said"),
-    [("ALL_PROXY", "socks5://127.0.0.1:1", "ImportError: "), ("SSL_CERT_FILE", "/nowhere", "FileNotFoundError: ")],
+    [
+        ("GITHUB_API_URL", "http://127.0.0.1:1", "ConnectError: "),
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "ImportError: "),
+        ("SSL_CERT_FILE", "/nowhere", "FileNotFoundError: "),
+    ],
 )
 def test_settings_of_the_network_that_lead_nowhere_are_an_error_in_one_line(
     refused: Refused, name: str, value: str, said: str
@@ -168,6 +172,15 @@ def test_an_address_that_is_none_is_an_error_in_one_line(refused: Refused, url: 
     said = refused("report", GITHUB_API_URL=url)
     assert why in said
     assert said.endswith("set GITHUB_API_URL to an address such as https://api.github.com")
+
+
+def test_bytes_of_a_report_that_are_not_utf8_are_posted_as_replaced(
+    github: GitHubServer, written: Written, call: Call
+) -> None:
+    file = written("")
+    Path(file).write_bytes(b"a label \xff")
+    assert call(tools.comment.main, TREE, file)[0] == 0
+    assert [one["body"] for one in github.comments] == [f"{MARKER}\na label \ufffd"]
 
 
 def test_a_missing_variable_is_named(refused: Refused) -> None:

@@ -116,6 +116,23 @@ def test_it_is_said_how_many_seeds_each_side_has() -> None:
     assert "(2 seeds against 3, also resampled)" in str(comparison.compare([run] * 2, [run] * 3).interval_covers)
 
 
+def test_a_small_p_of_mcnemars_test_is_not_written_as_0() -> None:
+    base = stand_in_run("old", 6, {}, {})
+    result = comparison.compare([base], [replace(base, revision="new", predictions=base.labels)])
+    assert "McNemar's exact test: p = 0.00049 (0 rows right only in base, 12 only in head)." in rendering.notes(result)
+
+
+def test_nothing_is_said_of_intervals_where_the_sides_are_not_comparable() -> None:
+    run = stand_in_run("one", 3, {}, {})
+    assert list(rendering.notes(comparison.compare([run], [replace(run, test_file="other")]))) == []
+
+
+def test_a_label_without_a_difference_has_one_of_0() -> None:
+    run = stand_in_run("one", 2, {}, {})
+    lines = rendering.markdown(comparison.compare([run], [run])).splitlines()
+    assert "| `label 1` | 5 | 0.7500 to 0.7500 | +0.0000 |" in lines
+
+
 @pytest.mark.parametrize(("base", "head"), [(1, 1), (1, 2), (2, 1), (2, 2)])
 def test_mcnemars_test_is_of_one_run_against_one(base: int, head: int) -> None:
     run = stand_in_run("one", 2, {}, {})

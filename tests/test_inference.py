@@ -18,7 +18,7 @@ from token_rows import PAD, TOKENIZER, make_rows
 from trainings import Prepare
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
-from stages import audit, baselines, evaluate, paths, tables, train
+from stages import audit, baselines, evaluate, paths, progress, tables, train
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import load_fine_tuned
 from stages.inference import batches, first_token_pooling, infer, mean_pooling
@@ -40,6 +40,14 @@ def test_logits_are_those_of_each_row_alone_and_in_the_order_of_the_rows(model: 
             for row in (rows[i] for i in range(len(rows)))
         ]
     np.testing.assert_allclose(together, np.array(alone), rtol=1e-4, atol=1e-5)
+
+
+def test_each_row_that_is_done_counts_as_progress(
+    model: PreTrainedModel, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS", -1.0)
+    infer(model, TOKENIZER, make_rows([3, 40, 7] * 9), "test", lambda output, _: output.logits)
+    assert capsys.readouterr().out.endswith("test: 27 of 27 rows (100%)\n")
 
 
 @given(arrays.arrays(np.int64, st.integers(1, 80), elements=st.integers(1, 500)), st.integers(1, 2000))
@@ -86,6 +94,12 @@ def test_rows_of_a_table_in_several_parts_are_all_there() -> None:
 def test_a_batch_holds_as_many_rows_of_similar_length_as_fit_the_longest_first() -> None:
     parts = batches(np.array([2, 9, 4, 3, 4, 1]), 9)
     assert [part.tolist() for part in parts] == [[1], [2, 4], [3, 0, 5]]
+
+
+def test_rows_of_one_length_are_batched_in_their_order() -> None:  # whatever the machine's way of sorting
+    assert np.concatenate(batches(np.arange(999) % 3, 9)).tolist() == [
+        row for length in (2, 1, 0) for row in range(length, 999, 3)
+    ]
 
 
 def predict_a_text() -> None:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from conftest import Call, Refused
@@ -39,11 +40,12 @@ def test_revisions_that_git_does_not_know_are_named(pipeline: Path, refused: Ref
     assert refused(pictures.main, pipeline, "nowhere").startswith("nowhere: ")
 
 
-def test_long_names_of_labels_move_nothing_out_of_the_picture(
-    workspace: Callable[..., Path], call: Call, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("labels", "title"), [(20, "one"), (2, "w" * pictures.TITLE)])
+def test_long_names_move_nothing_out_of_the_picture(
+    workspace: Callable[..., Path], call: Call, monkeypatch: pytest.MonkeyPatch, labels: int, title: str
 ) -> None:
-    names = [f"{number:02} {'long name ' * 2}" for number in range(20)]
-    both = side("one", names, [(name, name) for name in names])
+    names = [f"{number:02} {'long name ' * 2}" for number in range(labels)]
+    both = side(title, names, [(name, name) for name in names])
     monkeypatch.setattr(pictures, "read", lambda *_: both)
     monkeypatch.setattr(pictures, "curves", lambda _: Figure())  # of no weight here
     folder = workspace()
@@ -51,6 +53,23 @@ def test_long_names_of_labels_move_nothing_out_of_the_picture(
     image = imread(folder / "report/confusion_matrices.png")[..., :3]
     edges = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
     assert (edges == 1).all()  # white
+
+
+def test_a_matplotlibrc_colors_no_picture(
+    workspace: Callable[..., Path], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "read", lambda _, title: trained(title))
+    folder = workspace()
+    with mpl.rc_context({"figure.facecolor": "red"}):
+        call(pictures.main, folder, "HEAD")
+    assert (imread(folder / "report/curves.png")[0, 0, :3] == 1).all()  # white
+
+
+def test_a_long_name_of_a_revision_is_broken_into_lines() -> None:
+    sides = [trained(f"{name}: {'a-long-name/' * 4}") for name in ("base", "head")]
+    for figure in (pictures.confusion(sides), pictures.curves(sides)):
+        lines = [line for axes in figure.axes for line in axes.get_title().splitlines()]
+        assert max(map(len, lines)) <= pictures.TITLE
 
 
 def test_a_confusion_matrix_has_labels_down_and_predictions_across() -> None:

@@ -7,6 +7,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 from stand_ins import read_csv
 
 from stages import plots
@@ -68,6 +69,16 @@ def test_axes_of_very_many_labels_have_a_few_numbers_in_place_of_all_names() -> 
     assert len(axes.get_xticks()) < 20
 
 
+def test_the_cells_of_many_labels_have_no_figures() -> None:
+    axes = Figure().add_subplot()
+    plots.show_confusion(axes, np.full((41, 41), 1 / 41), [*map(str, range(41))], "")
+    assert not axes.texts
+
+
+def test_a_confusion_matrix_grows_with_its_labels_only_up_to_a_size() -> None:
+    assert [plots.confusion_size(labels) for labels in (2, 40, 41, 1000)] == [4.0, 24.0, 14.0, 14.0]
+
+
 def test_hidden_states_of_too_many_labels_for_a_legend_have_a_scale_of_their_numbers(
     tmp_path: Path, saved: dict[str, Figure]
 ) -> None:
@@ -81,6 +92,21 @@ def test_hidden_states_of_too_many_labels_for_a_legend_have_a_scale_of_their_num
 def test_hidden_states_that_are_all_alike_are_drawn(tmp_path: Path) -> None:
     draw(tmp_path / "plots", ["a", "b"], spread=0.0)
     assert (tmp_path / "plots/hidden_states.png").exists()
+
+
+def test_hidden_states_of_many_rows_are_drawn_the_same_twice(tmp_path: Path, saved: dict[str, Figure]) -> None:
+    labels, hidden = np.arange(600) % 2, np.random.default_rng(0).normal(size=(600, 100)).astype(np.float32)
+    points = []
+    for _ in range(2):
+        plots.draw(labels, np.eye(2, dtype=np.float32)[labels], hidden, ["a", "b"], tmp_path)
+        points.append(np.asarray(saved["hidden_states.png"].axes[0].collections[0].get_offsets()))
+    assert np.array_equal(points[0], points[1])
+
+
+def test_a_title_wider_than_its_axes_stays_in_the_picture(tmp_path: Path) -> None:
+    draw(tmp_path / "plots", ["a long name " * 2, "b"])
+    image = imread(tmp_path / "plots/confusion_matrix.png")[..., :3]
+    assert (np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]) == 1).all()  # white
 
 
 def test_a_matplotlibrc_changes_no_picture(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What long work says of itself in a log, where there is no terminal."""
 
+import io
 import os
 import re
 import sys
@@ -22,6 +23,15 @@ def test_a_log_gets_a_line_of_progress_now_and_then(
         for _ in range(4):
             work.advance(2)
     assert capsys.readouterr().out == "tokenize train: 4 of 8 rows (50%)\ntokenize train: 8 of 8 rows (100%)\n"
+
+
+def test_a_line_of_progress_is_in_the_log_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(log))
+    monkeypatch.setattr(progress, "SECONDS", -1.0)
+    with progress.Progress("tokenize train", 8, "rows") as work:
+        work.advance(2)
+        assert log.getvalue() == b"tokenize train: 2 of 8 rows (25%)\n"
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -70,3 +80,12 @@ def test_in_a_terminal_a_bar_moves_and_no_line_is_printed(
         work.advance(2)
         assert work.bar.n == 2
     assert capsys.readouterr().out == ""
+
+
+def test_a_bar_is_gone_from_the_terminal_at_the_end_of_the_work(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress.Progress("tokenize train", 8, "rows") as work:
+        work.advance(8)
+    assert re.search(r"\r +\r$", capsys.readouterr().err)
