@@ -87,6 +87,10 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str | None], str]] = {
         {"RETUNE_CHECKPOINTS": None, "XDG_CACHE_HOME": None, "HOME": "/dev/null"},
         "/dev/null/.cache/retune/checkpoints: Not a directory: ",
     ),
+    "the same, a cache folder without a name": (
+        {"RETUNE_CHECKPOINTS": None, "XDG_CACHE_HOME": "", "HOME": "/dev/null"},
+        "/dev/null/.cache/retune/checkpoints: Not a directory: ",
+    ),
 }  # fmt: skip
 
 

@@ -96,8 +96,13 @@ NUMPY = f"numpy=={version('numpy')}"
             "0" * 64,
             f"{KEY}: numpy {version('numpy')} is installed, not 1.0: run `make install`, or name the other",
         ),
+        (
+            "numpy==99.0",
+            "0" * 64,
+            f"{KEY}: numpy {version('numpy')} is installed, not 99.0: run `make install`, or name the other",
+        ),
     ],
-    ids=["not installed", "no checkpoint", "no hash", "another version"],
+    ids=["not installed", "no checkpoint", "no hash", "an older version", "a newer version"],
 )
 def test_a_package_without_a_checkpoint_or_hash_is_refused(
     workspace: Workspace, fail: Fail, package: str, sha256: str | None, message: str
