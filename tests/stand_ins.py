@@ -1,4 +1,4 @@
-"""Small stand-ins for what a user brings: a checkpoint with random weights, and a slice of the starter corpus."""
+"""Small stand-ins for what a user brings: a checkpoint with random weights, texts and labels, a program."""
 
 import csv
 from collections.abc import Iterable
@@ -50,3 +50,9 @@ def write_small_dataset(folder: Path, rows_a_label: int = 12) -> Path:
         ]
         write_csv(folder / f"{split}.csv", kept)
     return folder
+
+
+def write_program(path: Path, *lines: str) -> None:
+    """A program of these lines of shell, in the place of git, gpg or a hook."""
+    path.write_text("\n".join(("#!/bin/sh", *lines, "")), encoding="utf-8")
+    path.chmod(0o755)

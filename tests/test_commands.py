@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from clones import commit_all, git
+from stand_ins import write_program
 
 from stages.errors import InputError
 from tools import commands
@@ -59,8 +60,7 @@ def test_a_clone_that_git_does_not_trust_is_known_in_every_language(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_english = '[ "$LC_ALL" = C ] && echo "fatal: detected dubious ownership" >&2'
-    (tmp_path / "git").write_text(f"#!/bin/sh\n{in_english}\nexit 128\n", encoding="utf-8")
-    (tmp_path / "git").chmod(0o755)
+    write_program(tmp_path / "git", in_english, "exit 128")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     with pytest.raises(InputError, match="git does not read a clone that another user owns: run `git config"):

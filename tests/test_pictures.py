@@ -10,6 +10,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from conftest import Call, Refused
+from digests import white_at_the_edges
 from edits import forget_run, in_cache
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -50,9 +51,7 @@ def test_long_names_move_nothing_out_of_the_picture(
     monkeypatch.setattr(pictures, "curves", lambda _: Figure())  # of no weight here
     folder = workspace()
     call(pictures.main, folder, "HEAD")
-    image = imread(folder / "report/confusion_matrices.png")[..., :3]
-    edges = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-    assert (edges == 1).all()  # white
+    assert white_at_the_edges(folder / "report/confusion_matrices.png")
 
 
 def test_a_matplotlibrc_colors_no_picture(

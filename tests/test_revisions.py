@@ -12,6 +12,7 @@ from clones import change_params, commit, commit_all, git, keep_data_in_dvc, run
 from conftest import Refused
 from dvc.utils.serialize import modify_yaml
 from edits import append, in_cache, restamp, substitute
+from stand_ins import write_program
 
 from stages import hashing
 from stages.errors import InputError
@@ -514,8 +515,7 @@ def test_signatures_that_git_shows_are_not_taken_for_commits(tmp_path: Path, mon
     signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n -----END PGP SIGNATURE-----"
     Path("signed").write_text(f"{head}\n{signature}\n\n{message}", encoding="utf-8")
     git("reset", "--soft", git("hash-object", "-t", "commit", "-w", "signed", cwd=tmp_path).strip(), cwd=tmp_path)
-    Path("gpg").write_text("#!/bin/sh\necho 'gpg: Signature made' >&2\n", encoding="utf-8")
-    Path("gpg").chmod(0o755)
+    write_program(Path("gpg"), "echo 'gpg: Signature made' >&2")
     git("config", "gpg.program", str(tmp_path / "gpg"), cwd=tmp_path)
     git("config", "log.showSignature", "true", cwd=tmp_path)
     assert "gpg: Signature made" in git("log", cwd=tmp_path)

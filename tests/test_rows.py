@@ -284,16 +284,15 @@ def test_a_field_may_be_long(tmp_path: Path) -> None:
     assert len(read(file)[0][0]) == 500_000
 
 
-UNREAD = ("labels.csv", "trainer.csv", "test.old.csv", "words.JSONL.GZ")
-
-
 @pytest.mark.parametrize("name", [*SPLIT_NAMES, "TRAIN", "Dev"])
 @pytest.mark.parametrize("ending", ["csv", "CSV", "jsonl.gz", "jsonl.GZ", "parquet"])
 def test_files_are_found_by_the_names_of_splits_and_others_are_named(
     tmp_path: Path, name: str, ending: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "train.tsv").touch()
-    for other in ("README.md", ".gitignore", "test.csv.dvc", *UNREAD):
+    for other in ("README.md", "labels.csv", ".gitignore", "trainer.csv", "test.csv.dvc", "words.JSONL.GZ"):
+        (tmp_path / other).touch()
+    for other in ("test.old.csv", "train.2024.parquet"):  # whose names are not a split's and an ending
         (tmp_path / other).touch()
     (tmp_path / "tests").mkdir()
     split = SPLIT_NAMES[name.lower()]
@@ -302,7 +301,7 @@ def test_files_are_found_by_the_names_of_splits_and_others_are_named(
     file = tmp_path / f"{name}.{ending}"
     file.touch()
     assert split_files(tmp_path) == {"train": [tmp_path / "train.tsv"]} | {split: [file]}
-    unread = ", ".join(sorted([*UNREAD, "tests"]))
+    unread = "labels.csv, test.old.csv, tests, train.2024.parquet, trainer.csv, words.JSONL.GZ"
     assert capsys.readouterr().out == f"warning: {tmp_path}: ignored, since not named for a split: {unread}\n"
 
 

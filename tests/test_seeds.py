@@ -17,6 +17,7 @@ from conftest import Refused
 from dvc.exceptions import NotDvcRepoError
 from edits import edit_json
 from rich.console import Console
+from stand_ins import write_program
 
 from stages.errors import InputError
 from tools import changes, revisions, run_cache, seeds
@@ -189,8 +190,7 @@ def test_a_folder_without_dvc_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_what_the_seeds_start_may_reach_the_hub(pipeline: Path, tmp_path: Path) -> None:
-    (tmp_path / "git").write_text('#!/bin/sh\necho "offline: $HF_HUB_OFFLINE" >&2\nexit 1\n', encoding="utf-8")
-    (tmp_path / "git").chmod(0o755)
+    write_program(tmp_path / "git", 'echo "offline: $HF_HUB_OFFLINE" >&2', "exit 1")
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HF_HUB_OFFLINE": "0"}
     done = run(sys.executable, "-m", "tools.seeds", "1", cwd=pipeline, check=False, env=environment)
     assert "offline: 0" in done.stderr

@@ -13,6 +13,7 @@ import yaml
 from background import Handler, Server, serving
 from clones import TREE, change_params, commit, commit_all, git, run
 from runners import Runners, read_workflow
+from stand_ins import write_program
 
 FILES = sorted((TREE / ".github/workflows").glob("*.yml"))
 ACTIONLINT = TREE / "tests/actionlint"
@@ -194,9 +195,7 @@ def test_results_that_may_not_be_pushed_stay_uncommitted_so_that_no_report_names
     jobs: list[Path], tmp_path: Path, refusal: str, code: int
 ) -> None:
     if refusal == "a hook":
-        hook = tmp_path / "origin/hooks/update"
-        hook.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
-        hook.chmod(0o755)
+        write_program(tmp_path / "origin/hooks/update", "exit 1")
     else:
         git("update-ref", "-d", "refs/heads/branch", cwd=tmp_path / "origin")
     before = git("rev-parse", "HEAD", cwd=jobs[0])
