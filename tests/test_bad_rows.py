@@ -374,6 +374,10 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         ("own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: "
         "set dataset.quoting to false"),
     ),
+    "quotes in a csv that are just characters, with the line ends of Windows": (
+        {"train.csv": 'text,label\r\ngood words,b\r\n"so he said,a\r\nand went,b\r\nand that was the end",a\r\n'}, {},
+        "own/train.csv, the row that begins on line 3: a quoted field that seems to hold other rows: ",
+    ),
     "csv that begins with an empty line": (
         {"train.csv": f"\n{GOOD}"}, {}, f"own/train.csv, line 1: {EMPTY}",
     ),

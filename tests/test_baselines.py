@@ -10,6 +10,7 @@ from clones import DEFAULTS
 from own_data import Workspace, own_dataset
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from token_rows import make_rows
 
 from stages import baselines, download, inference, paths, tables
 from stages.batching import TokenizedRows
@@ -30,9 +31,9 @@ def points() -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
 
 
 def test_the_majority_class_is_that_of_train() -> None:
-    labels = {"train": np.array([0, 1, 1]), "validation": np.array([0, 0, 0, 1]), "test": np.array([0, 1])}
+    labels = {"train": np.array([0, 1, 1]), "validation": np.array([0, 0, 1]), "test": np.array([0, 1])}
     report = baselines.majority(labels)
-    assert {split: report[split]["accuracy"] for split in paths.EVALUATED} == {"validation": 0.25, "test": 0.5}
+    assert {split: report[split]["accuracy"] for split in paths.EVALUATED} == {"validation": 0.3333, "test": 0.5}
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
@@ -66,9 +67,12 @@ def test_tfidf_takes_the_most_frequent_words_where_labels_are_too_many_for_all(
     assert (features.getnnz(axis=1) > 0).all(), "each row has the word again"
 
 
-def test_each_character_of_a_script_without_spaces_is_a_word(workspace: Workspace) -> None:
-    rows = "".join(f"今天{'好坏'[row % 2]}天{chr(0x4E00 + row)},{'ab'[row % 2]}\n" for row in range(20))
-    own_dataset(workspace, {"train.csv": f"text,label\n{rows}", "test.csv": "text,label\n好,a\n坏,b\n"})
+@pytest.mark.parametrize(("text", "good", "bad"), [("今天{}天", "好", "坏"), ("app{}", "好", "坏"), ("so{}", "!", "?")])
+def test_each_character_of_a_script_without_spaces_is_a_word_and_each_mark_of_punctuation(
+    workspace: Workspace, text: str, good: str, bad: str
+) -> None:
+    rows = "".join(f"{text.format(bad if row % 2 else good)} w{row},{'ab'[row % 2]}\n" for row in range(20))
+    own_dataset(workspace, {"train.csv": f"text,label\n{rows}", "test.csv": f"text,label\n{good},a\n{bad},b\n"})
     download.main()
     assert baselines.tfidf(2)["test"].getnnz(axis=1).tolist() == [1, 1]
 
@@ -147,6 +151,16 @@ def test_hidden_states_are_named_for_how_they_are_pooled(
     rows = {split: TokenizedRows(tables.read(paths.tokenized(split))) for split in paths.SPLITS}
     features = baselines.hidden_states(rows, DEFAULTS["dataset"]["labels"])
     assert {key for key, states in features.items() if not states["train"].any()} == {name}
+
+
+@pytest.mark.parametrize("split", paths.SPLITS)
+def test_a_text_of_any_split_that_is_longer_than_the_model_takes_is_an_error(
+    pipeline: Path, monkeypatch: pytest.MonkeyPatch, split: str
+) -> None:
+    monkeypatch.chdir(pipeline)
+    rows = dict.fromkeys(paths.SPLITS, make_rows([3, 40])) | {split: make_rows([3, 300])}
+    with pytest.raises(InputError, match="texts of 300 tokens, but the model has 256 positions"):
+        baselines.hidden_states(rows, DEFAULTS["dataset"]["labels"])
 
 
 def test_hidden_states_that_are_no_numbers_are_an_error(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,12 @@ def test_a_card_names_no_path(written: Callable[..., str]) -> None:
         assert path not in content
 
 
+@pytest.mark.parametrize(("source", "key"), [("dataset", "datasets"), ("model", "base_model")])
+def test_a_card_names_to_the_hub_only_what_is_from_there(written: Callable[..., str], source: str, key: str) -> None:
+    said = header(written(**{f"{source}__source": "hub"}))
+    assert said.keys() & {"datasets", "base_model"} == {key}
+
+
 def test_a_card_of_a_hub_dataset_and_checkpoint_names_both_and_has_the_metrics_in_its_header(
     written: Callable[..., str],
 ) -> None:

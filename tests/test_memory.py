@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import itertools
 import shutil
 import weakref
 from pathlib import Path
@@ -17,6 +18,7 @@ from trainings import BATCH, EPOCHS, STEPS, Prepare, kept, limit_memory, resumed
 from stages import evaluate, train
 from stages.errors import InputError
 from stages.memory import accumulate_as_needed
+from stages.sealing import Sealing
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -78,6 +80,29 @@ def test_checkpoints_of_whole_batches_are_removed_by_a_training_that_accumulates
     limit_memory(monkeypatch, BATCH // 2)
     train_until(2, monkeypatch)  # another attempt's checkpoint of a later step would pass for the newest
     assert kept() == ["checkpoint-2"]
+
+
+def test_checkpoints_of_an_attempt_that_ran_out_of_memory_are_removed_by_the_next(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(train__epochs=1)
+    forward, calls = transformers.BertForSequenceClassification.forward, itertools.count(1)
+    seal, left = Sealing.on_save, []
+
+    @functools.wraps(forward)
+    def full_once(model: Any, *inputs: Any, **more: Any) -> Any:
+        if model.training and next(calls) == 4:
+            raise torch.OutOfMemoryError("stand-in")
+        return forward(model, *inputs, **more)
+
+    def on_save(*arguments: Any, **others: Any) -> None:
+        seal(*arguments, **others)
+        left.extend(kept())
+
+    monkeypatch.setattr(transformers.BertForSequenceClassification, "forward", full_once)
+    monkeypatch.setattr(Sealing, "on_save", on_save)
+    train.main()
+    assert left == [f"checkpoint-{step}" for step in (1, 2, 3, *range(1, STEPS + 1))]
 
 
 def test_one_text_that_fills_the_memory_is_an_error(

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from clones import change_params, run
@@ -18,7 +19,8 @@ from dvc.utils.serialize import modify_yaml
 from edits import edit_json, flip
 from repros import PATIENCE
 
-from stages import errors, progress
+from stages import errors, inference, progress
+from stages.batching import TokenizedRows
 from tools import predict, verify
 
 
@@ -134,6 +136,19 @@ def test_texts_are_not_cut_elsewhere_than_where_the_classifier_was_trained(refus
     run("dvc", "repro", "--single-item", "tokenize", cwd=copy)
     said = refused(copy, "README.md")
     assert said.startswith("dvc.lock: train did not read the data/tokenized/train.parquet that tokenize wrote: ")
+
+
+def test_a_longer_text_is_cut_where_the_classifier_was_trained(pipeline: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(pipeline)
+    lengths: list[int] = []
+
+    def infer(_model: object, _tokenizer: object, rows: TokenizedRows, *_: object) -> np.ndarray:
+        lengths.extend(rows.lengths)
+        return np.zeros((len(rows), 6))
+
+    monkeypatch.setattr(inference, "infer", infer)
+    predict.load_predictor()(["a " * 125, "a " * 126, "a " * 127])
+    assert lengths == [127, 128, 128]
 
 
 def test_a_classifier_of_another_run_labels_nothing(refused: Refused, copy: Path) -> None:

@@ -18,7 +18,7 @@ from dvc.utils.serialize import load_yaml, modify_yaml
 from edits import append, edit_json, substitute
 from own_data import Fail, Workspace, own_checkpoint, own_dataset
 
-from stages import download, dvcfile, evaluate, hashing, paths, provenance, tokenize
+from stages import download, dvcfile, evaluate, hashing, outputs, paths, provenance, tokenize
 from stages.errors import InputError
 from stages.outputs import staged
 
@@ -227,12 +227,13 @@ def test_each_module_that_a_stage_imports_and_dvc_yaml_does_not_list_is_an_error
     assert not list(copy.rglob(".*.partial"))
 
 
-def test_the_modules_of_an_environment_in_the_clone_are_no_deps(
-    workspace: Workspace, as_stage: AsStage, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("prefix", ["prefix", "base_prefix"])
+def test_the_modules_of_an_environment_or_a_python_in_the_clone_are_no_deps(
+    workspace: Workspace, as_stage: AsStage, monkeypatch: pytest.MonkeyPatch, prefix: str
 ) -> None:
     environment = workspace() / ".venv"
     as_stage("audit")
-    monkeypatch.setattr(sys, "prefix", str(environment))
+    monkeypatch.setattr(sys, prefix, str(environment))
     monkeypatch.setitem(sys.modules, "library", SimpleNamespace(__file__=str(environment / "lib/library.py")))
     dvcfile.check_imports()
 
@@ -435,6 +436,19 @@ def test_what_a_stages_outputs_were_made_from_is_put_in_place_after_them(
         for file in files:
             file.touch()
     assert placed == [paths.AUDIT, paths.FINDINGS, paths.provenance("audit")]
+
+
+def test_who_finds_outputs_being_written_leaves_them_alone(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace()
+    monkeypatch.setattr(outputs, "LOCK_TIMEOUT", 0)
+    stamp = provenance.inputs("train")
+    with staged(stamp, paths.CLASSIFIER) as (partial,):
+        partial.mkdir()
+        with pytest.raises(InputError, match=r": run again when it has ended$"), staged(stamp, paths.CLASSIFIER):
+            pass
+        assert partial.exists()
 
 
 def test_of_a_link_in_an_outputs_place_only_the_link_is_replaced(workspace: Workspace) -> None:

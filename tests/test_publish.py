@@ -66,6 +66,7 @@ def test_the_classifier_and_its_card_are_published_in_one_commit_of_a_private_re
     published = hub.repositories["models", "emotions"]
     classifier = {path.name: path.read_bytes() for path in (pipeline / paths.CLASSIFIER).iterdir()}
     assert published == classifier | {"README.md": published["README.md"]}
+    assert f'pipeline("text-classification", "{NAME}"' in published["README.md"].decode()
     assert not any(tmp_path.iterdir())
 
 
@@ -224,6 +225,7 @@ OUT_OF_ORDER = huggingface_hub.errors.HfHubHTTPError(
     ("error", "said"),
     [
         (OUT_OF_ORDER, "127.0.0.1 answered with status 503: run again"),
+        (ConnectionError("Connection reset"), "127.0.0.1 cannot be reached: check the network and run again"),
         (RuntimeError("Network error"), f"RuntimeError: Network error: {CHECK_NETWORK}"),
         (ImportError("Using SOCKS proxy"), f"ImportError: Using SOCKS proxy: {CHECK_NETWORK}"),
         (
@@ -240,7 +242,7 @@ OUT_OF_ORDER = huggingface_hub.errors.HfHubHTTPError(
             "127.0.0.1 does not take the card (ValueError: Invalid metadata): correct the names in params.yaml",
         ),
     ],
-    ids=["out of order", "Xet", "proxy", "certificates", "Xet's token", "a page", "metadata"],
+    ids=["out of order", "connection", "Xet", "proxy", "certificates", "Xet's token", "a page", "metadata"],
 )
 def test_an_upload_that_breaks_off_is_told(
     pipeline: Path,

@@ -245,15 +245,16 @@ def test_anothers_abandoned_checkpoints_stop_no_training(tmp_path: Path, monkeyp
     assert lock.exists()
 
 
+@pytest.mark.parametrize(("there", "left"), [(True, ["a" * 32]), (False, [])])
 def test_checkpoints_that_go_while_they_are_looked_at_stop_no_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: list[str], *, there: bool
 ) -> None:
     monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path))
     (tmp_path / ("a" * 32)).mkdir()
-    monkeypatch.setattr(Path, "exists", lambda _: True)  # when it was asked: its lock is not there any more
+    monkeypatch.setattr(Path, "exists", lambda _: there)  # when it was asked: its lock is not there any more
     with checkpoints.locked_folder("f" * 32):
         pass
-    assert [path.name for path in tmp_path.iterdir()] == ["a" * 32]
+    assert [path.name for path in tmp_path.iterdir()] == left
 
 
 def test_a_home_folder_written_as_a_tilde_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,7 +266,7 @@ def test_quotes_that_a_space_keeps_are_warned_of_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], *, quoting: bool
 ) -> None:
     file = tmp_path / "train.csv"
-    file.write_text('text,label\n"a",c\nb, "c" \nd, "c"\n', encoding="utf-8")
+    file.write_text('text,label\n"a ""b""",c\nb, "c" \nd, "c"\n', encoding="utf-8")
     assert read(file, LAYOUT._replace(quoting=quoting))[1:] == [("b", ' "c" '), ("d", ' "c"')]
     said = f"warning: {file}, line 3: quotes after a space are taken for a part of the field: remove the space if they "
     assert capsys.readouterr().out == (f"{said}are not\n" if quoting else "")
@@ -351,6 +351,13 @@ def test_a_quoted_text_of_several_lines_with_commas_is_one_row(tmp_path: Path, t
         separated(quoting=csv.QUOTE_ALL)([("unlabelled", ""), ("x", "joy"), (text, "joy"), ("y", "anger")])
     )
     assert [row.text for row in read_rows(path, LAYOUT)] == ["unlabelled", "x", text, "y"]
+
+
+@pytest.mark.parametrize("text", ["a\tb", "a\nb"])
+def test_a_quoted_text_of_a_tsv_with_a_tab_or_a_line_end_is_one_row(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "train.tsv"
+    path.write_text(f'text\tlabel\n"{text}"\tjoy\n', encoding="utf-8")
+    assert read(path) == [(text, "joy")]
 
 
 @pytest.mark.parametrize("text", ["so:\njoy", "joy\njoy"])

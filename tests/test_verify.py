@@ -158,7 +158,9 @@ def test_a_swapped_model_file_is_named(copy: Path, verify: Verify) -> None:
 def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path, verify: Verify) -> None:
     flip(in_cache(copy, "data/tokenized/train.parquet"))
     assert verify(copy) == ""
-    assert verify(copy, "--cache").startswith("error: data/tokenized/train.parquet is damaged in the cache: delete ")
+    said = verify(copy, "--cache")
+    assert said.startswith("error: data/tokenized/train.parquet is damaged in the cache: delete ")
+    assert said.count("\n") == 1
 
 
 def test_data_in_dvc_that_are_damaged_in_the_cache_are_named(copy: Path, verify: Verify) -> None:
@@ -226,11 +228,20 @@ def test_data_that_a_stage_of_ones_own_makes_may_be_missing_until_it_has_run(cop
 
 def test_a_stage_of_ones_own_that_always_runs_is_no_mismatch(copy: Path, verify: Verify) -> None:
     with modify_yaml(copy / "dvc.yaml") as definition:
-        stage = {"cmd": "rm -rf data/made && cp -r data/small data/made", "outs": ["data/made"], "always_changed": True}
+        outs = [{"data/made": {"cache": False}}]
+        stage = {"cmd": "rm -rf data/made && cp -r data/small data/made", "outs": outs, "always_changed": True}
         definition["stages"]["prepare"] = stage
     change_params(copy, dataset__path="data/made")
     run("python", "-m", "tools.repro", cwd=copy)
-    assert verify(copy) == ""
+    assert verify(copy, "--cache") == ""
+
+
+def test_what_a_stage_of_ones_own_that_has_never_run_makes_is_sought_in_no_cache(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.yaml") as definition:
+        definition["stages"]["prepare"] = {"cmd": "make data", "outs": ["data/small"]}
+    said = verify(copy, "--cache")
+    assert said.startswith("error: prepare: ")
+    assert "cache" not in said
 
 
 def test_a_stage_of_ones_own_that_makes_the_data_is_held_against_what_it_reads(copy: Path, verify: Verify) -> None:
@@ -353,9 +364,8 @@ def test_what_git_has_need_not_be_in_the_cache(copy: Path, verify: Verify) -> No
     in_cache(copy, "metrics/baselines.json").unlink()
     assert verify(copy, "--cache").startswith("error: metrics/baselines.json is not in the cache: ")
     with modify_yaml(copy / "dvc.yaml") as definition:
-        baselines = definition["stages"]["baselines"]
-        baselines["outs"].remove("metrics/baselines.json")
-        baselines["metrics"] = [{"metrics/baselines.json": {"cache": False}}]
+        outs = definition["stages"]["baselines"]["outs"]
+        outs[outs.index("metrics/baselines.json")] = {"metrics/baselines.json": {"cache": False}}
     assert verify(copy, "--cache") == ""
 
 
