@@ -19,16 +19,25 @@ from stages.batching import PadToLongest
 pytestmark = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="no CUDA device, or CUDA_VISIBLE_DEVICES does not name it"
 )
-SIZES = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 128}
+SIZES = {
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 128,
+    "initializer_range": 0.2,  # so that attention is no mere mean
+}
+UNLIKE = ("word_embeddings.weight", "key.bias", "k_lin.bias")  # of which there are fewer; whose gradient is 0
 
 
-@pytest.mark.parametrize(("precision", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 3e-2)])
+@pytest.mark.parametrize(("precision", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 0.15)])
 @pytest.mark.parametrize("texts", [TEXTS, TEXTS[:1]], ids=["padded", "of one length"])
 @pytest.mark.parametrize("architecture", first_token.PARTS)
 def test_what_makes_training_fast_changes_no_logit_and_no_gradient(
     architecture: str, texts: list[dict[str, object]], precision: torch.dtype, tolerance: float
 ) -> None:
     plain = small_model(architecture, **SIZES).eval()
+    if architecture == "distilbert":
+        torch.nn.init.ones_(plain.pre_classifier.bias)  # away from the kink of its ReLU, where rounding would decide
     fast = copy.deepcopy(plain)
     fine_tuning.speed_up(fast, PAD, ROWS)
     batch = {name: tensor.cuda() for name, tensor in PadToLongest(TOKENIZER)(texts).items()}
@@ -38,13 +47,12 @@ def test_what_makes_training_fast_changes_no_logit_and_no_gradient(
         with torch.autocast("cuda", precision, enabled=precision != torch.float32):
             output = model(**batch)
         output.loss.backward()
-        return {"logits": output.logits.float()} | {
-            name: 0 * weight if weight.grad is None else weight.grad
-            for name, weight in model.named_parameters()
-            if "word_embeddings" not in name  # of which there are fewer
-        }
+        trained = {name: weights for name, weights in model.named_parameters() if not name.endswith(UNLIKE)}
+        return {"logits": output.logits.float()} | {name: weights.grad for name, weights in trained.items()}
 
-    torch.testing.assert_close(learned(fast), learned(plain), rtol=tolerance, atol=tolerance)
+    found = learned(fast)
+    for name, expected in learned(plain).items():
+        assert (found[name] - expected).norm() <= tolerance * expected.norm(), name
 
 
 def test_a_training_on_a_gpu_says_so_and_its_classifier_is_evaluated(prepared: Prepare) -> None:
