@@ -164,7 +164,7 @@ def _labels(
 
 
 def _params(base: list[Run], head: list[Run]) -> dict[str, dict[str, list[Any]]]:
-    keys = sorted({key for run in base + head for key in run.params})
+    keys = sorted(base[0].params.keys() | head[0].params.keys())
     values = {key: {"base": _values(key, base), "head": _values(key, head)} for key in keys}
     return {key: sides for key, sides in values.items() if sides["base"] != sides["head"]}
 

@@ -111,7 +111,7 @@ def how_to_get(revision: str) -> str:
 
 
 def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
-    digest = lockfile.files(lock.get("evaluate", {}), "outs").get(PREDICTIONS)
+    digest = lockfile.files(lock["evaluate"], "outs").get(PREDICTIONS)
     if digest is None:
         raise errors.InputError(f"dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock")
     advice = how_to_get(revision)
