@@ -191,3 +191,10 @@ def test_a_classifier_labels_nothing_where_a_stage_before_it_never_ran(inside: P
 def test_a_classifier_labels_texts_whatever_the_params_of_the_next_training(inside: Path) -> None:
     change_params(inside, train__seed=5)
     verify.check_classifier()
+
+
+@pytest.mark.parametrize("name", ["texts.csv", "texts.CSV.gz", "texts.tsv", "texts.jsonl", "texts.parquet"])
+def test_a_table_is_refused_since_each_of_its_lines_would_be_a_text(inside: Path, name: str, refused: Refused) -> None:
+    (inside / name).write_bytes(b"text,label\n")
+    said = refused(inside, name)
+    assert said == f"{name}: a text per line is read, and no columns: write its texts to a .txt file"

@@ -15,6 +15,7 @@ from stages.files import decoded
 from stages.params import load
 from stages.tokenize import TokenizeParams, tokenize_texts
 
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")  # whose lines are no texts
 TEXTS = 4096  # at a time: enough to batch them by length, few enough to keep memory flat
 
 
@@ -82,6 +83,8 @@ def main() -> None:
     parser = entry.parser("tools.predict", __doc__)
     parser.add_argument("file", nargs="?", default="-", help="a text per line, in UTF-8; default, or -: standard input")
     name = parser.parse_args().file
+    if name.lower().removesuffix(".gz").endswith(TABLES):
+        raise errors.InputError(f"{name}: a text per line is read, and no columns: write its texts to a .txt file")
     if name == "-" and sys.stdin is None:
         raise errors.InputError("standard input is closed: name a file")
     if sys.stdout is None:
