@@ -12,7 +12,7 @@ import pytest
 import yaml
 from background import Handler, Server, serving
 from clones import TREE, change_params, commit, commit_all, git, run
-from runners import Runners, read_workflow
+from runners import Result, Runners, read_workflow
 from stand_ins import write_program
 
 FILES = sorted((TREE / ".github/workflows").glob("*.yml"))
@@ -143,6 +143,14 @@ def test_the_page_for_other_ci_systems_is_yaml_and_names_commands_that_there_are
         assert (TREE / script).exists(), script
 
 
+def gate_job(clone: Path, branch: str, folder: Path) -> Result:
+    """The gate's job as it is written, on a pull request from ``branch`` to main."""
+    event = {"pull_request": {"head": {"repo": {"full_name": "owner/name"}}}}
+    github = {"repository": "owner/name", "head_ref": branch, "base_ref": "main", "event": event}
+    runners = Runners(EXPERIMENT, clone, folder / branch, {"github": github, "secrets": {}, "vars": {}}, {}, {})
+    return runners.play_job("gate", {})
+
+
 def test_the_gate_job_as_it_is_written_opens_for_a_param_and_stays_shut_for_a_page(
     pipeline: Path, tmp_path: Path
 ) -> None:
@@ -153,14 +161,22 @@ def test_the_gate_job_as_it_is_written_opens_for_a_param_and_stays_shut_for_a_pa
     commit(clone, "words")
     change_params(clone, train__seed=3)
     git("checkout", "--quiet", "-b", "seed", cwd=clone)
+    run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"), cwd=clone)
     commit(clone, "seed")
     for branch, opens in (("words", "false"), ("seed", "true")):
-        event = {"pull_request": {"head": {"repo": {"full_name": "owner/name"}}}}
-        github = {"repository": "owner/name", "head_ref": branch, "base_ref": "main", "event": event}
-        runners = Runners(EXPERIMENT, clone, tmp_path / branch, {"github": github, "secrets": {}, "vars": {}}, {}, {})
-        job = runners.play_job("gate", {})
+        job = gate_job(clone, branch, tmp_path)
         assert job.conclusion == "success", job.log
         assert (job.outputs["run"], job.outputs["report"]) == (opens, opens)
+
+
+def test_the_gate_job_opens_for_no_run_whose_results_could_not_be_pushed(pipeline: Path, tmp_path: Path) -> None:
+    git("clone", "--quiet", str(pipeline), "clone", cwd=tmp_path)
+    change_params(tmp_path / "clone", train__seed=3)
+    git("checkout", "--quiet", "-b", "seed", cwd=tmp_path / "clone")
+    commit(tmp_path / "clone", "seed")
+    job = gate_job(tmp_path / "clone", "seed", tmp_path)
+    assert job.conclusion == "failure"
+    assert "::error::no default DVC remote is set, see docs/ci.md, Setup" in job.log
 
 
 @pytest.fixture
