@@ -25,8 +25,9 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
     Rows are drawn by a hash of seed and text: where texts differ, a row added to train moves at most one other row of
     each label between the splits, by rounding. Rows whose texts are equal but for case, punctuation and spacing, as the
     audit counts them, stay together, so that a label may be off its share by half of the most repeated text's rows; of
-    several labels among them the first row's counts. Every label stays in train, and so do texts that one of
-    ``others``, the splits at hand, has too: the audit calls them leaks.
+    several labels among them the first row's counts. Where rounding would leave a new split of two rows or more with a
+    single class, each label gives a row if it can. Every label stays in train, and so do texts that one of ``others``,
+    the splits at hand, has too: the audit calls them leaks.
 
     Raises:
         InputError: train is too small for the new split to hold two classes.
@@ -34,6 +35,8 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
     elsewhere = {normalize(text) for split in others for text in split.texts}
     strata = _strata(train, f"{name} {seed}", elsewhere)
     taken = _taken(strata, fraction)
+    if len({train.labels[row] for row in taken}) < 2 <= round(fraction * len(train.texts)):
+        taken = _taken(strata, fraction, least=0.5)
     stays, carved = Split(skipped=train.skipped), Split()
     for row, (text, label) in enumerate(zip(train.texts, train.labels, strict=True)):
         side = carved if row in taken else stays
@@ -64,13 +67,16 @@ def _strata(train: Split, drawn_by: str, elsewhere: set[str]) -> list[list[Text]
     return [sorted(texts) for _, texts in sorted(strata.items())]
 
 
-def _taken(strata: list[list[Text]], fraction: float) -> set[int]:
-    """The rows to carve: of each stratum about ``fraction``, so that every label keeps a text in train."""
+def _taken(strata: list[list[Text]], fraction: float, least: float = -0.5) -> set[int]:
+    """The rows to carve: of each stratum about ``fraction``, so that every label keeps a text in train.
+
+    At least ``least`` rows are due from each: 0.5 is rounded to one.
+    """
     texts_left = Counter(label for stratum in strata for text in stratum for label in text.labels)
     taken: set[int] = set()
     due = 0.0  # rows
     for stratum in strata:
-        due += fraction * sum(len(text.rows) for text in stratum)
+        due = max(due + fraction * sum(len(text.rows) for text in stratum), least)
         for text in stratum:
             nearer = len(text.rows) <= 2 * due  # the new split is nearer to its size with them than without
             if nearer and not text.stays and all(texts_left[label] > 1 for label in text.labels):

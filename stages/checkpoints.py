@@ -116,4 +116,4 @@ def _prune(root: Path) -> None:
             continue
         with suppress(filelock.Timeout, OSError), filelock.FileLock(_lock(folder), 0, fallback_to_soft=False):
             shutil.rmtree(folder, ignore_errors=True)
-            _lock(folder).unlink(missing_ok=True)
+            _lock(folder).unlink()

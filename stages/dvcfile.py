@@ -89,7 +89,7 @@ def check_deps(paths: Iterable[Path], how: str) -> None:
     if not stage:
         return
     values = documents.read(Path("params.yaml"))
-    deps = {Path(resolved(dep, values)) for dep in definition.get("deps", [])}
+    deps = {Path(resolved(dep, values)) for dep in definition["deps"]}
     unlisted = []
     for path in sorted({Path(spelled(path)) for path in paths}):
         if deps.isdisjoint((path, *path.parents)):

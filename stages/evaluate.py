@@ -79,22 +79,20 @@ def write_predictions(path: Path, evaluated: Evaluated, names: list[str], stamp:
 
 
 def summarize(evaluated: dict[str, Evaluated]) -> dict[str, float]:
-    """The rows of metrics.json: scores and cross-entropy (in nats) of test, accuracy and F1 of validation, rounded.
+    """The rows of metrics.json: scores and cross-entropy (in nats) of test, scores of validation, rounded.
 
     Where test rows are leaked: how many, and accuracy and F1 without them, if any are left.
     """
     from stages import metrics
 
     validation, test = (evaluated[split] for split in paths.EVALUATED)
-    kept = ("accuracy", "f1")
     figures = test.scores() | {"loss": float(metrics.losses(test.labels, test.probabilities).mean())}
     if test.leaked.any():
         figures["leaked_rows"] = int(test.leaked.sum())
         if not test.leaked.all():
             rest = test.scores(~test.leaked)
-            figures |= {f"{name}_without_leaked": rest[name] for name in kept}
-    scores = validation.scores()
-    figures |= {f"validation_{name}": scores[name] for name in kept}
+            figures |= {f"{name}_without_leaked": rest[name] for name in ("accuracy", "f1")}
+    figures |= {f"validation_{name}": score for name, score in validation.scores().items()}
     return {name: round(value, DIGITS) for name, value in figures.items()}
 
 

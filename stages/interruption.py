@@ -13,7 +13,7 @@ from stages.sealing import SEAL, ends_epoch
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BEGINS_AGAIN = "`dvc repro` starts this stage again"
-BEFORE = f"training had not started: {BEGINS_AGAIN}"
+BEFORE = f"training had not started: {BEGINS_AGAIN}, from its newest checkpoint if there is one"
 AFTER = "training had ended: `dvc repro` resumes from its last checkpoint"
 EVALUATION_SECONDS = 5  # that an evaluation under way may still take: the checkpoint of its epoch comes after it
 

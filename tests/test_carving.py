@@ -289,3 +289,10 @@ def test_what_a_label_of_one_text_could_not_give_takes_no_other_label_out_of_tra
 def test_the_only_text_of_a_label_that_no_other_split_has_is_carved_where_another_stays() -> None:
     rows = balanced(2, 2)
     assert rows_of(carve(split_of(rows), 0.5, 0, "test", [split_of(rows[:2])])[1]) == rows[2:]
+
+
+@pytest.mark.parametrize("rare", [0, 1])
+@pytest.mark.parametrize(("rows", "others"), [(5, 495), (4, 493), (2, 13)])
+def test_a_rare_label_gives_a_row_whatever_its_place_among_the_labels(rare: int, rows: int, others: int) -> None:
+    train = [(f"{number} {label}", label) for label in (0, 1) for number in range(rows if label == rare else others)]
+    assert Counter(label for _, label in carved(train))[rare] == 1

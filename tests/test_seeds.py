@@ -94,14 +94,15 @@ def printed(metrics: dict[str, dict[str, float]]) -> list[str]:
 def test_the_table_is_without_leaked_rows_so_that_80_columns_hold_it() -> None:
     scores = {"accuracy": 1.0, "f1": 1.0, "f1_macro": 0.5, "loss": 0.25}
     leaked = {"leaked_rows": 3, "accuracy_without_leaked": 1.0, "f1_without_leaked": 1.0}
-    run = scores | leaked | {"validation_accuracy": 1.0, "validation_f1": 0.75}
+    run = scores | leaked | {"validation_accuracy": 1.0, "validation_f1": 0.75, "validation_f1_macro": 0.5}
     assert printed({"abcdef0-seed1": run, "abcdef0-seed2": run | {"accuracy": 0.5}}) == [
-        "                                          f1          validation  validation",
-        "                    accuracy      f1   macro    loss    accuracy          f1",
-        "abcdef0-seed1         1.0000  1.0000  0.5000  0.2500      1.0000      0.7500",
-        "abcdef0-seed2         0.5000  1.0000  0.5000  0.2500      1.0000      0.7500",
-        "mean                  0.7500  1.0000  0.5000  0.2500      1.0000      0.7500",
-        "standard deviation    0.3536  0.0000  0.0000  0.0000      0.0000      0.0000",
+        "                                                                           val",
+        "                                          f1               val     val      f1",
+        "                    accuracy      f1   macro    loss  accuracy      f1   macro",
+        "abcdef0-seed1         1.0000  1.0000  0.5000  0.2500    1.0000  0.7500  0.5000",
+        "abcdef0-seed2         0.5000  1.0000  0.5000  0.2500    1.0000  0.7500  0.5000",
+        "mean                  0.7500  1.0000  0.5000  0.2500    1.0000  0.7500  0.5000",
+        "standard deviation    0.3536  0.0000  0.0000  0.0000    0.0000  0.0000  0.0000",
     ]
 
 

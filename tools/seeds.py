@@ -113,7 +113,7 @@ def table(metrics: dict[str, dict[str, float]]) -> Table:
     lines.append(("mean", *(f"{statistics.mean(column):.4f}" for column in columns)))
     if len(rows) > 1:
         lines.append(("standard deviation", *(f"{statistics.stdev(column):.4f}" for column in columns)))
-    return text_table(("", *(name.replace("_", "\n") for name in rows[0])), lines)
+    return text_table(("", *(name.replace("validation", "val").replace("_", "\n") for name in rows[0])), lines)
 
 
 def _sources() -> list[Path]:
