@@ -13,9 +13,10 @@ from typing import Any, BinaryIO
 from stages import entry, errors, paths
 from stages.files import decoded
 from stages.params import load
+from stages.splits import ENDINGS
 from stages.tokenize import TokenizeParams, tokenize_texts
 
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet")  # whose lines are no texts
+TABLES = tuple(ending for ending in ENDINGS if ending != ".txt")  # whose lines are no texts
 TEXTS = 4096  # at a time: enough to batch them by length, few enough to keep memory flat
 
 
