@@ -179,6 +179,14 @@ def test_the_gate_job_opens_for_no_run_whose_results_could_not_be_pushed(pipelin
     assert "::error::no default DVC remote is set, see docs/ci.md, Setup" in job.log
 
 
+@pytest.mark.parametrize("opened", ["true", "false"])
+def test_nothing_is_reported_where_the_gate_failed(tmp_path: Path, opened: str) -> None:
+    context: dict[str, Any] = {"github": {}, "secrets": {}, "vars": {}}
+    runners = Runners(EXPERIMENT, tmp_path, tmp_path, context, {}, {})
+    gate = Result("failure", tmp_path, outputs={"run": opened, "report": "true"})
+    assert runners.play_job("report", {"gate": gate, "run": Result("skipped", tmp_path)}).conclusion == "skipped"
+
+
 @pytest.fixture
 def jobs(tmp_path: Path) -> list[Path]:
     """Two clones with results, of one repository, which is ``origin`` beside them."""
