@@ -1,6 +1,7 @@
 """The fixtures that many tests share, one run of the pipeline among them, and how pytest runs them here."""
 
 import atexit
+import functools
 import gc
 import os
 import shutil
@@ -59,8 +60,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.pop("GOMP_SPINCOUNT", None)  # which would come before it
 
 LONGEST_FIRST = (
-    "readme", "mutations", "ci", "preemption", "revisions", "provenance", "compare", "branches", "hub", "cache",
-    "verify", "bytes", "damage", "report", "resume", "bad_environment", "predict",
+    "readme", "mutations", "ci", "preemption", "trees", "provenance", "compare", "branches", "hub", "cache", "verify",
+    "revisions", "dvcfile", "verify_data", "bytes", "damage", "report", "resume", "bad_environment", "predict",
 )  # fmt: skip
 
 # the same examples in each run, however long one takes
@@ -181,6 +182,14 @@ def refused(call: Call) -> Refused:
         return said.removeprefix("error: ").removesuffix("\n")
 
     return line
+
+
+@pytest.fixture
+def refused_side(copy: Path, refused: Refused) -> Refused:
+    """What `tools.compare`, in `copy`, says of a revision that it refuses."""
+    from tools import compare
+
+    return functools.partial(refused, compare.main, copy)
 
 
 @pytest.fixture

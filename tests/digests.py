@@ -1,10 +1,8 @@
-"""The files that each stage writes, their hashes, and the edges of pictures."""
+"""The files that each stage writes, and their hashes."""
 
 from pathlib import Path
 
-import numpy as np
 from clones import STAGES, TREE
-from matplotlib.image import imread
 
 from stages import documents, dvcfile, hashing
 
@@ -22,9 +20,3 @@ def digests(folder: Path, stage: str) -> dict[str, str]:
     ]
     assert files
     return {file.relative_to(folder).as_posix(): hashing.md5(file) for file in files}
-
-
-def white_at_the_edges(picture: Path) -> bool:
-    """Whether nothing in a PNG reaches its edge."""
-    image = imread(picture)[..., :3]
-    return bool((np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]) == 1).all())

@@ -10,8 +10,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from conftest import Call, Refused
-from digests import white_at_the_edges
 from edits import forget_run, in_cache
+from images import white_at_the_edges
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from digests import white_at_the_edges
+from images import white_at_the_edges
 from matplotlib.figure import Figure
 from stand_ins import read_csv
 
