@@ -35,14 +35,9 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
     elsewhere = {normalize(text) for split in others for text in split.texts}
     strata = _strata(train, f"{name} {seed}", elsewhere)
     taken = _taken(strata, fraction)
-    if len({train.labels[row] for row in taken}) < 2 <= round(fraction * len(train.texts)):
-        taken = _taken(strata, fraction, least=0.5)
-    stays, carved = Split(skipped=train.skipped), Split()
-    for row, (text, label) in enumerate(zip(train.texts, train.labels, strict=True)):
-        side = carved if row in taken else stays
-        side.texts.append(text)
-        side.labels.append(label)
-    if len(set(carved.labels)) < 2:
+    if _classes(train, taken) < 2 <= round(fraction * len(train.texts)):
+        taken = _taken(strata, fraction, one_each=True)
+    if _classes(train, taken) < 2:
         giving = [len(stratum) > 1 and not all(text.stays for text in stratum) for stratum in strata]
         texts = "two texts of each of two labels" + (" that no other split has" if elsewhere else "")
         raise InputError(
@@ -51,7 +46,16 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
             + (f"raise dataset.{name}_fraction" if sum(giving) > 1 else f"give it {texts}")
             + f", or give a {name} file"
         )
+    stays, carved = Split(skipped=train.skipped), Split()
+    for row, (text, label) in enumerate(zip(train.texts, train.labels, strict=True)):
+        side = carved if row in taken else stays
+        side.texts.append(text)
+        side.labels.append(label)
     return stays, carved
+
+
+def _classes(split: Split, rows: set[int]) -> int:
+    return len({split.labels[row] for row in rows})
 
 
 def _strata(train: Split, drawn_by: str, elsewhere: set[str]) -> list[list[Text]]:
@@ -67,16 +71,18 @@ def _strata(train: Split, drawn_by: str, elsewhere: set[str]) -> list[list[Text]
     return [sorted(texts) for _, texts in sorted(strata.items())]
 
 
-def _taken(strata: list[list[Text]], fraction: float, least: float = -0.5) -> set[int]:
+def _taken(strata: list[list[Text]], fraction: float, *, one_each: bool = False) -> set[int]:
     """The rows to carve: of each stratum about ``fraction``, so that every label keeps a text in train.
 
-    At least ``least`` rows are due from each: 0.5 is rounded to one.
+    With ``one_each`` at least half a row of each, which rounds to one.
     """
     texts_left = Counter(label for stratum in strata for text in stratum for label in text.labels)
     taken: set[int] = set()
     due = 0.0  # rows
     for stratum in strata:
-        due = max(due + fraction * sum(len(text.rows) for text in stratum), least)
+        due += fraction * sum(len(text.rows) for text in stratum)
+        if one_each:
+            due = max(due, 0.5)
         for text in stratum:
             nearer = len(text.rows) <= 2 * due  # the new split is nearer to its size with them than without
             if nearer and not text.stays and all(texts_left[label] > 1 for label in text.labels):
