@@ -97,6 +97,12 @@ def test_folders_are_hashed_as_dvc_does(tmp_path: Path, monkeypatch: pytest.Monk
         assert hashing.md5(Path(path)) == dep["md5"]
 
 
+def test_the_page_in_the_folder_for_checkpoints_is_no_input(inside: Path) -> None:
+    before = hashing.md5(Path("models/own"))
+    append(inside / "models/own/README.md", "more\n")
+    assert hashing.md5(Path("models/own")) == before
+
+
 def test_a_file_of_rows_that_dvc_does_not_see_is_an_error(workspace: Workspace, fail: Fail) -> None:
     own_dataset(workspace, {})
     Path(".dvcignore").write_text("own/test.*\n", encoding="utf-8")
