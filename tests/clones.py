@@ -71,15 +71,13 @@ def commit_all(folder: Path, branch: str = "main") -> None:
 
 def make_clone(folder: Path) -> Path:
     """A repository of this tree as it stands, edits and new files included, all in one commit on main."""
-    git("init", "--quiet", "--initial-branch", "main", str(folder), cwd=TREE)  # no clone, since this may be shallow
-    git("config", "user.name", "test", cwd=folder)  # which DVC's experiments need, and a new machine has not
-    git("config", "user.email", "test@example.com", cwd=folder)
     for name in git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines():
         if (TREE / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(TREE / name, folder / name)
-    git("add", "--all", cwd=folder)
-    git("commit", "--quiet", "--message", "as it stands", cwd=folder)
+    commit_all(folder)  # a new repository and no clone, since this may be shallow
+    git("config", "user.name", "test", cwd=folder)  # which DVC's experiments need, and a new machine has not
+    git("config", "user.email", "test@example.com", cwd=folder)
     git("gc", "--quiet", cwd=folder)  # few files to copy in each test
     return folder
 

@@ -157,12 +157,11 @@ def call(
         monkeypatch.chdir(folder)
         monkeypatch.setattr(sys, "argv", [main.__module__, *arguments])
         capsys.readouterr()
+        code = 0
         try:
             entry.run(main)
         except SystemExit as end:
             code = int(str(end.code))
-        else:
-            code = 0
         printed = capsys.readouterr()
         return code, printed.out, printed.err
 
@@ -324,14 +323,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that take longest, so that of two workers none is left alone with one at the end."""
     order = {f"test_{name}.py": number for number, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many mutations of the table were run, and how many of them ran other stages than it says."""
-    counts = {
-        outcome: sum("test_a_mutation_runs" in report.nodeid for report in terminalreporter.getreports(outcome))
-        for outcome in ("passed", "failed")
-    }
-    if any(counts.values()):
-        total = sum(counts.values())
-        terminalreporter.write_line(f"mutations: {total} run, {counts['failed']} with a stage wrongly run or left")

@@ -12,11 +12,7 @@ OUTPUTS = {stage: dvcfile.declared(DEFINED[stage], *dvcfile.WRITTEN) for stage i
 
 def digests(folder: Path, stage: str) -> dict[str, str]:
     """The hash of each file that a stage writes."""
-    files = [
-        file
-        for output in OUTPUTS[stage]
-        for file in ([folder / output] if (folder / output).is_file() else sorted((folder / output).rglob("*")))
-        if file.is_file()
-    ]
+    found = (path for output in OUTPUTS[stage] for path in (folder / output, *(folder / output).rglob("*")))
+    files = [path for path in found if path.is_file()]
     assert files
     return {file.relative_to(folder).as_posix(): hashing.md5(file) for file in files}

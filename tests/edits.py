@@ -33,11 +33,9 @@ def flip(path: Path, *, silently: bool = False) -> None:
     """Flip a bit in the middle of a file; silently, as a bad disk does, without a trace in its times."""
     before = path.stat()
     path.chmod(0o644)
-    with path.open("r+b") as file:
-        file.seek(before.st_size // 2)
-        byte = file.read(1)[0]
-        file.seek(before.st_size // 2)
-        file.write(bytes([byte ^ 1]))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
     path.chmod(before.st_mode)
     if silently:
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

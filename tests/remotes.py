@@ -23,14 +23,9 @@ def s3(folder: Path) -> Iterator[tuple[str, str]]:
     (folder / "bucket").mkdir(parents=True)
     write, read = (f"--auth-key={','.join(pair)}" for pair in (S3_WRITE, S3_READ))
     command = ["rclone", "serve", "s3", "--addr=127.0.0.1:0", "--dir-cache-time=10ms", str(folder)]
-    with _server([*command, write, read]) as one, _server([*command, read, "--read-only"]) as two:
-        yield one, two
-
-
-@contextmanager
-def _server(command: list[str]) -> Iterator[str]:
-    with _started(command, r"Starting s3 server on \[(\S+?)/?\]") as address:
-        yield address[1]
+    ready = r"Starting s3 server on \[(\S+?)/?\]"
+    with _started([*command, write, read], ready) as one, _started([*command, read, "--read-only"], ready) as two:
+        yield one[1], two[1]
 
 
 @contextmanager

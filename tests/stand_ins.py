@@ -38,18 +38,17 @@ def write_csv(path: Path, rows: Iterable[tuple[str, str]]) -> None:
         csv.writer(file).writerows([("text", "label"), *rows])
 
 
-def write_small_dataset(folder: Path, rows_a_label: int = 12) -> Path:
-    """The first rows of each label of the starter corpus, as csv files."""
+def write_small_dataset(folder: Path) -> None:
+    """The first 12 rows of each label of the starter corpus, as csv files."""
     folder.mkdir(parents=True)
     for split in ("train", "validation", "test"):
         rows = read_csv(TREE / f"data/sample/{split}.csv")
         kept = [
             (row["text"], row["label"])
             for label in DEFAULTS["dataset"]["labels"]
-            for row in [row for row in rows if row["label"] == label][:rows_a_label]
+            for row in [row for row in rows if row["label"] == label][:12]
         ]
         write_csv(folder / f"{split}.csv", kept)
-    return folder
 
 
 def write_program(path: Path, *lines: str) -> None:

@@ -43,6 +43,18 @@ def test_data_that_their_dvc_file_lists_file_by_file_need_no_list_in_the_cache(c
     assert verify(copy, "--cache") == ""
 
 
+def test_an_output_that_dvc_lock_lists_file_by_file_is_rehashed(copy: Path, verify: Verify) -> None:
+    with modify_yaml(copy / "dvc.lock") as lock:  # as `dvc push` leaves it for a remote with version_aware
+        [classifier] = [out for out in lock["stages"]["train"]["outs"] if out["path"] == "models/classifier"]
+        classifier["files"] = json.loads(cached(copy, classifier.pop("md5")).read_bytes())
+    assert verify(copy, "--cache") == ""
+    damaged = classifier["files"][0]
+    flip(cached(copy, damaged["md5"]))
+    assert verify(copy, "--cache").startswith(
+        f"error: models/classifier/{damaged['relpath']} is damaged in the cache: "
+    )
+
+
 def test_data_in_dvc_that_changed_unseen_are_brought_back_as_is_said(copy: Path, verify: Verify) -> None:
     keep_data_in_dvc(copy)
     run("dvc", "repro", cwd=copy)

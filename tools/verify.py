@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from stages import documents, dvcfile, entry, errors, evaluate, hashing, paths, tables
+from stages import documents, entry, errors, evaluate, hashing, paths, tables
 from tools import lockfile, params, pipeline, run_cache, rwlock
 from tools.changes import Change, changes
 from tools.outdated import RERUN, against_definition, against_params
@@ -47,7 +47,7 @@ def verify(*, cache: bool) -> list[str]:
     if not problems:
         problems += _metrics_against_predictions()
     if cache:
-        problems += _lock_against_cache(definition, lock)
+        problems += _lock_against_cache(lock)
     if problems:
         problems += [
             f"dvc.yaml: {pipeline.frozen(stage)}" for stage, wanted in definition.items() if wanted.get("frozen")
@@ -146,22 +146,16 @@ def _metrics_against_predictions() -> Iterator[str]:
             yield f"{paths.METRICS}: {name} is {said}, but the predictions give {given}: {RERUN}"
 
 
-def _lock_against_cache(definition: Stages, lock: Stages) -> Iterator[str]:
+def _lock_against_cache(lock: Stages) -> Iterator[str]:
     from dvc.repo import Repo
 
     deps = {path for locked in lock.values() for path in lockfile.files(locked, "deps")}
     with Repo() as repo:
-        cache = repo.cache.local
-        others = [out for out in repo.index.outs if out.use_cache and out.stage.addressing not in pipeline.STAGES]
-    entries = [entry for stage in definition.values() for kind in dvcfile.WRITTEN for entry in stage.get(kind, [])]
-    options = {path: given for entry in entries if isinstance(entry, dict) for path, given in entry.items()}
-    for locked in lock.values():
-        for path, digest in lockfile.files(locked, "outs").items():
-            if options.get(path, {}).get("cache", True):
-                yield from _cached(cache, path, digest)
-    for out in others:
-        hashed = out.hash_info and out.hash_info.name == "md5" and not out.files  # DVC 2 and cloud versions differ
-        if hashed and any(pipeline.overlap(out.fs_path, dep) for dep in deps):
+        cache, outs = repo.cache.local, [out for out in repo.index.outs if out.use_cache]
+    for out in outs:
+        hashed = out.hash_info and out.hash_info.name == "md5"  # DVC 2 and cloud versions differ
+        read = not out.files and any(pipeline.overlap(out.fs_path, dep) for dep in deps)
+        if hashed and (read or out.stage.addressing in pipeline.STAGES):
             yield from _cached(cache, str(out), out.hash_info.value)
     for run in run_cache.mixed():
         yield (
