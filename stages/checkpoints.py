@@ -36,7 +36,7 @@ def locked_folder(fingerprint: str) -> Iterator[Path]:
     """
     root = _root()
     folder = root / fingerprint
-    with locked(_lock(folder), "trains on the same inputs"):
+    with locked(folder.with_suffix(".lock"), "trains on the same inputs"):
         _prune(root)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
@@ -98,22 +98,19 @@ def _root() -> Path:
         raise InputError(f"{error}: set RETUNE_CHECKPOINTS to a folder for checkpoints") from None
 
 
-def _lock(folder: Path) -> Path:
-    return folder.with_name(f"{folder.name}.lock")
-
-
 def _prune(root: Path) -> None:
     """Remove what was abandoned: checkpoints not touched for `ABANDONED_DAYS`, and held by no process."""
     names = {path.name.removesuffix(".lock") for path in root.iterdir()}
     for folder in [root / name for name in names if re.fullmatch("[0-9a-f]{32}", name)]:
+        lock = folder.with_suffix(".lock")
         try:
             inside = list(folder.glob("*"))
-            touched = [path.stat().st_mtime for path in (folder, _lock(folder), *inside) if path.exists()]
+            touched = [path.stat().st_mtime for path in (folder, lock, *inside) if path.exists()]
         except OSError:  # in use: its training has just removed one; or another user's
             continue
         foreign = any(not path.name.startswith("checkpoint-") for path in inside)
         if foreign or time.time() - max(touched, default=0) < ABANDONED_DAYS * 86400:
             continue
-        with suppress(filelock.Timeout, OSError), filelock.FileLock(_lock(folder), 0, fallback_to_soft=False):
+        with suppress(filelock.Timeout, OSError), filelock.FileLock(lock, 0, fallback_to_soft=False):
             shutil.rmtree(folder, ignore_errors=True)
-            _lock(folder).unlink()
+            lock.unlink()

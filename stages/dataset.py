@@ -140,8 +140,9 @@ def _check(name: str, split: Split, names: Sequence[str]) -> None:
     reasons = ", ".join(f"{count} with {reason}" for reason, count in split.skipped.items())
     left_out = f" (bad rows left out: {reasons})" if split.skipped else ""
     if not split.texts:
+        most = next((problem for problem, _ in split.skipped.most_common(1)), "")
         carve = "" if name == "train" else f", or {REMOVE}"
-        raise InputError(f"the {name} split has no rows{left_out}: give it some{carve}")
+        raise InputError(f"the {name} split has no rows{left_out}: {FIX_OF_MOST.get(most, 'give it some')}{carve}")
     if len(set(split.labels)) < 2:
         label = names[split.labels[0]]
         raise InputError(

@@ -20,7 +20,7 @@ from transformers import (
     set_seed,
 )
 
-from stages import checkpoints, cpu, machine, memory, metrics, paths, provenance, tables
+from stages import best_epoch, checkpoints, cpu, machine, memory, metrics, paths, provenance, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import load_pretrained, load_tokenizer
 from stages.compatibility import check_checkpoint, check_fit
@@ -79,6 +79,9 @@ def fine_tune(
     trainer, made = memory.accumulate_as_needed(
         attempt, params.batch_size, newest[1]["gradient_accumulation_steps"] if newest else 1
     )
+    if best := best_epoch.kept(trainer.state):
+        score = f"{params.best_metric} {best[f'eval_{params.best_metric}']:.4f}"
+        print(f"kept: the model after epoch {round(best['epoch'])} of {params.epochs}, validation {score}", flush=True)
     trainer.model.save_pretrained(classifier)
     tokenizer.save_pretrained(classifier)
     for weights in classifier.glob("*.safetensors"):  # which safetensors lets nobody else read
@@ -172,7 +175,7 @@ def build_trainer(
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=predicted,  # of logits, the Trainer would copy all so far with every batch
         compute_loss_func=BatchLoss(model, params.label_smoothing, params.contrastive_weight) if own_loss else None,
-        callbacks=[EarlyStoppingCallback(patience)] if patience else None,
+        callbacks=[best_epoch.TieByLoss(), *([EarlyStoppingCallback(patience)] if patience else [])],
     )
     trainer.remove_callback(PrinterCallback if arguments.disable_tqdm else ProgressCallback)
     trainer.add_callback(LogLines() if arguments.disable_tqdm else LogBar())

@@ -38,10 +38,10 @@ class TrainParams(Section):
     )
     best_metric: Literal["accuracy", "f1", "f1_macro", "loss"] = Field(
         description="the validation metric by which the epoch to keep is chosen: accuracy, f1 (weighted by support), "
-        "f1_macro (the plain mean over the labels that have rows) or loss"
+        "f1_macro (the plain mean over the labels that have rows) or loss; of equal ones, the epoch of the lowest loss"
     )
     early_stopping_patience: Annotated[int, Field(ge=1)] | None = Field(
-        description="stop after this many epochs without a better best_metric; null: never"
+        description="stop after this many epochs without a better one, by best_metric; null: never"
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         description="the random seed of the new head's weights, the order of the rows, and dropout"

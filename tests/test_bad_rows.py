@@ -195,6 +195,16 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": "text,label\n,a\ny,\n"}, {"dataset__on_bad_rows": "skip"},
         "the train split has no rows (bad rows left out: 1 with no text, 1 with no label): give it some",
     ),
+    "no label known": (
+        {"train.csv": GOOD}, {"dataset__labels": ["joy", "anger"], "dataset__on_bad_rows": "skip"},
+        ("the train split has no rows (bad rows left out: 20 with an unknown label): set dataset.labels (null: those "
+        "of train)"),
+    ),
+    "no label known in validation, in most rows": (
+        {"validation.csv": "text,label\n,a\nx,c\ny,c\n"}, {"dataset__on_bad_rows": "skip"},
+        ("the validation split has no rows (bad rows left out: 1 with no text, 2 with an unknown label): set "
+        f"dataset.labels (null: those of train), or {CARVED}"),
+    ),
     "train with one class": (
         {"train.csv": "text,label\nx,a\ny,a\n"}, {},
         f"the train split has a single class, 'a': {TWO_LABELS}",

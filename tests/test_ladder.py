@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import Call
@@ -34,10 +35,13 @@ def write(tfidf: float, mean: float, other_rows: str | None = None) -> None:
     record(other_rows)
 
 
-def find_leaks(**rows: int) -> None:
+def find_leaks(skipped: dict[str, dict[str, int]] | None = None, **rows: int) -> None:
     """Write the audit's figures."""
-    leaked = {split: {"rows": rows.get(split, 0)} for split in paths.EVALUATED}
-    Path(paths.AUDIT).write_text(json.dumps({"leaked_rows": leaked}), encoding="utf-8")
+    figures: dict[str, Any] = {
+        "leaked_rows": {split: {"rows": rows.get(split, 0)} for split in paths.EVALUATED},
+        "skipped_rows": {split: {} for split in paths.SPLITS} | (skipped or {}),
+    }
+    Path(paths.AUDIT).write_text(json.dumps(figures), encoding="utf-8")
 
 
 def record(other_rows: str | None = None) -> None:
@@ -106,6 +110,14 @@ def test_rows_that_leak_are_a_finding_of_their_split() -> None:
     said = "3 validation rows are near-duplicates of train rows (listed in data/audit/findings.csv)"
     said += ": the scores on validation are optimistic"
     assert ladder.findings(ladder.rungs()) == [said]
+
+
+def test_bad_rows_that_were_left_out_are_a_finding_where_they_are_evaluated() -> None:
+    write(tfidf=0.6, mean=0.5)
+    find_leaks(skipped={"train": {"no text": 9}, "test": {"an unknown label": 33, "no text": 1}})
+    record()
+    said = "bad test rows were left out (33 with an unknown label, 1 with no text)"
+    assert ladder.findings(ladder.rungs()) == [f"{said}: the scores on test do not cover them"]
 
 
 def test_each_split_has_a_best_baseline_of_its_own() -> None:

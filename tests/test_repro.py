@@ -10,7 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clones import TREE, change_params, commit_all, git, keep_data_in_dvc, run
+from clones import TREE, change_params, commit, commit_all, git, keep_data_in_dvc, run
 from conftest import Call, Refused
 from dvc.lock import Lock
 from edits import append, substitute
@@ -166,10 +166,10 @@ def test_a_dvc_file_that_was_overwritten_is_warned_of(copy: Path, call: Call, mo
     (copy / "data/own.dvc").write_text("outs: []\n", encoding="utf-8")
     git("add", "data/own.dvc", cwd=copy)
     git("commit", "--quiet", "--message", "data", cwd=copy)
-    assert "data/own.dvc was" not in call(repro.main, copy)[1]  # the cache alone lacked the data
+    assert "data/own.dvc differed" not in call(repro.main, copy)[1]  # the cache alone lacked the data
     append(copy / "data/own.dvc", "# other data\n")
     assert call(repro.main, copy)[1].endswith(
-        "warning: data/own.dvc was overwritten, since the data differed from it: if the data are out of date, run "
+        "warning: data/own.dvc differed from its data and was overwritten: if the data are out of date, run "
         "`git checkout data/own.dvc`, `dvc checkout data/own.dvc`, and this again\n"
     )
 
@@ -211,16 +211,36 @@ def test_a_frozen_stage_is_called_frozen(inside: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["add", "import-url"])
-def test_a_dvc_file_whose_data_differ_is_recorded_anew(inside: Path, command: str) -> None:
+def test_a_dvc_file_whose_data_differ_is_recorded_anew_after_a_warning(
+    inside: Path, capfd: pytest.CaptureFixture[str], command: str
+) -> None:
     keep_data_in_dvc(inside)
     if command == "import-url":
         shutil.rmtree(inside / "data/kept")
         (inside / "data/kept.dvc").unlink()
         run("dvc", "import-url", str(inside / "data/small"), "data/kept", cwd=inside)
+        git("add", "data/kept.dvc", cwd=inside)
+    commit(inside, "data")
     runs = [repro.reproduce("audit")[1]]
     append(next((inside / "data/kept").glob("train.*")), "\n")
+    capfd.readouterr()
     runs.append(repro.reproduce("audit")[1])
     assert [stages.get("data/kept.dvc") for stages in runs] == [None, "recorded anew"]
+    said = "warning: data/kept.dvc differs from its data and will be overwritten: if the data are out of date, run "
+    assert capfd.readouterr().out.startswith(said)  # before download says a word
+
+
+@pytest.mark.parametrize("lost", [[".dvc/cache"], [".dvc/cache", "data/kept"]], ids=["cache", "all"])
+def test_data_that_are_missing_are_not_warned_of(
+    inside: Path, capfd: pytest.CaptureFixture[str], lost: list[str]
+) -> None:
+    keep_data_in_dvc(inside)
+    commit(inside, "data")
+    for folder in lost:
+        shutil.rmtree(inside / folder)
+    code, stages = repro.reproduce("audit")
+    assert (bool(code), stages["data/kept.dvc"]) == (len(lost) > 1, "recorded anew")
+    assert "overwritten" not in capfd.readouterr().out
 
 
 @pytest.mark.usefixtures("inside")

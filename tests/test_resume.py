@@ -99,7 +99,7 @@ def test_weights_under_names_that_transformers_renames_are_resumed_from(
 def test_early_stopping_is_remembered(prepared: Prepare, monkeypatch: pytest.MonkeyPatch, stop: int) -> None:
     # at a learning rate of next to nothing no epoch is better than the first
     folder = prepared(
-        train__learning_rate="1e-12", train__epochs=6, train__early_stopping_patience=1 + (stop % STEPS > 0)
+        train__learning_rate="1e-30", train__epochs=6, train__early_stopping_patience=1 + (stop % STEPS > 0)
     )
     expected = left_alone(folder)
     assert (folder / "metrics/curves/validation.csv").read_text(encoding="utf-8").count("\n") < 6
@@ -110,7 +110,7 @@ def test_early_stopping_is_remembered(prepared: Prepare, monkeypatch: pytest.Mon
 def test_checkpoints_that_moved_are_found_with_the_best_one_among_them(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = prepared(train__learning_rate="1e-12")  # the first epoch's stays the best
+    folder = prepared(train__learning_rate="1e-30")  # the first epoch's stays the best
     expected = left_alone(folder)
     train_until(3 * STEPS, monkeypatch)
     assert kept() == [f"checkpoint-{3 * STEPS}", f"checkpoint-{STEPS}"]
@@ -186,7 +186,7 @@ def test_all_is_removed_but_the_newest_whole_checkpoint_and_the_best_by_then(tmp
 
 
 def test_without_its_best_one_a_checkpoint_is_passed_over(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = prepared(train__learning_rate="1e-12")
+    folder = prepared(train__learning_rate="1e-30")
     expected = left_alone(folder)
     train_until(2 * STEPS, monkeypatch)
     (best,) = Path(os.environ["RETUNE_CHECKPOINTS"]).glob(f"*/checkpoint-{STEPS}")
@@ -322,7 +322,7 @@ def test_abandoned_checkpoints_are_removed_and_those_in_use_or_under_other_names
 
 
 def test_patience_is_of_so_many_epochs(prepared: Prepare) -> None:
-    prepared(train__learning_rate="1e-12", train__epochs=6, train__early_stopping_patience=1)
+    prepared(train__learning_rate="1e-30", train__epochs=6, train__early_stopping_patience=1)
     train.main()
     assert len(Path(paths.VALIDATION_CURVE).read_text(encoding="utf-8").splitlines()) == 1 + 2
 

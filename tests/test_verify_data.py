@@ -148,9 +148,10 @@ def test_data_other_than_their_dvc_file_says_are_named(copy: Path, verify: Verif
     keep_data_in_dvc(copy)
     run("dvc", "repro", cwd=copy)
     assert verify(copy) == ""
-    advice = "delete it and run `dvc checkout data/kept`, or, if the edit is yours, `touch` what you edited"
+    advice = "if the edit is yours, run `dvc repro` (first `touch` what you edited, if DVC sees no change)"
+    advice += "; else delete it and run `dvc checkout data/kept`"
     append(copy / "data/kept/train.csv", "one more row,joy\n")
-    assert verify(copy) == f"error: data/kept does not match dvc.lock (download): {advice} and run `dvc repro`\n"
+    assert verify(copy) == f"error: data/kept does not match dvc.lock (download): {advice}\n"
     run("dvc", "checkout", "--force", "data/kept", cwd=copy)
     assert verify(copy) == ""
     before = shutil.copytree(copy / "data/kept", copy / "before")

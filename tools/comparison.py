@@ -106,7 +106,8 @@ def _why_not_comparable(runs: list[Run]) -> str:
         if run.test_file != first.test_file:
             return (
                 f"the test files differ: the MD5 of `{TEST_FILE}` is {str(first.test_file)[:8]} at "
-                f"{code(first.revision)}, {run.test_file[:8]} at {code(run.revision)}"
+                f"{code(first.revision)}, {run.test_file[:8]} at {code(run.revision)}; if the test split is carved "
+                "from train, it changes with train: save it as a file to compare across such changes"
             )
     return ""
 

@@ -52,7 +52,7 @@ def rungs() -> list[Rung]:
 
 
 def findings(ladder: list[Rung]) -> list[str]:
-    """A line for each split that leaks or where the best baseline is not beaten, and where runs are mixed.
+    """A line for each split that leaks, lacks rows, or whose best baseline is not beaten, and where runs are mixed.
 
     Raises:
         InputError: what the stages were made from is missing or cannot be read.
@@ -70,6 +70,7 @@ def findings(ladder: list[Rung]) -> list[str]:
         found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
     with results.as_written(paths.AUDIT):
         leaked = {split: int(audit["leaked_rows"][split]["rows"]) for split in paths.EVALUATED}
+        skipped = {split: dict(audit["skipped_rows"][split]) for split in paths.EVALUATED}
     for split, score in (("validation", "validation_f1"), ("test", "f1")):
         best = max(baselines, key=lambda rung: getattr(rung, score))
         ours, theirs = getattr(tuned, score), getattr(best, score)
@@ -79,6 +80,9 @@ def findings(ladder: list[Rung]) -> list[str]:
         if leaked[split]:
             said = f"{leaked[split]} {split} rows are near-duplicates of train rows (listed in {paths.FINDINGS})"
             found.append(f"{said}: the scores on {split} are optimistic")
+        if skipped[split]:
+            reasons = ", ".join(f"{rows} with {problem}" for problem, rows in skipped[split].items())
+            found.append(f"bad {split} rows were left out ({reasons}): the scores on {split} do not cover them")
     return found
 
 

@@ -45,12 +45,14 @@ def read(revision: str, title: str) -> Side | None:
         try:
             for name in (CONFUSION, PER_CLASS, paths.TRAINING_CURVE, paths.VALIDATION_CURVE):
                 tables[name] = list(csv.DictReader(io.StringIO(files.read_text(name, encoding="utf-8"))))
+        except FileNotFoundError:
+            return None
         except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
-            causes = errors.chain(error)  # the first of which DVC's error about a folder does not say
-            if any(isinstance(cause, FileNotFoundError) for cause in causes):
+            cause = errors.chain(error)[-1]  # which DVC's error about a folder does not say
+            if isinstance(cause, FileNotFoundError):
                 return None
             raise errors.InputError(
-                f"{revision}: cannot be fetched ({errors.reason(causes[-1])}): {revisions.how_to_get(revision)}"
+                f"{revision}: cannot be fetched ({errors.reason(cause)}): {revisions.how_to_get(revision)}"
             ) from None
     return Side(title, tables)
 

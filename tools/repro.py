@@ -12,13 +12,14 @@ import logging
 import re
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rich.table import Table
 
-from stages import entry, errors, paths
+from stages import documents, entry, errors, paths
 from stages.params import PARAMS
-from tools import ladder, params, pipeline, repair, results
+from tools import ladder, lockfile, params, pipeline, repair, results, trees
 from tools.commands import committed
 from tools.formatting import console, number
 
@@ -49,6 +50,27 @@ class StageLog(logging.Handler):
         for pattern, outcome in self.PATTERNS:
             if (match := pattern.search(message)) and self.stages.get(match[1]) != "frozen":  # nor did it change
                 self.stages[match[1]] = outcome
+                with suppress(errors.InputError, OSError):  # which is told elsewhere, and not to end DVC's run
+                    if outcome == RECORDED and out_of_step(match[1]):  # said before stages run on these data
+                        print(f"warning: {match[1]} differs from its data and will be {advice(match[1])}", flush=True)
+
+
+def out_of_step(file: str) -> bool:
+    """Whether data are not what their .dvc file says, which is as it was committed."""
+    content = Path(file).read_bytes()
+    if content != committed(Path(file)):
+        return False
+    said = documents.parse(content)
+    folder = Path(file).parent / said.get("wdir", "")
+    return any(
+        trees.workspace_digest(str(folder / path)) not in {None, md5}
+        for path, md5 in lockfile.files(said, "outs").items()
+    )
+
+
+def advice(file: str) -> str:
+    """What to do about a .dvc file that DVC writes anew."""
+    return f"overwritten: if the data are out of date, run `git checkout {file}`, `dvc checkout {file}`, and this again"
 
 
 def use_recipe(name: str, *, present: bool) -> None:
@@ -130,8 +152,7 @@ def main() -> None:
     console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
     frozen = [pipeline.frozen(stage) for stage, became in stages.items() if became == "frozen"]
     recorded = [
-        f"{file} was overwritten, since the data differed from it: if the data are out of date, run `git checkout "
-        f"{file}`, `dvc checkout {file}`, and this again"
+        f"{file} differed from its data and was {advice(file)}"
         for file, became in stages.items()
         if became == RECORDED and Path(file).read_bytes() != committed(Path(file))
     ]

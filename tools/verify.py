@@ -111,8 +111,8 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
             elif path in made:
                 others.append(f"{path} does not match dvc.lock ({stage})")
             elif Path(f"{path}.dvc").exists():
-                edited = f"if the edit is yours, `touch` what you edited and {RERUN}"  # DVC may not have seen it
-                yield f"{path} does not match dvc.lock ({stage}): delete it and run `dvc checkout {path}`, or, {edited}"
+                yours = f"if the edit is yours, {RERUN} (first `touch` what you edited, if DVC sees no change)"
+                yield f"{path} does not match dvc.lock ({stage}): {yours}; else delete it and run `dvc checkout {path}`"
             else:
                 unseen = f"(`dvc repro -f {stage}` if that sees no change)"
                 yield f"{path} does not match dvc.lock ({stage}): {RERUN} {unseen}"
@@ -153,7 +153,8 @@ def _lock_against_cache(lock: Stages) -> Iterator[str]:
     with Repo() as repo:
         cache, outs = repo.cache.local, [out for out in repo.index.outs if out.use_cache]
     for out in outs:
-        hashed = out.hash_info and out.hash_info.name == "md5"  # DVC 2 and cloud versions differ
+        hashed = out.hash_info and out.hash_info.name == "md5"  # DVC 2's differs
+        # of data that a remote keeps by its own versions, the cache need not have all
         read = not out.files and any(pipeline.overlap(out.fs_path, dep) for dep in deps)
         if hashed and (read or out.stage.addressing in pipeline.STAGES):
             yield from _cached(cache, str(out), out.hash_info.value)
