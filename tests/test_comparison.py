@@ -187,8 +187,10 @@ def test_the_order_in_which_seeds_are_named_is_no_difference_between_sides() -> 
 def test_labels_without_a_test_row_are_listed_with_none() -> None:
     run = stand_in_run("one", 3, {}, {})
     run = replace(run, names=[*run.names, "of no row"])
-    last = comparison.compare([run], [run]).labels[-1]
+    result = comparison.compare([run], [run])
+    last = result.labels[-1]
     assert (last.label, last.rows, last.base, last.head) == ("of no row", 0, 0, 0)
+    assert "| `of no row` | 0 | - | - |" in rendering.markdown(result).splitlines()
 
 
 def test_names_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tools.comparison import Comparison
+from tools.comparison import Comparison, LabelF1
 from tools.formatting import NONE, code, console, markdown_table, number, signed, text_table
 
 
@@ -22,10 +22,7 @@ def sections(comparison: Comparison) -> Iterator[Section]:
         (name, number(one.base), number(one.head), _change(one.difference, one.interval))
         for name, one in comparison.metrics.items()
     ]
-    labels = [
-        (one.label, str(one.rows), f"{number(one.base)} to {number(one.head)}", _change(one.difference))
-        for one in comparison.labels
-    ]
+    labels = [(one.label, str(one.rows), *_f1(one)) for one in comparison.labels]
     params = [(key, _values(sides["base"]), _values(sides["head"])) for key, sides in comparison.params.items()]
     for section in (
         Section(("metric", "base", "head", "change\n95% interval"), 1, metrics),
@@ -72,6 +69,12 @@ def markdown(comparison: Comparison) -> str:
         rows = [(*map(code, row[: section.names]), *row[section.names :]) for row in section.rows]
         parts.append(markdown_table(section.columns, rows, section.names))
     return "\n\n".join([*parts, *notes(comparison)])
+
+
+def _f1(one: LabelF1) -> tuple[str, str]:
+    if not one.rows:
+        return NONE, NONE
+    return f"{number(one.base)} to {number(one.head)}", _change(one.difference)
 
 
 def _change(difference: float | None, interval: tuple[float, float] | None = None) -> str:
