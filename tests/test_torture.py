@@ -6,8 +6,10 @@ import pytest
 import torture
 from clones import STAGES
 
+pytestmark = pytest.mark.long
 
-@pytest.mark.parametrize("stage", ["tokenize", pytest.param("train", marks=pytest.mark.long)])
+
+@pytest.mark.parametrize("stage", ["tokenize", "train"])
 def test_a_kill_of_a_stage_changes_nothing(pipeline: Path, tmp_path: Path, stage: str) -> None:
     ordeal = torture.Torture(pipeline, tmp_path, seed=1)
     for _ in range(10):  # a round ends early where a run was quicker than the blow
@@ -17,7 +19,6 @@ def test_a_kill_of_a_stage_changes_nothing(pipeline: Path, tmp_path: Path, stage
     assert ordeal.counts["equal bytes"]
 
 
-@pytest.mark.long
 def test_many_kills_in_all_stages_change_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ordeal = torture.Torture(torture.reference(tmp_path), tmp_path, seed=2)
     ordeal.endure(50)
