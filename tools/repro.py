@@ -52,7 +52,8 @@ class StageLog(logging.Handler):
                 self.stages[match[1]] = outcome
                 with suppress(errors.InputError, OSError):  # which is told elsewhere, and not to end DVC's run
                     if outcome == RECORDED and out_of_step(match[1]):  # said before stages run on these data
-                        print(f"warning: {match[1]} differs from its data and will be {advice(match[1])}", flush=True)
+                        said = f"{match[1]} differs from its data and will be overwritten: {advice(match[1])}"
+                        print(f"warning: {said}", flush=True)
 
 
 def out_of_step(file: str) -> bool:
@@ -70,7 +71,7 @@ def out_of_step(file: str) -> bool:
 
 def advice(file: str) -> str:
     """What to do about a .dvc file that DVC writes anew."""
-    return f"overwritten: if the data are out of date, run `git checkout {file}`, `dvc checkout {file}`, and this again"
+    return f"if the data are out of date, run `git checkout {file}`, `dvc checkout {file}`, and this again"
 
 
 def use_recipe(name: str, *, present: bool) -> None:
@@ -152,7 +153,7 @@ def main() -> None:
     console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
     frozen = [pipeline.frozen(stage) for stage, became in stages.items() if became == "frozen"]
     recorded = [
-        f"{file} differed from its data and was {advice(file)}"
+        f"{file} differed from its data and was overwritten: {advice(file)}"
         for file, became in stages.items()
         if became == RECORDED and Path(file).read_bytes() != committed(Path(file))
     ]
