@@ -50,23 +50,21 @@ class StageLog(logging.Handler):
         for pattern, outcome in self.PATTERNS:
             if (match := pattern.search(message)) and self.stages.get(match[1]) != "frozen":  # nor did it change
                 self.stages[match[1]] = outcome
-                with suppress(errors.InputError, OSError):  # which is told elsewhere, and not to end DVC's run
-                    if outcome == RECORDED and out_of_step(match[1]):  # said before stages run on these data
-                        said = f"{match[1]} differs from its data and will be overwritten: {advice(match[1])}"
-                        print(f"warning: {said}", flush=True)
+                if outcome == RECORDED and out_of_step(match[1]):  # said before stages run on these data
+                    said = f"{match[1]} differs from its data and will be overwritten: {advice(match[1])}"
+                    print(f"warning: {said}", flush=True)
 
 
 def out_of_step(file: str) -> bool:
-    """Whether data are not what their .dvc file says, which is as it was committed."""
-    content = Path(file).read_bytes()
-    if content != committed(Path(file)):
-        return False
-    said = documents.parse(content)
-    folder = Path(file).parent / said.get("wdir", "")
-    return any(
-        trees.workspace_digest(str(folder / path)) not in {None, md5}
-        for path, md5 in lockfile.files(said, "outs").items()
-    )
+    """Whether data are not what their .dvc file says, which is as it was committed; false where that is not known."""
+    with suppress(errors.InputError, OSError):  # told elsewhere, and no reason to end DVC's run
+        content = Path(file).read_bytes()
+        if content == committed(Path(file)):
+            said = documents.parse(content)
+            folder = Path(file).parent / said.get("wdir", "")
+            files = lockfile.files(said, "outs").items()
+            return any(trees.workspace_digest(str(folder / path)) not in {None, md5} for path, md5 in files)
+    return False
 
 
 def advice(file: str) -> str:
