@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerState, TrainingArguments
 
 
 class TieByLoss(TrainerCallback):
@@ -13,12 +13,7 @@ class TieByLoss(TrainerCallback):
     """
 
     def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,  # noqa: ARG002
-        metrics: dict[str, float],
-        **_: object,
+        self, args: TrainingArguments, state: TrainerState, *_: object, metrics: dict[str, float], **__: object
     ) -> None:
         """Forget the best score on such an epoch: whatever comes next is then an improvement."""
         best = kept(state)

@@ -53,7 +53,7 @@ def test_an_epoch_counts_as_better_by_its_loss_only_where_its_score_is_the_best(
     history += [{"step": 8, "eval_loss": 0.5, "eval_f1": 0.75}]
     state = TrainerState(best_metric=0.75, best_global_step=8, log_history=history)
     metrics = {"eval_f1": score, "eval_loss": loss}
-    best_epoch.TieByLoss().on_evaluate(ARGUMENTS, state, TrainerControl(), metrics)
+    best_epoch.TieByLoss().on_evaluate(ARGUMENTS, state, TrainerControl(), metrics=metrics)
     assert state.best_metric == (None if forgotten else 0.75)
 
 
