@@ -1,5 +1,6 @@
 """The model card: the figures of the run, what it was made from, and code that works."""
 
+import csv
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -98,6 +99,18 @@ def test_a_card_counts_each_split_in_its_column(written: Callable[..., str]) -> 
     assert "| `joy` | 12 | 3 | 2 |\n" in content
     assert "| all | 72 | 3 | 2 |" in content
     assert "On the 2 rows of the test split" in content
+
+
+def test_a_label_without_test_rows_has_no_scores(written: Callable[..., str]) -> None:
+    file = Path(paths.PLOTS, "per_class.csv")
+    rows = [row | {"support": "0"} if row["label"] == "joy" else row for row in read_csv(file)]
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.DictWriter(out, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    content = written()
+    assert "| `joy` | - | - | - | 0 |\n" in content
+    assert content.count("| - |") == 1
 
 
 def test_of_a_dataset_that_lacks_a_validation_split_the_metrics_are_its_own(written: Callable[..., str]) -> None:

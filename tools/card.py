@@ -3,12 +3,12 @@
 card.md is its template. It names no path of the machine that the pipeline ran on.
 """
 
-import csv
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 from scipy.stats import binomtest
 
@@ -121,13 +121,13 @@ def _interval() -> str:
 
 
 def _per_class() -> str:
-    with Path(paths.PLOTS, "per_class.csv").open(encoding="utf-8", newline="") as file:
-        columns, *rows = csv.reader(file)
-    return markdown_table(columns, [(code(label), *map(_rounded, figures)) for label, *figures in rows])
-
-
-def _rounded(figure: str) -> str:
-    return number(float(figure)) if "." in figure else figure
+    """Precision, recall and F1 on test; a dash for a label without test rows."""
+    frame = pd.read_csv(Path(paths.PLOTS, "per_class.csv"), dtype={"label": str}, keep_default_na=False)
+    rows = [
+        (code(label), *(number(score if support else None) for score in scores), number(support))
+        for label, *scores, support in frame.itertuples(index=False)
+    ]
+    return markdown_table(list(frame), rows)
 
 
 def _rows(splits: dict[str, pa.Table]) -> str:
