@@ -176,7 +176,7 @@ def _values(key: str, side: list[Run]) -> list[Any]:
 
 
 def _inputs(base: dict[str, str], head: dict[str, str]) -> dict[str, str]:
-    changes = {"changed": base.keys() & head.keys(), "only in base": base.keys() - head.keys()}
-    changes["only in head"] = head.keys() - base.keys()
-    found = {path: change for change, paths in changes.items() for path in paths if base.get(path) != head.get(path)}
-    return dict(sorted(found.items()))
+    def change(path: str) -> str:
+        return "only in head" if path not in base else "only in base" if path not in head else "changed"
+
+    return {path: change(path) for path in sorted(base.keys() | head.keys()) if base.get(path) != head.get(path)}
