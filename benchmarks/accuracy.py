@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from transformers import TrainerCallback, TrainerState, set_seed
 
-from stages import documents, entry, fine_tuning, params, paths, tables
+from stages import entry, fine_tuning, params, paths, tables, yaml12
 from stages.batching import TokenizedRows
 from stages.classifier import load_pretrained, load_tokenizer
 from stages.train import TrainParams
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="of the section train")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default: 1 2 3")
     arguments = parser.parse_args()
-    changes = {key: documents.parse(value) for key, _, value in (change.partition("=") for change in arguments.set)}
+    changes = {key: yaml12.parse(value) for key, _, value in (change.partition("=") for change in arguments.set)}
     for name, seed in itertools.product(arguments.settings, arguments.seeds):
         book = name == "book"
         settings = params.load("train", TrainParams).model_dump() | (BOOK if book else {}) | changes | {"seed": seed}

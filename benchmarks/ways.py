@@ -31,9 +31,9 @@ from benchmarks import packing
 from benchmarks.measuring import BATCH, Counted, Forward, Report, Stopwatch, products, report, synchronize
 from stages import checkpoints, fine_tuning, machine, params, paths, tables
 from stages.batching import PadToLongest, TokenizedRows
+from stages.callbacks import FiniteLoss
 from stages.classifier import load_pretrained, load_tokenizer
 from stages.interruption import Interruption
-from stages.losses import FiniteLoss
 from stages.train import TrainParams
 
 WARM_UP = 2  # steps before the clock starts

@@ -19,7 +19,6 @@ from stages.params import Section, load
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.table import Table
 
 
 class AuditParams(Section):
@@ -29,7 +28,7 @@ class AuditParams(Section):
         description="how many validation and test rows may have an exact or near duplicate in train; null: any number"
     )
     max_conflicting_rows: Annotated[int, Field(ge=0)] | None = Field(
-        description="how many rows may differ in label from their split's first row of the same text; null: any number"
+        description="how many rows may differ in label from their text's first row in the delivered split; null: any"
     )
 
 
@@ -52,15 +51,13 @@ def figures(rows: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, Any]:
     }
 
 
-def table(report: dict[str, Any]) -> "Table":
-    """The figures of the splits side by side."""
-    from rich.table import Column, Table
+def table(report: dict[str, Any]) -> str:
+    """The figures of the splits side by side, however wide."""
+    import pandas as pd
 
-    columns = {split: _lines(described) for split, described in report["splits"].items()}
-    table = Table("", *(Column(split, justify="right") for split in columns), box=None, pad_edge=False)
-    for name in next(iter(columns.values())):
-        table.add_row(name, *(lines[name] for lines in columns.values()))
-    return table
+    with pd.option_context("display.unicode.east_asian_width", True):  # noqa: FBT003 - pandas' own way
+        columns = {split: _lines(described) for split, described in report["splits"].items()}
+        return str(pd.DataFrame(columns).to_string())
 
 
 def _lines(described: dict[str, Any]) -> dict[str, str]:
@@ -93,15 +90,13 @@ def main() -> None:
     stamp = provenance.inputs("audit")
     params = load("audit", AuditParams)
 
-    from rich.console import Console
-
     from stages import findings, tables
 
     with staged(stamp, paths.AUDIT, paths.FINDINGS) as (data, listing):
         rows = findings.read_rows()
         found = findings.find(rows)
         report = figures(rows, found)
-        Console(markup=False, emoji=False, highlight=False).print(table(report))
+        print(table(report))
         for split, reasons in report["skipped_rows"].items():
             for reason, count in reasons.items():
                 print(f"{split}: {count} rows left out: {reason}")

@@ -31,7 +31,7 @@ MAX_COEFFICIENTS = 30_000_000  # labels times features, of which the solver hold
 
 
 def scores(labels: "dict[str, npt.NDArray[np.int64]]", predictions: dict[str, Any]) -> Report:
-    """Accuracy and weighted F1 on validation and test, rounded."""
+    """Accuracy and weighted F1 on validation and test, rounded, of label numbers ``[rows]`` by their split."""
     from stages import metrics
 
     report: Report = {}
@@ -42,7 +42,7 @@ def scores(labels: "dict[str, npt.NDArray[np.int64]]", predictions: dict[str, An
 
 
 def majority(labels: "dict[str, npt.NDArray[np.int64]]") -> Report:
-    """The most frequent label of train, whatever the text."""
+    """The most frequent label of train, whatever the text; ``labels`` are numbers ``[rows]`` by their split."""
     import numpy as np
 
     label = np.bincount(labels["train"]).argmax()
@@ -51,6 +51,8 @@ def majority(labels: "dict[str, npt.NDArray[np.int64]]") -> Report:
 
 def regression(features: dict[str, Any], labels: "dict[str, npt.NDArray[np.int64]]", grid: Sequence[float]) -> Report:
     """Logistic regression on ``features`` ``[rows, width]`` of each split, with the C of ``grid`` best on validation.
+
+    ``labels`` are numbers ``[rows]`` by their split.
 
     Raises:
         InputError: it converges with none of them.

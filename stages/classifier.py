@@ -107,6 +107,9 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
 def load_fine_tuned(**config: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load the fine-tuned classifier, in float32 and on this machine's device, and its tokenizer.
 
+    Args:
+        **config: what to set of the model's configuration.
+
     Raises:
         InputError: one of them is missing or damaged.
     """

@@ -118,7 +118,11 @@ class ModelParams(Section):
 
 
 def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
-    """Write the three splits, carving those that were not delivered, and say what they hold."""
+    """Write the three splits, carving those that were not delivered, and say what they hold.
+
+    Raises:
+        InputError: the data cannot be read, a row is bad, or a split cannot be carved.
+    """
     from stages import tables
     from stages.carving import carve
     from stages.dataset import build_splits
@@ -144,7 +148,11 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
 
 
 def delivered_rows(params: DatasetParams) -> "tuple[Mapping[str, Iterable[Row]], list[str] | None]":
-    """The rows of each split at hand, and the label names, None for those of train."""
+    """The rows of each split at hand, and the label names, None for those of train.
+
+    Raises:
+        InputError: the hub does not give them, there is no train file, or dvc.yaml does not list the path.
+    """
     from stages import hub
     from stages.files import read_rows
     from stages.splits import split_files
@@ -191,7 +199,11 @@ def _plain(name: str) -> str:
 
 
 def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> None:
-    """Copy the checkpoint's files, checked."""
+    """Copy the checkpoint's files, checked.
+
+    Raises:
+        InputError: it is nowhere, not the one that params.yaml names, or no checkpoint of safetensors and a tokenizer.
+    """
     from stages import hub, pretrained
 
     if params.source == "package":
@@ -206,7 +218,7 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
     pretrained.copy_checkpoint(source, model, tokenizer, params.weights_sha256)
     if params.source == "path":
         copied = [file.name for folder in (model, tokenizer) for file in folder.iterdir()]
-        hashing.check_hashed(source, (source / name for name in copied))
+        hashing.check_not_hidden(source, (source / name for name in copied))
     size = sum(file.stat().st_size for file in model.iterdir()) / 1e6
     where = {"package": params.package, "hub": params.hub_name, "path": params.path}[params.source]
     print(f"checkpoint: {where}, {size:.0f} MB")

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from stages import documents, hashing
+from stages import hashing, yaml12
 from stages.errors import InputError, listed
 
 WRITTEN = ("outs", "metrics", "plots")
@@ -20,7 +20,7 @@ def read(stage: str) -> dict[str, Any]:
     Raises:
         InputError: dvc.yaml cannot be read, or has no such stage with deps.
     """
-    definition = documents.read(Path("dvc.yaml"))
+    definition = yaml12.read(Path("dvc.yaml"))
     for key in ("stages", stage):
         definition = definition.get(key) if isinstance(definition, dict) else None
     if not isinstance(definition, dict) or not isinstance(definition.get("deps"), list):
@@ -88,7 +88,7 @@ def check_deps(paths: Iterable[Path], how: str) -> None:
     stage, definition = _own()
     if not stage:
         return
-    values = documents.read(Path("params.yaml"))
+    values = yaml12.read(Path("params.yaml"))
     deps = {Path(resolved(dep, values)) for dep in definition["deps"]}
     unlisted = []
     for path in sorted({Path(spelled(path)) for path in paths}):
@@ -96,7 +96,7 @@ def check_deps(paths: Iterable[Path], how: str) -> None:
             unlisted.append(path)
         elif path not in deps and path.exists():
             files = hashing.files_in(path) if path.is_dir() else [path]
-            hashing.check_hashed(next(folder for folder in path.parents if folder in deps), files)
+            hashing.check_not_hidden(next(folder for folder in path.parents if folder in deps), files)
     if unlisted:
         raise InputError(*[f"dvc.yaml: {stage}: deps: {path}: this stage {how} it: list it there" for path in unlisted])
 

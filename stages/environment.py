@@ -41,7 +41,7 @@ def _check_start() -> None:
             raise InputError(
                 f"{name} is set, as torchrun or mpirun does: run this with python, as one process on one GPU"
             )
-    if "OMP_THREAD_LIMIT" in os.environ:  # as OMP_DYNAMIC, but it is what a person wants of this machine
+    if "OMP_THREAD_LIMIT" in os.environ:  # not just removed, as OMP_DYNAMIC is: a person may want the limit
         raise InputError("OMP_THREAD_LIMIT is set: PyTorch may compute wrong results: set OMP_NUM_THREADS instead")
     if sys.flags.safe_path:
         raise InputError("PYTHONSAFEPATH is set, or -P given: another clone's modules could be run: unset it")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from stages.delimited import delimited
 from stages.errors import InputError, listed, reason
 from stages.rows import ColumnError, Layout, Row, check_distinct, column_names, label_name
-from stages.separated import separated
 from stages.splits import DELIMITERS, ending
 
 GZIP = b"\x1f\x8b"  # how such a file begins
@@ -39,7 +39,7 @@ def read_rows(path: Path, layout: Layout) -> Iterator[Row]:
             delimiter = layout.delimiter or DELIMITERS[found]
             if delimiter is None:
                 raise InputError(f"{path}: a .txt file does not say what separates its columns: set dataset.delimiter")
-            yield from separated(path, _lines(path), layout, delimiter)
+            yield from delimited(path, _lines(path), layout, delimiter)
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise InputError(f"{path}: broken gzip file ({error}): fetch it again") from None
 

@@ -64,8 +64,8 @@ def shared_texts(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
 def find(rows: pd.DataFrame) -> pd.DataFrame:
     """Everything that is found, a finding a row (so that one row of the data may have several), under ``COLUMNS``.
 
-    A finding is ``conflicting`` or ``repeated`` (the text's first row in the split has another label or the same),
-    ``leaked`` (a validation or test row of which train has a near-duplicate), ``long`` or ``broken``.
+    A finding is ``conflicting`` or ``repeated`` (the text's first row in the delivered split has another label or the
+    same), ``leaked`` (a validation or test row of which train has a near-duplicate), ``long`` or ``broken``.
     """
     long = rows[rows["words"] > LONG].assign(finding="long")
     broken = rows[rows["broken"]].assign(finding="broken")

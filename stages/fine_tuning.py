@@ -20,16 +20,15 @@ from transformers import (
     set_seed,
 )
 
-from stages import best_epoch, checkpoints, cpu, machine, memory, metrics, paths, provenance, tables
+from stages import callbacks, checkpoints, cpu, machine, memory, metrics, paths, provenance, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import load_pretrained, load_tokenizer
 from stages.compatibility import check_checkpoint, check_fit
-from stages.embeddings import trim
 from stages.errors import InputError
 from stages.first_token import narrow
 from stages.interruption import Interruption
-from stages.log import LogBar, LogLines
-from stages.losses import BatchLoss, FiniteLoss
+from stages.losses import BatchLoss
+from stages.trimmed_embeddings import trim
 
 if TYPE_CHECKING:
     from stages.train import TrainParams
@@ -54,8 +53,8 @@ def fine_tune(
     """
     train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
     tokenizer = load_tokenizer(paths.TOKENIZER)
-    rows, held_out = TokenizedRows(train), TokenizedRows(validation)
-    if params.warmup_ratio and params.epochs == 1 and params.batch_size >= len(rows):
+    train_rows, validation_rows = TokenizedRows(train), TokenizedRows(validation)
+    if params.warmup_ratio and params.epochs == 1 and params.batch_size >= len(train_rows):
         raise InputError(
             "params.yaml: train.warmup_ratio: of the only step the learning rate would be 0, where it rises from: set "
             "it to 0, lower train.batch_size, or raise train.epochs"
@@ -65,21 +64,21 @@ def fine_tune(
     def attempt(steps: int) -> tuple[Trainer, dict[str, Any]]:
         set_seed(params.seed)
         model = load_pretrained(tables.label_names(train.schema)).to(machine.device())
-        check_fit(model, tokenizer, rows, held_out, bf16=machine.bf16_supported())
-        check_checkpoint(model, tokenizer, rows)
-        speed_up(model, tokenizer.pad_token_id, rows, held_out)
-        arguments = training_arguments(params, folder, len(rows), steps)
-        trainer = build_trainer(params, arguments, model, tokenizer, rows, held_out)
+        check_fit(model, tokenizer, train_rows, validation_rows, bf16=machine.bf16_supported())
+        check_checkpoint(model, tokenizer, train_rows)
+        speed_up(model, tokenizer.pad_token_id, train_rows, validation_rows)
+        arguments = training_arguments(params, folder, len(train_rows), steps)
+        trainer = build_trainer(params, arguments, model, tokenizer, train_rows, validation_rows)
         checkpoint, made = checkpoints.attach(trainer, made_with(arguments), newest)
         trainer.add_callback(interruption)
-        trainer.add_callback(FiniteLoss(trainer))
+        trainer.add_callback(callbacks.FiniteLoss(trainer))
         trainer.train(resume_from_checkpoint=checkpoint)
         return trainer, made
 
     trainer, made = memory.accumulate_as_needed(
         attempt, params.batch_size, newest[1]["gradient_accumulation_steps"] if newest else 1
     )
-    if best := best_epoch.kept(trainer.state):
+    if best := callbacks.best_epoch(trainer.state):
         score = f"{params.best_metric} {best[f'eval_{params.best_metric}']:.4f}"
         print(f"kept: the model after epoch {round(best['epoch'])} of {params.epochs}, validation {score}", flush=True)
     trainer.model.save_pretrained(classifier)
@@ -143,7 +142,7 @@ def training_arguments(
         accelerator_config={"non_blocking": device == "cuda"},  # else each copy waits for the device
         report_to="none",
     )
-    arguments._n_gpu = 1  # noqa: SLF001 - over more, DataParallel would multiply the loss of BERT and its like by them
+    arguments._n_gpu = 1  # noqa: SLF001 - with several, the Trainer's DataParallel scales the loss of BERT's like wrongly
     return arguments
 
 
@@ -175,10 +174,10 @@ def build_trainer(
         compute_metrics=compute_metrics,
         preprocess_logits_for_metrics=predicted,  # of logits, the Trainer would copy all so far with every batch
         compute_loss_func=BatchLoss(model, params.label_smoothing, params.contrastive_weight) if own_loss else None,
-        callbacks=[best_epoch.TieByLoss(), *([EarlyStoppingCallback(patience)] if patience else [])],
+        callbacks=[callbacks.TieByLoss(), *([EarlyStoppingCallback(patience)] if patience else [])],
     )
     trainer.remove_callback(PrinterCallback if arguments.disable_tqdm else ProgressCallback)
-    trainer.add_callback(LogLines() if arguments.disable_tqdm else LogBar())
+    trainer.add_callback(callbacks.LogLines() if arguments.disable_tqdm else callbacks.LogBar())
     return trainer
 
 

@@ -30,7 +30,7 @@ def md5_of_folder(files: dict[str, str]) -> str:
     return f"{md5_of(json.dumps(listing, sort_keys=True).encode())}.dir"
 
 
-def check_hashed(folder: Path, files: Iterable[Path]) -> None:
+def check_not_hidden(folder: Path, files: Iterable[Path]) -> None:
     """Compare what a stage reads of a folder, or writes to it, with what DVC hashes of it.
 
     Raises:

@@ -52,8 +52,8 @@ class Interruption(TrainerCallback):
         if not self.training:
             raise Stopped(self.signal, self.outside)
 
-    def finish(self) -> None:
-        """Ignore signals until the end of the context: the outputs are about to take their places, in an instant."""
+    def ignore_signals(self) -> None:
+        """Do so until the end of the context: the outputs are about to take their places, in an instant."""
         for number in self.before:
             signal.signal(number, signal.SIG_IGN)
 

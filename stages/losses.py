@@ -1,15 +1,12 @@
-"""The loss of training where the model's own does not do, and the end of a training whose loss is not finite."""
+"""The loss of training where the model's own does not do."""
 
-import shutil
-from math import isfinite
 from typing import Any
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PreTrainedModel
 
 from stages.errors import InputError
-from stages.sealing import ends_epoch
 
 TEMPERATURE = 0.3  # of the contrastive loss
 
@@ -39,50 +36,6 @@ class BatchLoss:
                 raise _unfit(self.model)
             loss = torch.lerp(loss, contrastive(self.texts, labels).sum(), self.contrastive_weight)
         return loss / num_items_in_batch
-
-
-class FiniteLoss(TrainerCallback):
-    """Ends training when the loss of ``trainer`` is infinite or NaN.
-
-    A CPU looks after each step. A GPU is not made to wait for that, and looks before each line of the log, evaluation
-    and checkpoint. It must be the last callback, so that it sees the flags that the others set.
-    """
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-        self.learning_rate = 0.0
-
-    def on_pre_optimizer_step(self, *_: object, optimizer: torch.optim.Optimizer, **__: object) -> None:
-        """Note the learning rate of this step."""
-        self.learning_rate = optimizer.param_groups[0]["lr"]
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Look at the loss summed up since the last line of the log.
-
-        Raises:
-            InputError: it is infinite or NaN.
-        """
-        if args.device.type == "cpu" or control.should_log or control.should_save or ends_epoch(state):
-            self._check("training", self.trainer._tr_loss.item(), args, state)  # noqa: SLF001
-
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, *_: object, metrics: dict[str, float], **__: object
-    ) -> None:
-        """Look at the validation loss, which shows what the last step did to the weights.
-
-        Raises:
-            InputError: it is infinite or NaN.
-        """
-        self._check("validation", metrics["eval_loss"], args, state)
-
-    def _check(self, split: str, loss: float, args: TrainingArguments, state: TrainerState) -> None:
-        if not isfinite(loss):
-            shutil.rmtree(args.output_dir, ignore_errors=True)  # resuming from them would lead here again
-            raise InputError(
-                f"the {split} loss is {loss} at step {state.global_step} of {state.max_steps}, learning rate "
-                f"{self.learning_rate:.2e}: lower train.learning_rate, raise train.warmup_ratio, or lower "
-                "train.max_grad_norm; where it is so from step 1 on, choose another checkpoint"
-            )
 
 
 def contrastive(texts: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

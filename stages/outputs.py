@@ -57,7 +57,7 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
                 remove(target)
                 partial.rename(target)
             for target in filter(Path.is_dir, targets):
-                hashing.check_hashed(target, _files(target))
+                hashing.check_not_hidden(target, _files(target))
         except Exception as error:
             # they are written in this order: the last one begun is the one that there was no room for
             begun = [target for partial, target in zip(partials, targets, strict=True) if partial.exists()]

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stages import documents, dvcfile
+from stages import dvcfile, yaml12
 from stages.errors import InputError
 
 PARAMS = Path("params.yaml")
@@ -31,7 +31,7 @@ def load(name: str, section: type[S], path: Path = PARAMS) -> S:
     Raises:
         InputError: names the file, the line and the key of everything that is wrong.
     """
-    document, node = documents.read(path), documents.nodes(path)
+    document, node = yaml12.read(path), yaml12.nodes(path)
     if node is None or not isinstance(document, dict) or not all(isinstance(key, str) for key in document):
         raise InputError(f"{path}: a mapping of sections is expected ({', '.join(SECTIONS)})")
     lines = _lines(node)

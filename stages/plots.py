@@ -99,7 +99,7 @@ def _as_shown(names: list[str]) -> list[str]:
     """Names cut to fit into a picture; a label's number stands for one that the font lacks or another has, too."""
     glyphs = get_font(findfont(FONT)).get_charmap()
     short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
-    times = Counter(short)
+    times = Counter(short) + Counter(f"label {number}" for number in range(len(names)))
     return [
         name if glyphs.keys() >= set(map(ord, name)) and times[name] == 1 else f"label {number}"
         for number, name in enumerate(short)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stages import documents, dvcfile, hashing
+from stages import dvcfile, hashing, yaml12
 from stages.errors import InputError, listed
 
 Stamp = dict[str, Any]
@@ -21,7 +21,7 @@ def inputs(stage: str) -> Stamp:
         InputError: dvc.yaml or params.yaml cannot be read, or a dep's path has a value from elsewhere.
     """
     defined = dvcfile.read(stage)
-    values = documents.read(Path("params.yaml"))
+    values = yaml12.read(Path("params.yaml"))
     deps = [dvcfile.resolved(dep, values) for dep in defined["deps"]]
     known = values if isinstance(values, dict) else {}
     for place in (place for dep in deps for place in re.findall(r"\$\{([^}]*)", dep)):

@@ -25,7 +25,7 @@ def pins() -> list[Requirement]:
         lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise InputError(f"{REQUIREMENTS}: byte {error.start} is not UTF-8: undo its last edit") from None
-    found = [_requirement(line) for line in lines if line.strip() and not line.startswith("#")]
+    found = [_requirement(text) for line in lines if (text := re.sub(r"(^|\s)#.*", "", line).strip())]
     return [pin for pin in found if pin.marker is None or pin.marker.evaluate()]
 
 

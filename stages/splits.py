@@ -60,7 +60,7 @@ def split_files(path: Path) -> dict[str, list[Path]]:
         raise InputError(f"{path}: no train file: {advice}")
     for split, found in files.items():
         _check_whole(split, found)
-    hashing.check_hashed(path, chain.from_iterable(files.values()))
+    hashing.check_not_hidden(path, chain.from_iterable(files.values()))
     return dict(files)
 
 

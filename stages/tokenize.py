@@ -34,7 +34,7 @@ class TokenizeParams(Section):
     )
 
 
-def load_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
+def checked_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
     """Load the checkpoint's tokenizer.
 
     Raises:
@@ -138,7 +138,7 @@ def main() -> None:
     """Tokenize the three splits."""
     stamp = provenance.inputs("tokenize")
     params = load("tokenize", TokenizeParams)
-    tokenizer = load_tokenizer(params.max_length)
+    tokenizer = checked_tokenizer(params.max_length)
     with staged(stamp, *map(paths.tokenized, paths.SPLITS)) as partials:
         for split, partial in zip(paths.SPLITS, partials, strict=True):
             tokenize_split(tokenizer, split, partial, params.max_length)

@@ -64,7 +64,7 @@ def main() -> None:
     ):
         history = fine_tuning.fine_tune(params, stamp, folder, classifier, interruption)
         curves.write(history, training, validation)
-        interruption.finish()
+        interruption.ignore_signals()
 
 
 if __name__ == "__main__":

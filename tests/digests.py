@@ -4,9 +4,9 @@ from pathlib import Path
 
 from clones import STAGES, TREE
 
-from stages import documents, dvcfile, hashing
+from stages import dvcfile, hashing, yaml12
 
-DEFINED = documents.read(TREE / "dvc.yaml")["stages"]
+DEFINED = yaml12.read(TREE / "dvc.yaml")["stages"]
 OUTPUTS = {stage: dvcfile.declared(DEFINED[stage], *dvcfile.WRITTEN) for stage in STAGES}
 
 

@@ -78,7 +78,7 @@ def test_a_leaked_text_with_a_bare_carriage_return_is_marked_as_leaked(workspace
 
 
 def test_labels_are_shown_as_they_are_spelt(examine: Audit, capsys: pytest.CaptureFixture[str]) -> None:
-    spelt = {"a": "[red] :warning:", "b": "so [/b]"}
+    spelt = {"a": "[red] :warning:", "b": "so [/b]" + " and so on" * 10}
     examine({split: [(text, spelt[label]) for text, label in rows] for split, rows in CLEAN.items()})
     printed = capsys.readouterr().out
     assert all(label in printed for label in spelt.values())

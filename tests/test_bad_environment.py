@@ -156,8 +156,8 @@ def test_libraries_other_than_the_pinned_ones_are_refused(
 
 
 def test_blank_lines_and_notes_are_no_requirements(workspace: Workspace) -> None:
-    (workspace() / "requirements.txt").write_text("# a note\n\n", encoding="utf-8")
-    assert requirements.pins() == []
+    (workspace() / "requirements.txt").write_text("# a note\n\n  # another\nnumpy==2  # a third\n", encoding="utf-8")
+    assert [str(pin) for pin in requirements.pins()] == ["numpy==2"]
 
 
 def test_requirements_that_are_not_utf_8_are_named(workspace: Workspace, fail: Fail) -> None:

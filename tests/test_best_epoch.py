@@ -8,7 +8,7 @@ from stand_ins import read_csv
 from trainings import STEPS, Prepare, resumed, train_until, trained
 from transformers import TrainerControl, TrainerState
 
-from stages import best_epoch, fine_tuning, paths
+from stages import callbacks, fine_tuning, paths
 
 ARGUMENTS = SimpleNamespace(metric_for_best_model="f1")
 
@@ -53,9 +53,9 @@ def test_an_epoch_counts_as_better_by_its_loss_only_where_its_score_is_the_best(
     history += [{"step": 8, "eval_loss": 0.5, "eval_f1": 0.75}]
     state = TrainerState(best_metric=0.75, best_global_step=8, log_history=history)
     metrics = {"eval_f1": score, "eval_loss": loss}
-    best_epoch.TieByLoss().on_evaluate(ARGUMENTS, state, TrainerControl(), metrics=metrics)
+    callbacks.TieByLoss().on_evaluate(ARGUMENTS, state, TrainerControl(), metrics=metrics)
     assert state.best_metric == (None if forgotten else 0.75)
 
 
 def test_before_the_first_epoch_none_is_kept() -> None:
-    assert best_epoch.kept(TrainerState(log_history=[{"step": 4, "loss": 0.3}])) is None
+    assert callbacks.best_epoch(TrainerState(log_history=[{"step": 4, "loss": 0.3}])) is None

@@ -16,7 +16,7 @@ from transformers.trainer_pt_utils import LengthGroupedSampler
 from benchmarks import packing
 from stages import cpu, fine_tuning, first_token, machine
 from stages.batching import PadToLongest
-from stages.embeddings import TrimmedEmbedding
+from stages.trimmed_embeddings import TrimmedEmbedding
 
 BATCH = 3
 LIVELY = 0.2  # of random weights: with the usual 0.02, every token gets about the same attention

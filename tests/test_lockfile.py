@@ -44,7 +44,8 @@ def test_a_lock_with_a_file_without_a_hash_is_no_lock(file: str, kind: str) -> N
 
 @pytest.mark.parametrize("side", ["HEAD", "Updated upstream", "1a2b3c4 (a run)"])  # of a merge, a stash, a rebase
 def test_conflicts_are_known_whatever_git_calls_the_sides(side: str) -> None:
-    with pytest.raises(InputError, match=r"^dvc.lock has merge conflicts"):
+    advice = r"take one side \(`git checkout --ours dvc.lock metrics/metrics.json`\) and run again$"
+    with pytest.raises(InputError, match=rf"^dvc.lock has merge conflicts: {advice}"):
         lockfile.check_merged(f"schema: '2.0'\n<<<<<<< {side}\n=======\n>>>>>>> other\n".encode())
 
 

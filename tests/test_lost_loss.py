@@ -14,8 +14,8 @@ from trainings import EPOCHS, STEPS, Prepare, kept
 from transformers import TrainerControl
 
 from stages import train
+from stages.callbacks import FiniteLoss
 from stages.errors import InputError
-from stages.losses import FiniteLoss
 
 
 def test_a_loss_that_is_no_number_ends_training_with_nothing_left(

@@ -55,6 +55,12 @@ def test_names_that_begin_alike_are_numbers_where_they_are_cut() -> None:
     assert [text.get_text() for text in axes.get_yticklabels()] == ["label 0", "label 1", "d" * 29 + "…"]
 
 
+def test_a_name_that_looks_like_another_ones_number_is_a_number_too() -> None:
+    axes = Figure().add_subplot()
+    plots.show_confusion(axes, np.eye(3), ["字", "label 0", "label 7"], "")
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["label 0", "label 1", "label 7"]
+
+
 def test_a_share_is_written_where_it_is_not_zero() -> None:
     axes = Figure().add_subplot()
     plots.show_confusion(axes, np.array([[0.996, 0.004], [0.0, 1.0]]), ["a", "b"], "")

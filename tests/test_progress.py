@@ -11,7 +11,7 @@ import pytest
 from tqdm.auto import tqdm
 
 from stages import entry, progress
-from stages.log import LogBar, LogLines
+from stages.callbacks import LogBar, LogLines
 
 
 def test_a_log_gets_a_line_of_progress_now_and_then(

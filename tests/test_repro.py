@@ -14,6 +14,7 @@ from clones import TREE, change_params, commit, commit_all, git, keep_data_in_dv
 from conftest import Call, Refused
 from dvc.lock import Lock
 from edits import append, substitute
+from rich.console import Console
 
 from tools import ladder, repair, repro
 
@@ -149,6 +150,15 @@ def test_the_summary_of_a_run_shows_the_ladder_and_warns(played: Call) -> None:
     rows = [line.split("  ")[0] for line in said.splitlines()]
     assert {"model", *ladder.NAMES.values(), "fine-tuned"} <= set(rows)
     assert "warning: the fine-tuned model does not beat" in said  # it is the tiny random checkpoint
+
+
+def test_nothing_in_the_summary_is_cut_short_in_a_narrow_terminal(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "metrics").mkdir()
+    (folder / "metrics/metrics.json").write_text('{"validation_accuracy": 0.5}', encoding="utf-8")
+    Console(width=20).print(repro.summary({"download": "from cache"}, 3))
+    assert "…" not in capsys.readouterr().out
 
 
 def test_the_summary_shows_names_as_they_are(played: Call) -> None:

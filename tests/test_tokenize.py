@@ -64,10 +64,10 @@ def test_as_many_tokens_as_the_checkpoint_takes_may_be_asked_for(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_random_checkpoint, paths.TOKENIZER)
-    assert tokenize.load_tokenizer(256).model_max_length == 256
+    assert tokenize.checked_tokenizer(256).model_max_length == 256
     said = r"^params\.yaml: tokenize\.max_length: 257 is more than the 256 tokens that the checkpoint takes$"
     with pytest.raises(InputError, match=said):
-        tokenize.load_tokenizer(257)
+        tokenize.checked_tokenizer(257)
 
 
 def test_tokens_that_are_known_in_the_first_rows_of_train_alone_or_not_in_test_are_enough(

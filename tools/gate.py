@@ -16,7 +16,7 @@ run whose data is missing.
 import sys
 from typing import Any
 
-from stages import documents, entry, errors
+from stages import entry, errors, yaml12
 from stages.params import PARAMS
 from tools import lockfile, outdated, params, pipeline
 from tools.changes import changes
@@ -47,7 +47,7 @@ def main() -> None:
     changed = changes()
     run = {change.stage for change in changed}
     left = {name: stages[name] for name in pipeline.STAGES if name in stages and name not in run}
-    if lost := list(outdated.dropped(left, documents.read(PARAMS), lock)):
+    if lost := list(outdated.dropped(left, yaml12.read(PARAMS), lock)):
         raise errors.InputError(*lost)
     why = [*lockfile.against_itself(lock), *map(str, changed)]
     other = output("git", "diff", "--name-only", base, head, "--", "dvc.lock")

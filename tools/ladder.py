@@ -41,11 +41,12 @@ def rungs() -> list[Rung]:
     baselines, metrics = (results.read(path) for path in (paths.BASELINES, paths.METRICS))
     with results.as_written(paths.BASELINES):
         steps = [
+            # in the order of Rung's fields
             Rung(NAMES[name], *(float(report[split][score]) for split in paths.EVALUATED for score in SCORES))
             for name, report in baselines.items()
         ]
     with results.as_written(paths.METRICS):
-        tuned = Rung("fine-tuned", *(float(metrics[name]) for name in Rung._fields[1:]))
+        tuned = Rung("fine-tuned", *(float(metrics[name]) for name in Rung._fields[1:]))  # metrics.json's keys, too
     if not steps:
         raise errors.InputError(f"{paths.BASELINES}: no baselines in it: run `dvc repro`")
     return [*sorted(steps, key=lambda rung: rung.validation_f1), tuned]

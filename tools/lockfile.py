@@ -9,7 +9,7 @@ import yaml
 from dvc.schema import COMPILED_LOCKFILE_SCHEMA
 from voluptuous import Invalid
 
-from stages import documents, hashing, paths, provenance
+from stages import hashing, paths, provenance, yaml12
 from stages.errors import InputError, reason
 from tools.pipeline import STAGES, Stages
 
@@ -24,7 +24,7 @@ def parse(content: bytes) -> Stages:
     """
     check_merged(content)
     try:
-        stages = dict(COMPILED_LOCKFILE_SCHEMA(documents.parse(content)).get("stages", {}))
+        stages = dict(COMPILED_LOCKFILE_SCHEMA(yaml12.parse(content)).get("stages", {}))
     except (yaml.YAMLError, Invalid) as error:
         raise _unreadable(reason(error)) from None
     files = [file for stage in stages.values() for kind in ("deps", "outs") for file in stage.get(kind, [])]
@@ -40,7 +40,8 @@ def check_merged(content: bytes) -> None:
         InputError: there are some.
     """
     if re.search(b"^<<<<<<< ", content, re.MULTILINE):
-        raise InputError(f"{PATH} has merge conflicts: take one side (`git checkout --ours {PATH}`) and run again")
+        take = f"git checkout --ours {PATH} {paths.METRICS}"  # the two conflict together
+        raise InputError(f"{PATH} has merge conflicts: take one side (`{take}`) and run again")
 
 
 def _unreadable(why: str) -> InputError:

@@ -7,7 +7,7 @@ from typing import Any
 from dvc.schema import COMPILED_MULTI_STAGE_SCHEMA
 from voluptuous import Invalid
 
-from stages import documents, dvcfile
+from stages import dvcfile, yaml12
 from stages.errors import InputError, reason
 
 BEHIND_PREDICTIONS = ("download", "audit", "tokenize", "train", "evaluate")
@@ -21,7 +21,7 @@ def stages() -> Stages:
     Raises:
         InputError: it cannot be read, has none, or DVC would not take it.
     """
-    return defined(documents.read(Path("dvc.yaml")))
+    return defined(yaml12.read(Path("dvc.yaml")))
 
 
 def defined(definition: Any) -> Stages:

@@ -64,7 +64,7 @@ def _repair() -> list[str]:
 
 def _repair_lock() -> list[str]:
     content = LOCK.read_bytes()
-    lockfile.check_merged(content)
+    lockfile.check_merged(content)  # before the except clause below, which would undo the merge
     try:
         mixed = lockfile.mixed(lockfile.parse(content))
     except InputError:

@@ -15,9 +15,9 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from rich.table import Table
+from rich.table import Column, Table
 
-from stages import documents, entry, errors, paths
+from stages import entry, errors, paths, yaml12
 from stages.params import PARAMS
 from tools import ladder, lockfile, params, pipeline, repair, results, trees
 from tools.commands import committed
@@ -60,7 +60,7 @@ def out_of_step(file: str) -> bool:
     with suppress(errors.InputError, OSError):  # told elsewhere, and no reason to end DVC's run
         content = Path(file).read_bytes()
         if content == committed(Path(file)):
-            said = documents.parse(content)
+            said = yaml12.parse(content)
             folder = Path(file).parent / said.get("wdir", "")
             files = lockfile.files(said, "outs").items()
             return any(trees.workspace_digest(str(folder / path)) not in {None, md5} for path, md5 in files)
@@ -105,7 +105,7 @@ def reproduce(*options: str) -> tuple[int, dict[str, str]]:
 
 def summary(stages: dict[str, str], seconds: float) -> Table:
     """A table of the metrics and of what became of each stage."""
-    table = Table(box=None, pad_edge=False, show_header=False)
+    table = Table(Column(overflow="fold"), Column(overflow="fold"), box=None, pad_edge=False, show_header=False)
     for name, value in results.read(paths.METRICS).items():
         table.add_row(name, number(value))
     for outcome in dict.fromkeys(stages.values()):

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import yaml
 from dvc.exceptions import DvcException
 
-from stages import documents, errors, hashing, paths, tables
+from stages import errors, hashing, paths, tables, yaml12
 from tools import lockfile, outdated, pipeline, trees
 from tools.trees import WORKSPACE
 
@@ -91,7 +91,7 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         lock = {
             stage: locked for stage, locked in lockfile.parse(content).items() if stage in pipeline.BEHIND_PREDICTIONS
         }
-        definition, values = (documents.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
+        definition, values = (yaml12.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
         stages = pipeline.defined(definition)
     except (FileNotFoundError, yaml.YAMLError, DvcException) as error:
         said = errors.reason(error)

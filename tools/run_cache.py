@@ -6,7 +6,7 @@ import yaml
 from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from voluptuous import Invalid
 
-from stages import documents, paths
+from stages import paths, yaml12
 from stages.outputs import remove
 from tools import lockfile
 from tools.pipeline import Stages
@@ -38,7 +38,7 @@ def forget_mixed() -> None:
 def stages_of(content: bytes) -> Stages:
     """An entry of DVC's run cache as one of dvc.lock; empty where it is not whole or has no provenance."""
     try:
-        locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(documents.parse(content))
+        locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(yaml12.parse(content))
     except (yaml.YAMLError, Invalid):
         return {}  # DVC passes over it, too
     folder = Path(paths.provenance("")).parent

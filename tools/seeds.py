@@ -19,7 +19,7 @@ from pathlib import Path
 from dvc.repo import Repo
 from rich.table import Table
 
-from stages import documents, entry, errors, paths
+from stages import entry, errors, paths, yaml12
 from stages.params import PARAMS
 from tools import changes, params, revisions, run_cache, rwlock
 from tools.commands import check_committed, commit, output, shallow
@@ -50,7 +50,7 @@ def run_experiments(seeds: int) -> list[str]:
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{head}-seed{seed}" for seed in range(1, seeds + 1)]
     _fail_dead()
-    known = {*_waiting(), *_known(head)}  # one that another worker ends in between is in both
+    known = {*_waiting(), *_known(head)}  # in this order: what ends in between would else be in neither
     for seed, name in enumerate(names, 1):
         if name not in known:
             _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
@@ -122,7 +122,7 @@ def _sources() -> list[Path]:
     Raises:
         InputError: one is outside the clone, by a relative path, which leads elsewhere from another folder.
     """
-    values = documents.read(PARAMS)
+    values = yaml12.read(PARAMS)
     found = [Path(values[name]["path"]) for name in ("dataset", "model")]
     for path in found:
         if Path(os.path.normpath(path)).parts[:1] == (os.pardir,):  # DVC's links lead elsewhere, too

@@ -92,6 +92,9 @@ def changed_in_git(files: Any, lock: Stages) -> Changed:
 
     Git may lack the files, or some of those that a folder has in dvc.lock, or have links or git LFS's pointers in their
     place, so that the hash is unknown: then, whether git changed them since dvc.lock got the hash, or has lost them.
+
+    Raises:
+        InputError: by that function, where only git's history would tell and a shallow clone lacks it.
     """
     commit = files.repo.get_rev()
     deps = [dep for stage in lock.values() for dep in stage.get("deps", [])]
@@ -166,7 +169,8 @@ def _changed_since_run(commit: str, paths: list[str], md5: str) -> bool:
     if shallow():
         raise errors.InputError(f"{paths[0]}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
     log = ("git", "log", "--no-show-signature", "--format=%H", commit)
-    # the first to have it, since a later one may be a revert; none if a merge brought it, or it is not written there
+    # the oldest commit to bring the hash into dvc.lock, since a later one may be a revert; where none did, as when a
+    # merge brought it, or dvc.lock spells it otherwise, the last to touch dvc.lock
     got = output(*log, f"-S{md5}", "--", LOCK).split()
     ran = got[-1] if got else output(*log, "-1", "--", LOCK).strip()
     return bool(output("git", "diff", "--ignore-submodules=none", "--name-only", ran, commit, "--", *paths))

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from stages import documents, entry, errors, evaluate, hashing, paths, tables
+from stages import entry, errors, evaluate, hashing, paths, tables, yaml12
 from tools import lockfile, params, pipeline, run_cache, rwlock
 from tools.changes import Change, changes
 from tools.outdated import RERUN, against_definition, against_params
@@ -64,7 +64,7 @@ def _advice(change: Change) -> str:
 
 def _pipeline() -> tuple[Stages, Any, Stages]:
     """The pipeline's own stages in dvc.yaml, params.yaml, and those stages in dvc.lock."""
-    stages, values = pipeline.stages(), documents.read(Path("params.yaml"))
+    stages, values = pipeline.stages(), yaml12.read(Path("params.yaml"))
     if not lockfile.PATH.exists():
         raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}")
     lock = lockfile.parse(lockfile.PATH.read_bytes())

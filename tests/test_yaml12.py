@@ -10,9 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from yaml import YAMLError
 
-from stages import documents
-from stages.documents import read
+from stages import yaml12
 from stages.errors import InputError
+from stages.yaml12 import read
 
 NUMBERS = st.one_of(
     st.from_regex(r"[-+]?[0-9]{0,3}\.?[0-9]{0,3}([eE][-+]?[0-9]{1,2})?", fullmatch=True).filter(
@@ -41,7 +41,7 @@ def test_a_scalar_is_what_dvc_takes_it_for(texts: str) -> None:
 
 
 def taken_alike(text: str) -> None:
-    ours = documents.parse(f"key: {text}\n")["key"]
+    ours = yaml12.parse(f"key: {text}\n")["key"]
     dvcs = parse_yaml(f"key: {text}\n", "params.yaml")["key"]
     assert type(ours) is type(dvcs), text
     assert ours == dvcs or (math.isnan(ours) and math.isnan(dvcs))
@@ -49,7 +49,7 @@ def taken_alike(text: str) -> None:
 
 def test_what_is_not_yaml_is_not_yaml_to_dvc_either() -> None:
     with pytest.raises(YAMLError, match="line 1"):
-        documents.parse("key: [")
+        yaml12.parse("key: [")
     with pytest.raises(DvcException):
         parse_yaml("key: [", "params.yaml")
 
@@ -57,7 +57,7 @@ def test_what_is_not_yaml_is_not_yaml_to_dvc_either() -> None:
 @pytest.mark.parametrize("text", ["key: 1\nkey: 2\n", "{key: 1, key: 2}", "stage:\n  - md5: 1\n    md5: 2\n"])
 def test_a_key_that_is_set_twice_is_refused_as_by_dvc(text: str) -> None:
     with pytest.raises(YAMLError, match=r"already set on line \d: remove one"):
-        documents.parse(text)
+        yaml12.parse(text)
     with pytest.raises(DvcException):
         parse_yaml(text, "params.yaml")
 
@@ -67,12 +67,12 @@ MERGED = "a: &a {x: 1}\nouter: {inner: &b {<<: *a, x: 2}}\nc: {<<: *b}\n"
 
 @pytest.mark.parametrize("text", ["1: a\n'1': b\n", MERGED])
 def test_keys_that_only_look_alike_are_not_refused(text: str) -> None:
-    assert documents.parse(text) == parse_yaml(text, "params.yaml")
+    assert yaml12.parse(text) == parse_yaml(text, "params.yaml")
 
 
 def test_of_mappings_that_are_merged_the_same_one_counts_as_in_dvc() -> None:
     text = "a: &a {seed: 1}\nb: &b {seed: 2, epochs: 3}\nc: {<<: [*a, *b]}\n"
-    assert documents.parse(text) == parse_yaml(text, "params.yaml")
+    assert yaml12.parse(text) == parse_yaml(text, "params.yaml")
 
 
 def test_a_directive_by_which_dvc_would_read_other_numbers_is_refused(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_directive_by_which_dvc_would_read_other_numbers_is_refused(tmp_path: 
     with pytest.raises(InputError, match=rf"params\.yaml, line 2: invalid YAML: {said}$"):
         read(path)
     with pytest.raises(YAMLError, match=said):  # as of another revision
-        documents.parse(text)
+        yaml12.parse(text)
 
 
 def test_a_merge_conflict_is_named_with_its_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from stages.errors import InputError
 from stages.rows import ColumnError, Layout, Row, check_distinct, column_name
 
 
-def separated(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -> Iterator[Row]:
+def delimited(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -> Iterator[Row]:
     """Yield the rows among the lines of a file whose columns a character separates.
 
     Raises:
