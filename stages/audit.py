@@ -28,7 +28,7 @@ class AuditParams(Section):
         description="how many validation and test rows may have an exact or near duplicate in train; null: any number"
     )
     max_conflicting_rows: Annotated[int, Field(ge=0)] | None = Field(
-        description="how many rows may differ in label from their text's first row in the delivered split; null: any"
+        description="how many rows may differ in label from their split's first row of the same text; null: any number"
     )
 
 
@@ -55,8 +55,8 @@ def table(report: dict[str, Any]) -> str:
     """The figures of the splits side by side, however wide."""
     import pandas as pd
 
+    columns = {split: _lines(described) for split, described in report["splits"].items()}
     with pd.option_context("display.unicode.east_asian_width", True):  # noqa: FBT003 - pandas' own way
-        columns = {split: _lines(described) for split, described in report["splits"].items()}
         return str(pd.DataFrame(columns).to_string())
 
 

@@ -31,7 +31,10 @@ MAX_COEFFICIENTS = 30_000_000  # labels times features, of which the solver hold
 
 
 def scores(labels: "dict[str, npt.NDArray[np.int64]]", predictions: dict[str, Any]) -> Report:
-    """Accuracy and weighted F1 on validation and test, rounded, of label numbers ``[rows]`` by their split."""
+    """Accuracy and weighted F1 on validation and test, rounded.
+
+    ``labels`` and ``predictions`` are label numbers ``[rows]`` by their split.
+    """
     from stages import metrics
 
     report: Report = {}

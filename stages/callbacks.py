@@ -1,4 +1,7 @@
-"""The Trainer's callbacks: plain lines of its progress, an end where the loss is not finite, ties between epochs."""
+"""Callbacks for the Trainer: plain lines of its progress, an end where the loss is not finite, ties between epochs.
+
+Two more are in modules of their own: interruption.py and sealing.py.
+"""
 
 import shutil
 from math import isfinite
@@ -11,15 +14,15 @@ from transformers import ProgressCallback, Trainer, TrainerCallback, TrainerCont
 from stages.errors import InputError
 from stages.sealing import ends_epoch
 
-Logs = dict[str, float]
+_Logs = dict[str, float]
 
 
 class LogLines(TrainerCallback):
     """Lines for a log."""
 
-    def on_log(self, args: TrainingArguments, state: TrainerState, *_: object, logs: Logs, **__: object) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, *_: object, logs: _Logs, **__: object) -> None:
         """Write a line."""
-        if said := line(args, state, logs):
+        if said := _progress(args, state, logs):
             with tqdm.external_write_mode():  # a bar makes way for it
                 print(said, flush=True)
 
@@ -95,7 +98,7 @@ def best_epoch(state: TrainerState) -> dict[str, Any] | None:
     return next((entry for entry in evaluated if entry["step"] == state.best_global_step), None)
 
 
-def line(args: TrainingArguments, state: TrainerState, logs: Logs) -> str:
+def _progress(args: TrainingArguments, state: TrainerState, logs: _Logs) -> str:
     """The loss as training proceeds, or the validation scores after an epoch; empty for the Trainer's last summary."""
     if "loss" in logs:
         said = f"loss {logs['loss']:.4f}, learning rate {logs['learning_rate']:.2e}"

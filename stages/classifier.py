@@ -108,7 +108,7 @@ def load_fine_tuned(**config: Any) -> tuple[PreTrainedModel, PreTrainedTokenizer
     """Load the fine-tuned classifier, in float32 and on this machine's device, and its tokenizer.
 
     Args:
-        **config: what to set of the model's configuration.
+        **config: settings in place of those in its config.json.
 
     Raises:
         InputError: one of them is missing or damaged.

@@ -13,7 +13,7 @@ from stages.rows import CONTROL, ColumnError, Row, whole
 NUMBER = r"-?[0-9]+(\.[0-9]+)?"
 REMOVE = "remove it (of a hub dataset, save the other splits as files) to have it carved from train"
 UNKNOWN = "an unknown label"
-FIX = {UNKNOWN: "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"}
+FIX = {UNKNOWN: "fix the row, add its label to dataset.labels (null: to train), or set dataset.on_bad_rows to skip"}
 FIX_OF_ANY = "fix the row, or set dataset.on_bad_rows to skip"
 FIX_OF_MOST = {  # where most rows have one problem: not to skip them
     UNKNOWN: "set dataset.labels (null: those of train)",

@@ -121,7 +121,7 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
     """Write the three splits, carving those that were not delivered, and say what they hold.
 
     Raises:
-        InputError: the data cannot be read, a row is bad, or a split cannot be carved.
+        InputError: the data cannot be read, dvc.yaml does not list them, a row is bad, or a split cannot be carved.
     """
     from stages import tables
     from stages.carving import carve
@@ -151,7 +151,8 @@ def delivered_rows(params: DatasetParams) -> "tuple[Mapping[str, Iterable[Row]],
     """The rows of each split at hand, and the label names, None for those of train.
 
     Raises:
-        InputError: the hub does not give them, there is no train file, or dvc.yaml does not list the path.
+        InputError: the hub does not give them, the files are not one or the shards of one for each split, train among
+            them, or dvc.yaml does not list the path.
     """
     from stages import hub
     from stages.files import read_rows
@@ -202,7 +203,8 @@ def download_checkpoint(params: ModelParams, model: Path, tokenizer: Path) -> No
     """Copy the checkpoint's files, checked.
 
     Raises:
-        InputError: it is nowhere, not the one that params.yaml names, or no checkpoint of safetensors and a tokenizer.
+        InputError: it is nowhere, not the one that params.yaml names, a package without a hash, no checkpoint of
+            safetensors and a tokenizer, or a folder that dvc.yaml does not list or DVC does not see.
     """
     from stages import hub, pretrained
 

@@ -142,7 +142,7 @@ def training_arguments(
         accelerator_config={"non_blocking": device == "cuda"},  # else each copy waits for the device
         report_to="none",
     )
-    arguments._n_gpu = 1  # noqa: SLF001 - with several, the Trainer's DataParallel scales the loss of BERT's like wrongly
+    arguments._n_gpu = 1  # noqa: SLF001 - else DataParallel multiplies the loss of BERT and its like by the number of GPUs
     return arguments
 
 

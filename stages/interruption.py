@@ -53,7 +53,7 @@ class Interruption(TrainerCallback):
             raise Stopped(self.signal, self.outside)
 
     def ignore_signals(self) -> None:
-        """Do so until the end of the context: the outputs are about to take their places, in an instant."""
+        """Ignore them until the end of the context: the outputs are about to take their places, in an instant."""
         for number in self.before:
             signal.signal(number, signal.SIG_IGN)
 

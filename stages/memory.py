@@ -15,7 +15,7 @@ ALSO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")  # the
 def accumulate_as_needed(train: Callable[[int], Result], batch_size: int, steps: int) -> Result:
     """Call ``train`` with the number of accumulation steps for a batch, and with more of them if memory runs out.
 
-    Each time there are at least twice as many, whose micro-batches all have one size: ``steps``, too, is to divide
+    Each time there are at least twice as many, whose micro-batches all have one size. ``steps``, too, must divide
     ``batch_size``.
 
     Raises:

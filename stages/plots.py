@@ -99,11 +99,10 @@ def _as_shown(names: list[str]) -> list[str]:
     """Names cut to fit into a picture; a label's number stands for one that the font lacks or another has, too."""
     glyphs = get_font(findfont(FONT)).get_charmap()
     short = [name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in names]
-    times = Counter(short) + Counter(f"label {number}" for number in range(len(names)))
-    return [
-        name if glyphs.keys() >= set(map(ord, name)) and times[name] == 1 else f"label {number}"
-        for number, name in enumerate(short)
-    ]
+    shown = [name if glyphs.keys() >= set(map(ord, name)) else f"label {number}" for number, name in enumerate(short)]
+    while alike := {name for name, times in Counter(shown).items() if times > 1}:
+        shown = [f"label {number}" if name in alike else name for number, name in enumerate(shown)]
+    return shown
 
 
 def _per_class(
@@ -141,7 +140,7 @@ def _calibration(correct: npt.NDArray[np.bool_], confidence: npt.NDArray[np.floa
     axes.plot((0, 1), (0, 1), color="grey", linestyle="--", linewidth=1, label="perfectly calibrated")
     axes.plot(mean, accuracy, marker="o", label="classifier")
     axes.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title="Calibration on test")
-    axes.legend(loc="best")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.05), ncols=2, frameon=False)
     below.hist(confidence, bins=BINS, range=(0, 1))
     below.set(xlabel="confidence (probability of the prediction)", ylabel="rows")
     _save(figure, folder / "calibration.png")

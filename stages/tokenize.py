@@ -1,14 +1,16 @@
 """Turn texts into token ids with the checkpoint's own tokenizer.
 
 In:  data/raw/*.parquet, models/pretrained/tokenizer/, the `tokenize` params
-Out: data/tokenized/{train,validation,test}.parquet (input_ids, label), row for row
+Out: data/tokenized/{train,validation,test}.parquet (input_ids, label), row for row; metrics/tokens.json (counts)
 Run: python -m stages.tokenize
 """
 
 if __name__ == "tokenize":  # taken for the standard library's, since `python stages/NAME.py` looks in this folder first
     raise SystemExit("error: run stages as modules, from the top of the clone: python -m stages.NAME")
 
+import json
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
@@ -79,25 +81,32 @@ def tokenize_texts(
     return ids, truncated, dropped
 
 
-def report(split: str, rows: int, max_length: int, counts: Counter[str]) -> None:
-    """Print what was found of a split, and warn where the checkpoint sees little of its texts."""
+def report(split: str, max_length: int, counts: Mapping[str, int]) -> None:
+    """Print what was found of a split."""
+    rows, tokens = counts["rows"], counts["tokens"]
+    print(
+        f"{split}: {rows} rows, {tokens / rows:.1f} tokens on average, {counts['unknown'] / tokens:.1%} of them "
+        f"unknown; truncated to {max_length}: {counts['truncated']} rows, {counts['dropped']} tokens dropped"
+    )
+    for warning in warnings(split, counts):
+        print(f"warning: {warning}")
+
+
+def warnings(split: str, counts: Mapping[str, int]) -> Iterator[str]:
+    """A line for each reason why the checkpoint sees little of a split's texts, by its counts in tokens.json."""
     unknown = counts["unknown"] / counts["tokens"]
     dropped = counts["dropped"] / (counts["tokens"] + counts["dropped"])
-    print(
-        f"{split}: {rows} rows, {counts['tokens'] / rows:.1f} tokens on average, {unknown:.1%} of them unknown; "
-        f"truncated to {max_length}: {counts['truncated']} rows, {counts['dropped']} tokens dropped"
-    )
     if unknown > MUCH:
-        print(f"warning: {unknown:.0%} of {split}'s tokens are unknown: choose a checkpoint for texts like these")
+        yield f"{unknown:.0%} of {split}'s tokens are unknown: choose a checkpoint for texts like these"
     if dropped > MUCH:
-        print(
-            f"warning: {dropped:.0%} of {split}'s tokens are dropped: raise tokenize.max_length, if need be with a "
-            "checkpoint that takes more"
+        yield (
+            f"{dropped:.0%} of {split}'s tokens are dropped: raise tokenize.max_length, if need be with a checkpoint "
+            "that takes more"
         )
 
 
-def tokenize_split(tokenizer: "PreTrainedTokenizerBase", split: str, output: "Path", max_length: int) -> None:
-    """Write the token ids and labels of a split to ``output``, and report on them.
+def tokenize_split(tokenizer: "PreTrainedTokenizerBase", split: str, output: "Path", max_length: int) -> Counter[str]:
+    """Write the token ids and labels of a split to ``output``, and count them.
 
     Raises:
         InputError: a text has no token, or the tokenizer knows none of the train split's.
@@ -111,7 +120,7 @@ def tokenize_split(tokenizer: "PreTrainedTokenizerBase", split: str, output: "Pa
     schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
     special = set(tokenizer.all_special_ids)
     known = False
-    counts: Counter[str] = Counter()
+    counts = Counter(rows=len(raw))
     with tables.writer(output, schema) as file, Progress(f"tokenize {split}", len(raw), "rows") as progress:
         for batch in raw.to_batches(max_chunksize=tables.ROWS):
             ids, truncated, dropped = tokenize_texts(tokenizer, batch["text"].to_pylist(), max_length)
@@ -131,7 +140,7 @@ def tokenize_split(tokenizer: "PreTrainedTokenizerBase", split: str, output: "Pa
             f"{paths.TOKENIZER}: it knows no token of the {split} texts: its vocabulary is of other texts, or "
             "missing, or in another file than its class reads: choose another checkpoint"
         )
-    report(split, len(raw), max_length, counts)
+    return counts
 
 
 def main() -> None:
@@ -139,9 +148,12 @@ def main() -> None:
     stamp = provenance.inputs("tokenize")
     params = load("tokenize", TokenizeParams)
     tokenizer = checked_tokenizer(params.max_length)
-    with staged(stamp, *map(paths.tokenized, paths.SPLITS)) as partials:
+    with staged(stamp, *map(paths.tokenized, paths.SPLITS), paths.TOKENS) as (*partials, figures):
+        counts = {}
         for split, partial in zip(paths.SPLITS, partials, strict=True):
-            tokenize_split(tokenizer, split, partial, params.max_length)
+            counts[split] = tokenize_split(tokenizer, split, partial, params.max_length)
+            report(split, params.max_length, counts[split])
+        figures.write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

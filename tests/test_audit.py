@@ -84,6 +84,13 @@ def test_labels_are_shown_as_they_are_spelt(examine: Audit, capsys: pytest.Captu
     assert all(label in printed for label in spelt.values())
 
 
+def test_wide_characters_take_the_room_of_two(examine: Audit, capsys: pytest.CaptureFixture[str]) -> None:
+    spelt = {"a": "ab", "b": "字字"}
+    examine({split: [(text, spelt[label]) for text, label in rows] for split, rows in CLEAN.items()})
+    narrow, wide = (line for line in capsys.readouterr().out.splitlines() if line.startswith("  "))
+    assert len(narrow) == len(wide) + 2
+
+
 def test_clean_data_give_no_findings(examine: Audit) -> None:
     report = examine(CLEAN)
     assert report["leaked_rows"] == {"validation": {"rows": 0, "equal": 0}, "test": {"rows": 0, "equal": 0}}

@@ -143,6 +143,7 @@ PINS = {
     "no version": ("numpy\n", "requirements.txt: numpy: not pinned to one version: write it as name==version"),
     "a range": ("numpy>=2\n", "requirements.txt: numpy>=2: not pinned to one version"),
     "any patch": ("numpy==2.*\n", "requirements.txt: numpy==2.*: not pinned to one version"),
+    "a sign in it": ("numpy==2#3\n", "requirements.txt: numpy==2#3: not a requirement ("),
     "no requirement": ("numpy=2\n", "requirements.txt: numpy=2: not a requirement ("),
 }
 

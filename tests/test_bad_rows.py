@@ -16,7 +16,7 @@ from stages import audit, download, paths, tables
 
 SKIP = "fix the row, or set dataset.on_bad_rows to skip"
 REMOVE = f"give it some, or {CARVED}"
-UNKNOWN = "fix the row, or set dataset.labels (null: those of train) or dataset.on_bad_rows (skip)"
+UNKNOWN = "fix the row, add its label to dataset.labels (null: to train), or set dataset.on_bad_rows to skip"
 TWO_LABELS = "at least two are needed: check dataset.label_column, or add rows of another label"
 
 

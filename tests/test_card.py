@@ -103,11 +103,18 @@ def test_a_card_counts_each_split_in_its_column(written: Callable[..., str]) -> 
 
 def test_a_label_without_test_rows_has_no_scores(written: Callable[..., str]) -> None:
     file = Path(paths.PLOTS, "per_class.csv")
-    rows = [row | {"support": "0"} if row["label"] == "joy" else row for row in read_csv(file)]
+    rows = [row | {"label": "NA", "support": "0"} if row["label"] == "joy" else row for row in read_csv(file)]
     pd.DataFrame(rows).to_csv(file, index=False)
     content = written()
-    assert "| `joy` | - | - | - | 0 |\n" in content
+    assert "| `NA` | - | - | - | 0 |\n" in content
     assert content.count("| - ") == 3
+
+
+def test_labels_that_are_numbers_are_shown_as_they_are_spelt(written: Callable[..., str]) -> None:
+    file = Path(paths.PLOTS, "per_class.csv")
+    rows = [row | {"label": f"0{number}"} for number, row in enumerate(read_csv(file))]
+    pd.DataFrame(rows).to_csv(file, index=False)
+    assert "| `00` |" in written()
 
 
 def test_of_a_dataset_that_lacks_a_validation_split_the_metrics_are_its_own(written: Callable[..., str]) -> None:

@@ -151,7 +151,7 @@ def test_tables_that_cannot_be_fetched_are_an_error(monkeypatch: pytest.MonkeyPa
             raise ConnectionError("refused")
 
     monkeypatch.setattr(pictures, "files_at", lambda _: nullcontext(OutOfReach()))
-    advice = "run `dvc push` where it was made, or check the revision out and run `dvc repro`"
+    advice = "run `dvc push` where it was made, or check it out (`dvc exp apply` an experiment) and run `dvc repro`"
     with pytest.raises(InputError, match=rf"^before: cannot be fetched \(ConnectionError: refused\): {advice}$"):
         pictures.read("before", "base")
 

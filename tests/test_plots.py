@@ -55,10 +55,18 @@ def test_names_that_begin_alike_are_numbers_where_they_are_cut() -> None:
     assert [text.get_text() for text in axes.get_yticklabels()] == ["label 0", "label 1", "d" * 29 + "…"]
 
 
-def test_a_name_that_looks_like_another_ones_number_is_a_number_too() -> None:
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (["字", "label 0", "label 7"], ["label 0", "label 1", "label 7"]),
+        (["字", "label 2", "label 0"], ["label 0", "label 1", "label 2"]),
+        (["label 1", "label 0", "label 3"], ["label 1", "label 0", "label 3"]),
+    ],
+)
+def test_a_name_that_looks_like_the_number_of_another_is_a_number_too(names: list[str], shown: list[str]) -> None:
     axes = Figure().add_subplot()
-    plots.show_confusion(axes, np.eye(3), ["字", "label 0", "label 7"], "")
-    assert [text.get_text() for text in axes.get_yticklabels()] == ["label 0", "label 1", "label 7"]
+    plots.show_confusion(axes, np.eye(3), names, "")
+    assert [text.get_text() for text in axes.get_yticklabels()] == shown
 
 
 def test_a_share_is_written_where_it_is_not_zero() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from clones import STAGES, TREE, change_params, commit_all, git, run
+from clones import STAGES, TREE, change_params, commit_all, git, run, stages_run
 from conftest import Call, Refused, Verify
 from dvc.lock import make_lock
 from dvc.utils.serialize import load_yaml, modify_yaml
 from dvc_objects.fs.utils import tmp_fname
-from edits import edit_json
+from edits import edit_json, in_cache
 
 from stages import paths
 from stages.errors import InputError
@@ -240,6 +240,22 @@ def test_every_stage_is_unstored_where_there_is_no_lock() -> None:
     assert repair.unstored() == list(STAGES)
 
 
+def test_outputs_of_which_the_cache_lacks_a_file_are_stored_anew_and_nothing_runs(
+    inside: Path, call: Call, verify: Verify
+) -> None:
+    in_cache(inside, "metrics/plots/per_class.csv").unlink()
+    assert repair.unstored() == ["evaluate"]
+    shutil.rmtree(inside / ".dvc/cache")
+    assert repair.unstored() == list(STAGES)
+    code, said, _ = call(repair.main, inside)
+    assert (code, said.count(" had finished, and DVC did not have it: stored now\n")) == (0, 6)
+    assert verify(inside, "--cache") == ""
+    assert stages_run(inside) == []
+    shutil.rmtree(inside / ".dvc/cache")
+    change_params(inside, train__seed=5)
+    assert repair.unstored() == ["download", "audit", "tokenize", "baselines"]
+
+
 @pytest.mark.usefixtures("inside")
 def test_a_stage_that_dvc_yaml_has_no_more_is_not_unstored() -> None:
     with modify_yaml("dvc.yaml") as definition:
@@ -280,7 +296,7 @@ def test_what_dvc_had_not_stored_is_stored_as_the_stage_left_it(copy: Path, call
     lock = load_yaml(copy / "dvc.lock")
     with modify_yaml(copy / "dvc.lock") as cut_short:
         del cut_short["stages"]["train"]
-    assert call(repair.main, copy) == (0, "train had finished, and dvc.lock did not have it: stored now\n", "")
+    assert call(repair.main, copy) == (0, "train had finished, and DVC did not have it: stored now\n", "")
     assert load_yaml(copy / "dvc.lock") == lock
     assert call(repair.main, copy) == (0, "nothing to repair\n", "")
 
@@ -328,7 +344,7 @@ def test_a_finished_stage_that_dvc_could_not_store_is_named_and_stored_by_the_ne
     assert "\ntrain has finished, but DVC did not store it: " in failed.stderr
     runs.unlink()
     again = run("python", "-m", "tools.repro", cwd=copy).stdout
-    assert again.startswith("train had finished, and dvc.lock did not have it: stored now\n")
+    assert again.startswith("train had finished, and DVC did not have it: stored now\n")
     assert "Running stage 'train'" not in again
     assert "Running stage 'evaluate'" in again
 

@@ -157,7 +157,7 @@ def test_nothing_in_the_summary_is_cut_short_in_a_narrow_terminal(
 ) -> None:
     (folder / "metrics").mkdir()
     (folder / "metrics/metrics.json").write_text('{"validation_accuracy": 0.5}', encoding="utf-8")
-    Console(width=20).print(repro.summary({"download": "from cache"}, 3))
+    Console(width=20).print(repro.summary({f"data/{'a' * 40}.dvc": "unchanged"}, 3))
     assert "…" not in capsys.readouterr().out
 
 

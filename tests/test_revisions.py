@@ -19,7 +19,8 @@ PREDICTIONS = "data/predictions/test.parquet"
 
 def test_a_revision_without_a_run_is_told_to_run(copy: Path, refused_side: Refused) -> None:
     git("rm", "--quiet", "dvc.lock", cwd=copy)
-    assert refused_side("HEAD") == "workspace: has no dvc.lock: run `dvc repro` there and commit it"
+    results = "dvc.lock and metrics/metrics.json"
+    assert refused_side("HEAD") == f"workspace: has no dvc.lock: run `dvc repro` there and commit {results}"
 
 
 @pytest.mark.parametrize(
@@ -121,8 +122,9 @@ def test_data_of_dvc_that_were_committed_without_a_run_are_named(inside: Path, r
 
 def test_predictions_that_are_nowhere_are_named_with_what_to_do(copy: Path, refused_side: Refused) -> None:
     shutil.rmtree(copy / ".dvc/cache")
-    nowhere = f"{PREDICTIONS} is not in DVC's cache, and its remote does not give it"
-    assert refused_side("HEAD").startswith(f"HEAD: {nowhere}: run `dvc push` where it was made, or ")
+    nowhere = f"{PREDICTIONS} is not in DVC's cache, and no remote gives it"
+    advice = "run `dvc push` where it was made, or check it out (`dvc exp apply` an experiment) and run `dvc repro`"
+    assert refused_side("HEAD") == f"HEAD: {nowhere}: {advice}"
     (copy / PREDICTIONS).unlink()
     assert refused_side("workspace") == f"workspace: {nowhere}: run `dvc pull` or `dvc repro`"
 
@@ -137,7 +139,8 @@ def test_a_run_that_gave_no_predictions_is_no_side(inside: Path, refused_side: R
     substitute(inside / "dvc.yaml", f"    - {PREDICTIONS}\n", "")  # as of an evaluate of one's own, or of old
     restamp("evaluate")
     run("dvc", "commit", "--force", "evaluate", cwd=inside)
-    said = f"workspace: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock"
+    results = "dvc.lock and metrics/metrics.json"
+    said = f"workspace: dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit {results}"
     assert refused_side("HEAD") == said
 
 

@@ -139,7 +139,7 @@ def test_data_of_ones_own_that_changed_since_the_run_are_refused(copy: Path, tmp
     (rows / "more.txt").touch()
     assert refused("1") == (
         f"the data has changed since dvc.lock was written (download: changed deps: {rows}: modified): "
-        "run `dvc repro` and commit dvc.lock"
+        "run `dvc repro` and commit dvc.lock and metrics/metrics.json"
     )
 
 

@@ -1,5 +1,6 @@
 """How many tokens a text has, how many of them are dropped or unknown, and what is said of that."""
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -28,6 +29,9 @@ def test_the_share_of_tokens_that_the_checkpoint_does_not_know_is_said(
     # [CLS] and [SEP] are of each text's tokens
     said = capsys.readouterr().out
     assert "train: 3 rows, 3.3 tokens on average, 30.0% of them unknown; truncated to" in said
+    counts = json.loads(Path(paths.TOKENS).read_text(encoding="utf-8"))
+    assert counts["train"] == {"rows": 3, "tokens": 10, "unknown": 3, "truncated": 0, "dropped": 0}
+    assert list(counts) == ["train", "validation", "test"]
     assert "\nwarning: 30% of train's tokens are unknown: choose a checkpoint for texts like these\n" in said
 
 
@@ -38,9 +42,9 @@ def test_a_tokenizer_that_knows_no_token_of_train_is_refused(workspace: Workspac
 
 
 def test_a_tenth_of_the_tokens_dropped_or_unknown_is_no_reason_to_warn(capsys: pytest.CaptureFixture[str]) -> None:
-    tokenize.report("train", 1, 90, Counter(tokens=90, unknown=9, truncated=1, dropped=10))
+    tokenize.report("train", 90, Counter(rows=1, tokens=90, unknown=9, truncated=1, dropped=10))
     assert "warning" not in capsys.readouterr().out
-    tokenize.report("train", 1, 89, Counter(tokens=89, truncated=1, dropped=11))
+    tokenize.report("train", 89, Counter(rows=1, tokens=89, truncated=1, dropped=11))
     assert "\nwarning: 11% of train's tokens are dropped: raise tokenize.max_length, " in capsys.readouterr().out
 
 

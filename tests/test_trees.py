@@ -127,7 +127,8 @@ def test_a_revision_that_a_partial_clone_lacks_files_of_is_named(
 def test_a_commit_from_before_the_pipeline_is_named(copy: Path, refused_side: Refused) -> None:
     git("checkout", "--quiet", "--orphan", "empty", cwd=copy)
     git("commit", "--quiet", "--allow-empty", "--message", "all gone", "--only", cwd=copy)
-    assert refused_side("empty") == "empty: has no dvc.lock: run `dvc repro` there and commit it"
+    results = "dvc.lock and metrics/metrics.json"
+    assert refused_side("empty") == f"empty: has no dvc.lock: run `dvc repro` there and commit {results}"
 
 
 def test_a_commit_from_before_the_folder_of_the_pipeline_is_named(

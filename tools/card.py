@@ -8,7 +8,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
 from scipy.stats import binomtest
 
@@ -122,7 +121,7 @@ def _interval() -> str:
 
 def _per_class() -> str:
     """Precision, recall and F1 on test; a dash for a label without test rows."""
-    frame = pd.read_csv(Path(paths.PLOTS, "per_class.csv"), dtype={"label": str}, keep_default_na=False)
+    frame = results.per_class()
     rows = [
         (code(label), *(number(score if support else None) for score in scores), number(support))
         for label, *scores, support in frame.itertuples(index=False)

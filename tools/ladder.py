@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from stages import entry, errors, hashing, paths
+from stages import entry, errors, hashing, paths, tokenize
 from tools import results
 from tools.formatting import console, markdown_table, number, text_table
 
@@ -53,7 +53,7 @@ def rungs() -> list[Rung]:
 
 
 def findings(ladder: list[Rung]) -> list[str]:
-    """A line for each split that leaks, lacks rows, or whose best baseline is not beaten, and where runs are mixed.
+    """A line for each reason to distrust the scores: they are of no one run, or do not mean what they seem to.
 
     Raises:
         InputError: what the stages were made from is missing or cannot be read.
@@ -61,7 +61,7 @@ def findings(ladder: list[Rung]) -> list[str]:
     *baselines, tuned = ladder
     found = []
     audit = results.read(paths.AUDIT)
-    figures = {"audit": paths.AUDIT, "baselines": paths.BASELINES, "evaluate": paths.METRICS}
+    figures = {"audit": paths.AUDIT, "tokenize": paths.TOKENS, "baselines": paths.BASELINES, "evaluate": paths.METRICS}
     made = {stage: results.read(paths.provenance(stage)) for stage in figures}
     for stage, path in figures.items():
         if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
@@ -76,14 +76,20 @@ def findings(ladder: list[Rung]) -> list[str]:
         best = max(baselines, key=lambda rung: getattr(rung, score))
         ours, theirs = getattr(tuned, score), getattr(best, score)
         if ours <= theirs:
-            scores = f"F1 {ours:.4f} against {theirs:.4f}"
-            found.append(f"the fine-tuned model does not beat {best.model} on {split}: {scores}")
+            than = f"only equals {best.model}" if ours == theirs else f"does not beat {best.model}"
+            found.append(f"the fine-tuned model {than} on {split}: F1 {ours:.4f} against {theirs:.4f}")
         if leaked[split]:
             said = f"{leaked[split]} {split} rows are near-duplicates of train rows (listed in {paths.FINDINGS})"
             found.append(f"{said}: the scores on {split} are optimistic")
         if skipped[split]:
             reasons = ", ".join(f"{rows} with {problem}" for problem, rows in skipped[split].items())
             found.append(f"bad {split} rows were left out ({reasons}): the scores on {split} do not cover them")
+    by_label = results.per_class()
+    if missed := by_label["label"][(by_label["recall"] == 0) & (by_label["support"] > 0)].tolist():
+        found.append(f"no test row of these labels is predicted right: {errors.listed(missed)}")
+    tokens = results.read(paths.TOKENS)
+    with results.as_written(paths.TOKENS):
+        found += [warning for split in paths.SPLITS for warning in tokenize.warnings(split, tokens[split])]
     return found
 
 

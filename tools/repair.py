@@ -14,7 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from dvc.config import Config
+from dvc.exceptions import DvcException
 from dvc.lock import LockError, make_lock
+from dvc.repo import Repo
 from dvc.utils.serialize import modify_yaml
 
 from stages import dvcfile, entry, hashing, paths, provenance
@@ -89,14 +91,14 @@ def _repair_lock() -> list[str]:
 
 
 def unstored() -> list[str]:
-    """The stages with complete, up-to-date outputs that dvc.lock does not have.
+    """The stages with complete, up-to-date outputs that dvc.lock or DVC's cache does not have.
 
-    DVC could not store them, as on a full disk. A rerun would begin by deleting them.
+    DVC could not store them, as on a full disk, or its cache was emptied. A rerun would begin by deleting them.
     """
     stages: pipeline.Stages = {}
     with suppress(InputError, FileNotFoundError):  # the full disk may have cut it short, too
         stages = lockfile.parse(LOCK.read_bytes())
-    definition, made = pipeline.stages(), lockfile.makers(stages)
+    definition, made, lost = pipeline.stages(), lockfile.makers(stages), _lost()
     found: list[str] = []
     for stage in pipeline.STAGES:
         outs = dvcfile.declared(definition.get(stage, {}), *dvcfile.WRITTEN)
@@ -105,13 +107,20 @@ def unstored() -> list[str]:
             continue
         content = Path(file).read_bytes()
         stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
-        if stored or content != stamp_text(stage, outs).encode():
+        if (stored and stage not in lost) or content != stamp_text(stage, outs).encode():
             continue
         # after a checkout of another branch its inputs here may be others: that branch's dvc.lock has its results
         read = json.loads(content)["deps"]
         if all(made[path][1] == md5 or made[path][0] in found for path, md5 in read.items() if path in made):
             found.append(stage)
     return found
+
+
+def _lost() -> set[str]:
+    """The stages of whose outputs in dvc.lock the cache lacks a file, as DVC looks for them."""
+    with suppress(DvcException), Repo() as repo:  # where DVC cannot read dvc.lock, it has none of them
+        return {out.stage.addressing for out in repo.index.outs if out.use_cache and out.changed_cache()}
+    return set()
 
 
 def stamp_text(stage: str, outs: list[str]) -> str:
@@ -129,7 +138,7 @@ def store_finished() -> list[str]:
     stages = [] if rwlock.running() else unstored()
     for stage in stages:
         output("dvc", "--wait-for-lock", "commit", "--force", stage, advice="fix that, and run again")
-    return [f"{stage} had finished, and {LOCK} did not have it: stored now" for stage in stages]
+    return [f"{stage} had finished, and DVC did not have it: stored now" for stage in stages]
 
 
 def main() -> None:

@@ -95,12 +95,19 @@ def reproduce(*options: str) -> tuple[int, dict[str, str]]:
     """Run `dvc repro` in this process; return its exit code and what became of each stage."""
     from dvc.cli import main as dvc
 
-    log, logger = StageLog(), logging.getLogger("dvc")
+    log, logger, hints = StageLog(), logging.getLogger("dvc"), logging.getLogger("dvc.repo.scm_context")
     logger.addHandler(log)
+    hints.addFilter(_is_to_be_followed)
     try:
         return dvc(["--wait-for-lock", "repro", *options]), log.stages  # else a lock may keep a stage from being stored
     finally:
+        hints.removeFilter(_is_to_be_followed)
         logger.removeHandler(log)
+
+
+def _is_to_be_followed(hint: logging.LogRecord) -> bool:
+    """Whether README does not advise against what DVC recommends."""
+    return "core.autostage" not in hint.getMessage()
 
 
 def summary(stages: dict[str, str], seconds: float) -> Table:

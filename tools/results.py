@@ -4,10 +4,15 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stages import errors, paths
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+PER_CLASS = f"{paths.PLOTS}/per_class.csv"
+SCORES_BY_LABEL = ("label", "precision", "recall", "f1", "support")
 METRICS_FROM_GIT = f"git checkout {paths.METRICS}"  # DVC's cache does not have them
 
 
@@ -22,6 +27,20 @@ def read(path: str) -> dict[str, Any]:
         raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `{restore}`")
     with as_written(path):
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))
+
+
+def per_class() -> "pd.DataFrame":
+    """The scores of each label on test: label, precision, recall, f1, support.
+
+    Raises:
+        InputError: the file is missing or cannot be read.
+    """
+    import pandas as pd
+
+    if not Path(PER_CLASS).exists():
+        raise errors.InputError(f"{PER_CLASS} does not exist: run `dvc repro`, or `dvc pull`")
+    with as_written(PER_CLASS):  # names as they are: neither numbers nor NA are special
+        return pd.read_csv(PER_CLASS, dtype={"label": str}, keep_default_na=False)[list(SCORES_BY_LABEL)]
 
 
 @contextmanager

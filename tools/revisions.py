@@ -19,6 +19,7 @@ from tools.trees import WORKSPACE
 TEST_FILE = paths.raw("test")
 TRAINING_SEED = "train.seed"
 PREDICTIONS = paths.predictions("test")
+RESULTS = f"{lockfile.PATH} and {paths.METRICS}"  # what to commit of a run
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
     try:
         content = files.read_bytes(str(lockfile.PATH))
     except FileNotFoundError:
-        raise errors.InputError("has no dvc.lock: run `dvc repro` there and commit it") from None
+        raise errors.InputError(f"has no dvc.lock: run `dvc repro` there and commit {RESULTS}") from None
     try:
         lock = {
             stage: locked for stage, locked in lockfile.parse(content).items() if stage in pipeline.BEHIND_PREDICTIONS
@@ -107,20 +108,18 @@ def how_to_get(revision: str) -> str:
     """What to do where a revision's results cannot be read."""
     if revision == WORKSPACE:
         return "run `dvc pull` or `dvc repro`"
-    return "run `dvc push` where it was made, or check the revision out and run `dvc repro`"
+    return "run `dvc push` where it was made, or check it out (`dvc exp apply` an experiment) and run `dvc repro`"
 
 
 def _predictions(files: Any, revision: str, lock: dict[str, Any]) -> pa.Table:
     digest = lockfile.files(lock["evaluate"], "outs").get(PREDICTIONS)
     if digest is None:
-        raise errors.InputError(f"dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit dvc.lock")
+        raise errors.InputError(f"dvc.lock has no {PREDICTIONS}: run `dvc repro` there and commit {RESULTS}")
     advice = how_to_get(revision)
     try:
         content = files.read_bytes(PREDICTIONS)
     except FileNotFoundError:
-        raise errors.InputError(
-            f"{PREDICTIONS} is not in DVC's cache, and its remote does not give it: {advice}"
-        ) from None
+        raise errors.InputError(f"{PREDICTIONS} is not in DVC's cache, and no remote gives it: {advice}") from None
     except Exception as error:  # noqa: BLE001  each kind of remote raises its library's own
         raise errors.InputError(f"{PREDICTIONS} cannot be fetched ({errors.reason(error)}): {advice}") from None
     if hashing.md5_of(content) != digest:

@@ -50,20 +50,39 @@ def run_experiments(seeds: int) -> list[str]:
     copied = [word for path in own for word in ("--copy-paths", path)]
     names = [f"{head}-seed{seed}" for seed in range(1, seeds + 1)]
     _fail_dead()
-    known = {*_waiting(), *_known(head)}  # in this order: what ends in between would else be in neither
+    waiting, done = _waiting(), _known(head)  # in this order: what ends in between would else be in neither
+    _check_readable([name for name in names if name in done])
     for seed, name in enumerate(names, 1):
-        if name not in known:
+        if name not in {*waiting, *done}:
             _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
     run_cache.forget_mixed()
     _run_queue()
     done = _known(head)
     if missing := [name for name in names if name not in done]:
-        raise errors.InputError(f"{missing[0]} failed: see `dvc queue logs {missing[0]}`, or .dvc/tmp/exps/celery")
-    try:
-        revisions.read_side(",".join(names))
-    except errors.InputError as error:
-        raise errors.InputError(f"{error}; to run an experiment again, `dvc exp remove` it first") from None
+        raise errors.InputError(
+            f"{missing[0]} failed: see `dvc queue logs {missing[0]}`, or .dvc/tmp/exps/celery; `dvc queue remove "
+            "--failed` takes all that failed out of DVC's lists"
+        )
+    _check_readable(names)
+    revisions.read_side(",".join(names))
     return names
+
+
+def _check_readable(names: list[str]) -> None:
+    """Make sure that the experiments that have run can be compared.
+
+    Raises:
+        InputError: the results of some cannot be read.
+    """
+    lost: dict[str, errors.InputError] = {}
+    for name in names:
+        try:
+            revisions.read(name)
+        except errors.InputError as error:
+            lost[name] = error
+    if lost:
+        first = next(iter(lost.values()))
+        raise errors.InputError(f"{first}; or run it anew: `dvc exp remove {' '.join(lost)}`, and this again")
 
 
 def _check_unchanged(sources: list[Path]) -> None:
@@ -75,7 +94,8 @@ def _check_unchanged(sources: list[Path]) -> None:
     for change in changes.changes():
         if Path(change.path) in sources and change.what == "modified":
             raise errors.InputError(
-                f"the data has changed since dvc.lock was written ({change}): run `dvc repro` and commit dvc.lock"
+                f"the data has changed since dvc.lock was written ({change}): run `dvc repro` and commit "
+                f"{revisions.RESULTS}"
             )
 
 
