@@ -124,6 +124,20 @@ def test_the_metrics_of_each_experiment_stand_by_its_name(inside: Path) -> None:
     assert {name: metrics["accuracy"] for name, metrics in read.items()} == accuracies
 
 
+def test_experiments_whose_results_are_lost_are_all_named_before_anything_runs(
+    copy: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = git("rev-parse", "--short", "HEAD", cwd=copy).strip()
+    for name in (f"{head}-seed1", f"{head}-seed3"):
+        run("dvc", "exp", "save", "--force", "--name", name, cwd=copy)
+    shutil.rmtree(copy / ".dvc/cache")
+    monkeypatch.setattr(seeds, "_run_queue", lambda: pytest.fail("a run"))
+    said = refused("3")
+    assert said.startswith(f"{head}-seed1: data/predictions/test.parquet is not in DVC's cache, and no remote gives it")
+    assert said.endswith(f"; or run it anew: `dvc exp remove {head}-seed1 {head}-seed3`, and this again")
+    assert "seed2" not in run("dvc", "queue", "status", cwd=copy).stdout
+
+
 @pytest.mark.parametrize("number", ["0", "1001"])
 def test_no_seed_at_all_is_refused_and_so_are_too_many(pipeline: Path, number: str) -> None:
     done = run("python", "-m", "tools.seeds", number, cwd=pipeline, check=False)
@@ -248,6 +262,7 @@ def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(seeds, "shallow", lambda: False)
     monkeypatch.setattr(seeds, "_run_queue", lambda: done.append("the queue"))
     monkeypatch.setattr(run_cache, "forget_mixed", lambda: done.append("forget mixed runs"))
+    monkeypatch.setattr(revisions, "read", lambda _: None)
     monkeypatch.setattr(revisions, "read_side", done.append)
     return done
 
@@ -370,7 +385,8 @@ def test_only_edits_of_data_that_git_does_not_have_are_refused(
 ) -> None:
     monkeypatch.setattr(seeds, "untracked", lambda _: ["data/sample/"])
     monkeypatch.setattr(changes, "changes", lambda: [change])
-    said = rf"^the data has changed since dvc\.lock was written \({change}\): run `dvc repro` and commit dvc\.lock$"
+    advice = r"run `dvc repro` and commit dvc\.lock and metrics/metrics\.json"
+    said = rf"^the data has changed since dvc\.lock was written \({change}\): {advice}$"
     with pytest.raises(InputError, match=said) if refused else nullcontext():
         seeds.run_experiments(3)
 

@@ -60,7 +60,7 @@ def findings(ladder: list[Rung]) -> list[str]:
     """
     *baselines, tuned = ladder
     found = []
-    audit = results.read(paths.AUDIT)
+    audit, tokens = results.read(paths.AUDIT), results.read(paths.TOKENS)
     figures = {"audit": paths.AUDIT, "tokenize": paths.TOKENS, "baselines": paths.BASELINES, "evaluate": paths.METRICS}
     made = {stage: results.read(paths.provenance(stage)) for stage in figures}
     for stage, path in figures.items():
@@ -87,7 +87,6 @@ def findings(ladder: list[Rung]) -> list[str]:
     by_label = results.per_class()
     if missed := by_label["label"][(by_label["recall"] == 0) & (by_label["support"] > 0)].tolist():
         found.append(f"no test row of these labels is predicted right: {errors.listed(missed)}")
-    tokens = results.read(paths.TOKENS)
     with results.as_written(paths.TOKENS):
         found += [warning for split in paths.SPLITS for warning in tokenize.warnings(split, tokens[split])]
     return found

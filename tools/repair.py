@@ -106,8 +106,8 @@ def unstored() -> list[str]:
         if file not in outs or not all(Path(out).exists() for out in outs):
             continue
         content = Path(file).read_bytes()
-        stored = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
-        if (stored and stage not in lost) or content != stamp_text(stage, outs).encode():
+        locked = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
+        if (locked and stage not in lost) or content != stamp_text(stage, outs).encode():
             continue
         # after a checkout of another branch its inputs here may be others: that branch's dvc.lock has its results
         read = json.loads(content)["deps"]

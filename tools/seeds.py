@@ -63,13 +63,15 @@ def run_experiments(seeds: int) -> list[str]:
             f"{missing[0]} failed: see `dvc queue logs {missing[0]}`, or .dvc/tmp/exps/celery; `dvc queue remove "
             "--failed` takes all that failed out of DVC's lists"
         )
-    _check_readable(names)
-    revisions.read_side(",".join(names))
+    try:
+        revisions.read_side(",".join(names))
+    except errors.InputError as error:
+        raise errors.InputError(f"{error}; to run an experiment again, `dvc exp remove` it first") from None
     return names
 
 
 def _check_readable(names: list[str]) -> None:
-    """Make sure that the experiments that have run can be compared.
+    """Make sure that the results of experiments that have run can be read, before others are run beside them.
 
     Raises:
         InputError: the results of some cannot be read.
