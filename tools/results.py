@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PER_CLASS = f"{paths.PLOTS}/per_class.csv"
-SCORES_BY_LABEL = ("label", "precision", "recall", "f1", "support")
 METRICS_FROM_GIT = f"git checkout {paths.METRICS}"  # DVC's cache does not have them
 
 
@@ -40,7 +39,8 @@ def per_class() -> "pd.DataFrame":
     if not Path(PER_CLASS).exists():
         raise errors.InputError(f"{PER_CLASS} does not exist: run `dvc repro`, or `dvc pull`")
     with as_written(PER_CLASS):  # names as they are: neither numbers nor NA are special
-        return pd.read_csv(PER_CLASS, dtype={"label": str}, keep_default_na=False)[list(SCORES_BY_LABEL)]
+        scores = pd.read_csv(PER_CLASS, dtype={"label": str}, keep_default_na=False)
+        return scores[["label", "precision", "recall", "f1", "support"]]
 
 
 @contextmanager
