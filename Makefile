@@ -32,7 +32,7 @@ $(INSTALLED): requirements.txt requirements-tools.txt requirements-weights.txt c
 repro: $(INSTALLED)  ## run what a change affects, then print a summary (RECIPE=name: with that recipe's params)
 	@$(VENV)/bin/python -m tools.repro $(RECIPE)
 
-test: $(INSTALLED)  ## the tests, in 11 to 16 minutes on two cores
+test: $(INSTALLED)  ## the tests, in 11 to 15 minutes on two cores
 	@$(VENV)/bin/python -m pytest $(WORKERS) -m "not long"
 
 test-all: $(INSTALLED)  ## the long tests too

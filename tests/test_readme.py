@@ -60,6 +60,12 @@ def test_the_first_command_is_make_repro_and_ends_with_the_metrics(
     assert re.search(r"^ran +download, audit, tokenize, train, evaluate, baselines", summary, re.MULTILINE)
 
 
+def test_what_the_readme_advises_against_is_not_recommended(readme: list[tuple[str, CompletedProcess[str]]]) -> None:
+    _, done = readme[0]
+    assert "git add dvc.lock" in done.stdout
+    assert "core.autostage" not in done.stdout + done.stderr
+
+
 def test_another_number_of_epochs_runs_train_and_evaluate_only(
     readme: list[tuple[str, CompletedProcess[str]]],
 ) -> None:
