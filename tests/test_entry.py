@@ -42,7 +42,7 @@ def test_a_thread_that_waits_soon_leaves_its_core_to_others_unless_told_otherwis
     for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"):
         monkeypatch.delenv(name, raising=False)
     shown = environment | {"OMP_DISPLAY_ENV": "VERBOSE"}  # libgomp's own words, once PyTorch has loaded it
-    code = "from stages import entry; entry.run(lambda: __import__('torch'))"
+    code = "from stages import entry, train; entry.run(lambda: __import__('torch'))"
     said = run("python", "-c", code, cwd=TREE, env=shown).stderr
     assert f"GOMP_SPINCOUNT = '{rounds}'" in said
 

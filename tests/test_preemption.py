@@ -177,7 +177,6 @@ def run_beside_an_orphan(clone: Path, params: Mapping[str, object]) -> tuple[str
     return said, left_by(first.end(), "SIGTERM")
 
 
-@pytest.mark.long
 def test_a_run_beside_an_orphan_waits_for_it_to_stop_and_goes_on_from_there(
     disturbed: Path, undisturbed: Path, checkpoints: Path
 ) -> None:
