@@ -1,4 +1,4 @@
-"""The ladder: the fine-tuned model above the baselines, with a warning if it does not beat them all.
+"""The ladder: the fine-tuned model above the baselines, with warnings where the scores are not what they seem.
 
 Run: python -m tools.ladder
 """

@@ -1,4 +1,4 @@
-"""Results that stages wrote as JSON, as the tools read them."""
+"""Results that stages wrote, as the tools read them."""
 
 import json
 from collections.abc import Iterator
@@ -21,10 +21,7 @@ def read(path: str) -> dict[str, Any]:
     Raises:
         InputError: it is missing or cannot be read.
     """
-    if not Path(path).exists():
-        restore = METRICS_FROM_GIT if path == paths.METRICS else "dvc pull"
-        raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `{restore}`")
-    with as_written(path):
+    with _present(path):
         return dict(json.loads(Path(path).read_text(encoding="utf-8")))
 
 
@@ -36,11 +33,19 @@ def per_class() -> "pd.DataFrame":
     """
     import pandas as pd
 
-    if not Path(PER_CLASS).exists():
-        raise errors.InputError(f"{PER_CLASS} does not exist: run `dvc repro`, or `dvc pull`")
-    with as_written(PER_CLASS):  # names as they are: neither numbers nor NA are special
+    with _present(PER_CLASS):  # names as they are: neither numbers nor NA are special
         scores = pd.read_csv(PER_CLASS, dtype={"label": str}, keep_default_na=False)
         return scores[["label", "precision", "recall", "f1", "support"]]
+
+
+@contextmanager
+def _present(path: str) -> Iterator[None]:
+    """As `as_written`; that the file is missing is an error, too."""
+    if not Path(path).exists():
+        restore = METRICS_FROM_GIT if path == paths.METRICS else "dvc pull"
+        raise errors.InputError(f"{path} does not exist: run `dvc repro`, or `{restore}`")
+    with as_written(path):
+        yield
 
 
 @contextmanager
