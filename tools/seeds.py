@@ -52,8 +52,9 @@ def run_experiments(seeds: int) -> list[str]:
     _fail_dead()
     waiting, done = _waiting(), _known(head)  # in this order: what ends in between would else be in neither
     _check_readable([name for name in names if name in done])
+    known = {*waiting, *done}
     for seed, name in enumerate(names, 1):
-        if name not in {*waiting, *done}:
+        if name not in known:
             _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
     run_cache.forget_mixed()
     _run_queue()
