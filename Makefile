@@ -42,7 +42,7 @@ torture: $(INSTALLED)  ## kill the pipeline 60 times at random moments; outputs 
 	@PYTHONPATH=. $(VENV)/bin/python tests/torture.py
 
 bench: $(INSTALLED)  ## time training, inference and the stages (DATA=folder with train.txt and val.txt)
-	@$(VENV)/bin/python -m benchmarks $(DATA)
+	@$(VENV)/bin/python -m benchmarks "$(DATA)"
 
 lint: $(INSTALLED)  ## ruff and mypy
 	@ruff check . && ruff format --check . && mypy

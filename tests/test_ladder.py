@@ -17,7 +17,7 @@ from tools.formatting import text_table
 METRICS = {"accuracy": 0.8, "f1": 0.79, "validation_accuracy": 0.82, "validation_f1": 0.81}
 
 
-FIGURES = (paths.AUDIT, paths.TOKENS, paths.BASELINES, paths.METRICS)
+FIGURES = (paths.AUDIT, paths.TOKENS, paths.BASELINES, paths.METRICS, paths.PLOTS)
 
 
 @pytest.fixture(autouse=True)
@@ -92,17 +92,18 @@ def test_a_model_above_its_ladder_is_no_finding() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "command"),
+    ("file", "path", "command"),
     [
-        (paths.AUDIT, "dvc checkout"),
-        (paths.TOKENS, "dvc checkout"),
-        (paths.BASELINES, "dvc checkout"),
-        (paths.METRICS, "git checkout metrics/metrics.json` and `dvc checkout"),
+        (paths.AUDIT, paths.AUDIT, "dvc checkout"),
+        (paths.TOKENS, paths.TOKENS, "dvc checkout"),
+        (paths.BASELINES, paths.BASELINES, "dvc checkout"),
+        (paths.METRICS, paths.METRICS, "git checkout metrics/metrics.json` and `dvc checkout"),
+        (results.PER_CLASS, paths.PLOTS, "dvc checkout"),
     ],
 )
-def test_figures_that_git_or_dvc_has_changed_alone_are_a_finding(path: str, command: str) -> None:
+def test_figures_that_git_or_dvc_has_changed_alone_are_a_finding(file: str, path: str, command: str) -> None:
     write(tfidf=0.6, mean=0.5)
-    Path(path).write_text(Path(path).read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    Path(file).write_text(Path(file).read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert ladder.findings(ladder.rungs()) == [
         f"{path} is not of the run whose outputs are here: run `{command}`, or `dvc repro`"
     ]
@@ -143,6 +144,7 @@ def test_bad_rows_that_were_left_out_are_a_finding_where_they_are_evaluated() ->
 def test_labels_of_which_no_test_row_is_predicted_right_are_a_finding() -> None:
     write(tfidf=0.6, mean=0.5)
     score_labels({"joy": (0.5, 7), "NA": (0.0, 1), "1": (0.0, 2), "fear": (0.0, 0)})
+    record()
     assert ladder.findings(ladder.rungs()) == ["no test row of these labels is predicted right: NA, 1"]
 
 

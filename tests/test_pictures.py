@@ -17,7 +17,7 @@ from matplotlib.image import imread
 
 from stages import paths
 from stages.errors import InputError
-from tools import pictures
+from tools import pictures, results
 
 
 def test_both_sides_are_drawn_side_by_side(copy: Path, call: Call) -> None:
@@ -89,7 +89,7 @@ def test_a_confusion_matrix_has_the_labels_of_both_sides_in_the_order_of_their_n
 
 def side(title: str, names: list[str], pairs: list[tuple[str, str]]) -> pictures.Side:
     rows = [{"label": label, "prediction": prediction} for label, prediction in pairs]
-    return pictures.Side(title, {pictures.CONFUSION: rows, pictures.PER_CLASS: [{"label": name} for name in names]})
+    return pictures.Side(title, {pictures.CONFUSION: rows, results.PER_CLASS: [{"label": name} for name in names]})
 
 
 def shares(axes: Any) -> Any:

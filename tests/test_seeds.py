@@ -31,6 +31,7 @@ class Queue:
     def __init__(self, statuses: dict[str, str], workers: dict[str, list[str]]) -> None:
         self.statuses, self.workers = statuses, workers
         self.killed: list[str] = []
+        self.celery = SimpleNamespace(control=SimpleNamespace(inspect=self.inspect))
 
     def __call__(self) -> AbstractContextManager[SimpleNamespace]:
         """As Repo()."""
@@ -39,8 +40,9 @@ class Queue:
     def status(self) -> list[dict[str, str]]:
         return [{"rev": f"of {name}", "name": name, "status": status} for name, status in self.statuses.items()]
 
-    def worker_status(self) -> dict[str, list[str]]:
-        return self.workers
+    def inspect(self, timeout: float, limit: int) -> SimpleNamespace:
+        assert (timeout, limit) == (15, 1)
+        return SimpleNamespace(active=lambda: self.workers or None)
 
     def kill(self, revs: list[str]) -> None:
         self.killed += revs

@@ -5,6 +5,7 @@ and what neither git nor DVC has is an error.
 """
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -60,7 +61,8 @@ def changes(*targets: str) -> list[Change]:
         ) from None
     if lost:
         raise InputError(
-            f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {lost[0]}` and commit what that writes"
+            f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {shlex.quote(lost[0])}` and commit "
+            "what that writes"
         )
     found = sorted(_changes(status, restorable))
     for change in found:

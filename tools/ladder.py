@@ -61,9 +61,16 @@ def findings(ladder: list[Rung]) -> list[str]:
     *baselines, tuned = ladder
     found = []
     audit, tokens = results.read(paths.AUDIT), results.read(paths.TOKENS)
-    figures = {"audit": paths.AUDIT, "tokenize": paths.TOKENS, "baselines": paths.BASELINES, "evaluate": paths.METRICS}
-    made = {stage: results.read(paths.provenance(stage)) for stage in figures}
-    for stage, path in figures.items():
+    by_label = results.per_class()
+    read = {
+        paths.AUDIT: "audit",
+        paths.TOKENS: "tokenize",
+        paths.BASELINES: "baselines",
+        paths.METRICS: "evaluate",
+        paths.PLOTS: "evaluate",
+    }
+    made = {stage: results.read(paths.provenance(stage)) for stage in read.values()}
+    for path, stage in read.items():
         if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
             restore = f"`{results.METRICS_FROM_GIT}` and `dvc checkout`" if path == paths.METRICS else "`dvc checkout`"
             found.append(f"{path} is not of the run whose outputs are here: run {restore}, or `dvc repro`")
@@ -84,7 +91,6 @@ def findings(ladder: list[Rung]) -> list[str]:
         if skipped[split]:
             reasons = ", ".join(f"{rows} with {problem}" for problem, rows in skipped[split].items())
             found.append(f"bad {split} rows were left out ({reasons}): the scores on {split} do not cover them")
-    by_label = results.per_class()
     if missed := by_label["label"][(by_label["recall"] == 0) & (by_label["support"] > 0)].tolist():
         found.append(f"no test row of these labels is predicted right: {errors.listed(missed)}")
     with results.as_written(paths.TOKENS):

@@ -22,7 +22,6 @@ from tools.trees import WORKSPACE, files_at
 REPORT = Path("report")
 TITLE = 34  # characters of a line, so that two stand side by side
 CONFUSION = f"{paths.PLOTS}/confusion_matrix.csv"
-PER_CLASS = f"{paths.PLOTS}/per_class.csv"  # a row for each label, in the order of their numbers
 
 Rows = list[dict[str, str]]
 
@@ -43,7 +42,7 @@ def read(revision: str, title: str) -> Side | None:
     tables: dict[str, Rows] = {}
     with files_at(revision) as files:
         try:
-            for name in (CONFUSION, PER_CLASS, paths.TRAINING_CURVE, paths.VALIDATION_CURVE):
+            for name in (CONFUSION, results.PER_CLASS, paths.TRAINING_CURVE, paths.VALIDATION_CURVE):
                 tables[name] = list(csv.DictReader(io.StringIO(files.read_text(name, encoding="utf-8"))))
         except FileNotFoundError:
             return None
@@ -59,14 +58,19 @@ def read(revision: str, title: str) -> Side | None:
 
 def confusion(sides: list[Side]) -> Figure:
     """The confusion matrices, each row in shares of its label, the labels in the order of their numbers."""
-    names = list(dict.fromkeys(row["label"] for side in sides for row in side.tables[PER_CLASS]))
+    found: dict[str, None] = {}
+    for side in sides:
+        with results.as_written(f"{side.title}: {results.PER_CLASS}"):
+            found |= dict.fromkeys(row["label"] for row in side.tables[results.PER_CLASS])
+    names = list(found)
     size = plots.confusion_size(len(names))
     figure = Figure(figsize=(size * len(sides), size), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(sides), sharex=True, sharey=True, squeeze=False)[0]
     for axes, side in zip(panels, sides, strict=True):
-        labels, predictions = ([row[key] for row in side.tables[CONFUSION]] for key in ("label", "prediction"))
-        shares = confusion_matrix(labels, predictions, labels=names, normalize="true")
-        accuracy = accuracy_score(labels, predictions)
+        with results.as_written(f"{side.title}: {CONFUSION}"):
+            labels, predictions = ([row[key] for row in side.tables[CONFUSION]] for key in ("label", "prediction"))
+            shares = confusion_matrix(labels, predictions, labels=names, normalize="true")
+            accuracy = accuracy_score(labels, predictions)
         plots.show_confusion(axes, shares, names, f"{textwrap.fill(side.title, TITLE)}\naccuracy {accuracy:.4f}")
         axes.label_outer()
     return figure

@@ -11,7 +11,7 @@ from stages import errors, paths
 if TYPE_CHECKING:
     import pandas as pd
 
-PER_CLASS = f"{paths.PLOTS}/per_class.csv"
+PER_CLASS = f"{paths.PLOTS}/per_class.csv"  # a row for each label, in the order of their numbers
 METRICS_FROM_GIT = f"git checkout {paths.METRICS}"  # DVC's cache does not have them
 
 

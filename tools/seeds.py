@@ -27,6 +27,7 @@ from tools.formatting import console, number, text_table
 
 DVC = ("dvc", "--wait-for-lock")
 POLL = 60  # seconds
+WORKER_SECONDS = 15  # after which a worker that has not answered is dead: one looks for questions every second or so
 MAX_SEEDS = 1000
 ACTIVE = ("Queued", "Running")
 
@@ -182,8 +183,9 @@ def _fail_dead() -> None:
     """Have DVC count as failed what it would wait for since its list has it running, where its worker was killed."""
     with Repo() as repo, redirect_stdout(sys.stderr):  # for what DVC says of each
         queue = repo.experiments.celery_queue
-        if not queue.worker_status():
-            queue.kill([task["rev"] for task in queue.status() if task["status"] == "Running"])
+        running = [task["rev"] for task in queue.status() if task["status"] == "Running"]
+        if running and not queue.celery.control.inspect(timeout=WORKER_SECONDS, limit=1).active():
+            queue.kill(running)
 
 
 def main() -> None:
