@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from clones import git
+from clones import commit, git
 from conftest import Call, Refused
 from edits import edit_json, forget_run
 
@@ -139,9 +142,31 @@ def test_metrics_that_dvc_cannot_compare_are_not_called_unchanged(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pipeline)
-    said = "`dvc metrics diff --json nowhere`: ERROR: unknown Git revision 'nowhere': "
+    said = "RevError: unknown Git revision 'nowhere': name a branch, tag or commit that git has, or run `git fetch`"
     section = readable("metrics.json: not compared", metrics_section, "nowhere")
-    assert section.startswith(f"**metrics.json: not compared**\n\n```text\n{said}")
+    assert section == f"**metrics.json: not compared**\n\n```text\n{said}\n```"
+
+
+@pytest.mark.parametrize(
+    ("path", "error"), [("metrics/metrics.json", "JSONFileCorruptedError"), ("dvc.yaml", "YAMLSyntaxError")]
+)
+def test_metrics_that_cannot_be_read_at_the_base_are_not_called_new(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, path: str, error: str
+) -> None:
+    good = (copy / path).read_bytes()
+    (copy / path).write_text("<<<<<<< HEAD: {\n", encoding="utf-8")
+    commit(copy, "a conflict")
+    (copy / path).write_bytes(good)
+    monkeypatch.chdir(copy)
+    with pytest.raises(InputError, match=rf"^HEAD: {path} cannot be read \({error}: "):
+        metrics_section("HEAD")
+
+
+def test_metrics_that_the_base_has_not_are_new(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git("rm", "--quiet", "--cached", "metrics/metrics.json", cwd=copy)
+    git("commit", "--quiet", "--message", "no metrics", cwd=copy)
+    monkeypatch.chdir(copy)
+    assert metrics_section("HEAD").splitlines()[2].startswith("| `accuracy` | - | 0.")
 
 
 def test_a_section_that_cannot_be_read_says_why(
@@ -155,23 +180,28 @@ def test_a_section_that_cannot_be_read_says_why(
     assert "\n\n**metrics.json: not compared**\n\n```text\nHEAD has no *metrics*: undo that\n```" in said
 
 
+CHANGED = {"old": 0.5, "new": 0.25}
+
+
+def find(monkeypatch: pytest.MonkeyPatch, diff: dict[str, dict[str, dict[str, Any]]]) -> None:
+    """Have DVC find this difference."""
+    repo = SimpleNamespace(metrics=SimpleNamespace(diff=lambda _: {"diff": diff}))
+    monkeypatch.setattr(tools.report, "Repo", lambda: nullcontext(repo))
+
+
 def test_metrics_stand_in_one_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = {name: {"old": 0.5, "new": 0.25} for name in ("loss", "accuracy", "f1")}
-    monkeypatch.setattr("tools.report.output", lambda *_, **__: json.dumps({"metrics/metrics.json": changed}))
+    find(monkeypatch, {"metrics/metrics.json": dict.fromkeys(("loss", "accuracy", "f1"), CHANGED)})
     rows = [line.split("`")[1] for line in metrics_section("HEAD").splitlines()[2:]]
     assert rows == ["accuracy", "f1", "loss"]
 
 
 def test_a_metric_that_is_a_text_is_no_markdown(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = json.dumps({"own.json": {"note": {"old": None, "new": "<img src=x> @someone"}}})
-    monkeypatch.setattr("tools.report.output", lambda *_, **__: found)
+    find(monkeypatch, {"own.json": {"note": {"old": None, "new": "<img src=x> @someone"}}})
     assert metrics_section("HEAD").splitlines()[2:] == ["| `own.json: note` | - | `<img src=x> @someone` |"]
 
 
 def test_metrics_of_another_file_bear_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    changed = {"accuracy": {"old": 0.5, "new": 0.25}}
-    found = json.dumps({"metrics/metrics.json": changed, "own.json": changed})
-    monkeypatch.setattr("tools.report.output", lambda *_, **__: found)
+    find(monkeypatch, {"metrics/metrics.json": {"accuracy": CHANGED}, "own.json": {"accuracy": CHANGED}})
     assert metrics_section("HEAD").splitlines()[2:] == [
         "| `accuracy` | 0.5000 | 0.2500 |",
         "| `own.json: accuracy` | 0.5000 | 0.2500 |",

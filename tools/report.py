@@ -10,9 +10,12 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
 from stages import entry, errors, paths
 from tools import comparison, ladder, rendering, results, revisions
-from tools.commands import changed, commit, output
+from tools.commands import changed, commit
 from tools.formatting import code, markdown_table, number
 from tools.trees import WORKSPACE
 
@@ -34,15 +37,27 @@ def comparison_section(base: str) -> str:
 
 
 def metrics_section(base: str) -> str:
-    """What changed in the metrics, from `dvc metrics diff`."""
-    files = json.loads(output("dvc", "metrics", "diff", "--json", base, advice=NAME_ANOTHER) or "{}")
+    """What changed in the metrics, as `dvc metrics diff` finds it.
+
+    Raises:
+        InputError: DVC does not know the revision, or cannot read a metrics file that is there.
+    """
+    try:
+        with Repo() as repo:
+            found = repo.metrics.diff(base)
+    except DvcException as error:
+        raise errors.InputError(f"{errors.reason(error)}: {NAME_ANOTHER}") from None
+    for revision, failed in found.get("errors", {}).items():
+        for path, cause in (failed if isinstance(failed, dict) else {"dvc.yaml": failed}).items():
+            if not isinstance(cause, FileNotFoundError):
+                raise errors.InputError(f"{revision}: {path} cannot be read ({errors.reason(cause)})")
     rows = [
         (
             code(name if path == paths.METRICS else f"{path}: {name}"),
-            *(_figure(found.get(side)) for side in ("old", "new")),
+            *(_figure(figures.get(side)) for side in ("old", "new")),
         )
-        for path, values in files.items()
-        for name, found in sorted(values.items())  # which DVC gives in another order each time
+        for path, values in found.get("diff", {}).items()
+        for name, figures in sorted(values.items())  # which DVC gives in another order each time
     ]
     return markdown_table(("metrics.json", "base", "head"), rows) if rows else "metrics.json: no change."
 
