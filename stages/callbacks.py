@@ -86,16 +86,15 @@ class TieByLoss(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, *_: object, metrics: dict[str, float], **__: object
     ) -> None:
         """Forget the best score on such an epoch: whatever comes next is then an improvement."""
-        best = best_epoch(state)
         equal = metrics[f"eval_{args.metric_for_best_model}"] == state.best_metric
-        if best and equal and metrics["eval_loss"] < best["eval_loss"]:
+        if equal and metrics["eval_loss"] < best_epoch(state)["eval_loss"]:
             state.best_metric = None
 
 
-def best_epoch(state: TrainerState) -> dict[str, Any] | None:
-    """The scores of the best epoch so far, None before the first."""
+def best_epoch(state: TrainerState) -> dict[str, Any]:
+    """The scores of the best epoch so far, of at least one."""
     evaluated = (entry for entry in state.log_history if "eval_loss" in entry)
-    return next((entry for entry in evaluated if entry["step"] == state.best_global_step), None)
+    return next(entry for entry in evaluated if entry["step"] == state.best_global_step)
 
 
 def _progress(args: TrainingArguments, state: TrainerState, logs: _Logs) -> str:

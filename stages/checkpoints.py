@@ -56,21 +56,19 @@ def keep_newest(folder: Path) -> Sealed | None:
     return None
 
 
-def attach(trainer: Trainer, made_with: dict[str, Any], newest: Sealed | None) -> tuple[Path | None, dict[str, Any]]:
-    """Have the checkpoints of ``trainer`` sealed, what they are ``made_with`` included.
+def attach(trainer: Trainer, machine: dict[str, Any], newest: Sealed | None) -> tuple[Path | None, dict[str, Any]]:
+    """Have the checkpoints of ``trainer`` sealed.
 
     Returns:
-        The one to resume from: ``newest`` where it accumulated as often; else None, and what lies in the folder is
-        removed. And ``made_with``, with the machines that trained that one, if others.
+        The path of ``newest``, to resume from; and what is recorded: the ``machine``, and those that trained until
+        then, if others.
     """
     path, seal = newest or (None, None)
-    if seal is None or seal["gradient_accumulation_steps"] != made_with["gradient_accumulation_steps"]:
-        shutil.rmtree(trainer.args.output_dir, ignore_errors=True)
-        path = seal = None
+    made_with: dict[str, Any] = {"machine": machine}
     if seal:
         print(f"resuming from {path}", flush=True)
-        if earlier := _earlier_machines(seal, made_with["machine"]):
-            made_with = made_with | {"earlier_machines": earlier}
+        if earlier := _earlier_machines(seal, machine):
+            made_with["earlier_machines"] = earlier
         if seal["stopped"]:  # by early stopping, which the Trainer forgets: no epoch is left
             trainer.args.num_train_epochs = seal["epochs"]
     trainer.add_callback(Sealing(trainer, made_with, seal))
@@ -81,10 +79,10 @@ def _earlier_machines(seal: dict[str, Any], machine: dict[str, Any]) -> list[dic
     """The machines that training ran on before this ``machine``, of a change to which it warns."""
     earlier, before = seal.get("earlier_machines", []), seal["machine"]
     was, now = ({**one, **one["versions"], "versions": None} for one in (before, machine))
-    changed = [f"{key} {was[key]}, now {now[key]}" for key in now if was[key] != now[key]]
+    changed = [f"{key} {was.get(key)}, now {now.get(key)}" for key in was | now if was.get(key) != now.get(key)]
     if not changed:
         return list(earlier)
-    print(f"warning: another machine than before, so the model's bytes may differ: {'; '.join(changed)}")
+    print(f"warning: the machine is not as it was, so the model's bytes may differ: {'; '.join(changed)}")
     return [*earlier, before]
 
 

@@ -102,13 +102,16 @@ def _parquet(path: Path, layout: Layout) -> Iterator[Row]:
         with pq.ParquetFile(path) as file:
             columns = column_names(str(path), file.schema_arrow.names, layout.text_column, layout.label_column)
             names = _class_labels(file.schema_arrow, columns[1])
-            number = 0
-            for batch in file.iter_batches(columns=columns):
-                for text, label in zip(*(batch[name].to_pylist() for name in columns), strict=True):
-                    number += 1
-                    name = label_name(label, names)
-                    unnamed = names is not None and isinstance(name, int | float | Decimal) and not isnan(name)
-                    yield Row(f"{path}, row {number}", text, name, "a label number without a name" if unnamed else "")
+            pairs = (
+                pair
+                for batch in file.iter_batches(columns=columns)
+                for pair in zip(*(batch[name].to_pylist() for name in columns), strict=True)
+            )
+            for number, (text, label) in enumerate(pairs):
+                name = label_name(label, names)
+                unnamed = names is not None and isinstance(name, int | float | Decimal) and not isnan(name)
+                problem = "a label number without a name" if unnamed else ""
+                yield Row(f"{path}, row {number} (from 0)", text, name, problem)
     except InputError:
         raise
     except Exception as error:  # whatever damage makes the library raise

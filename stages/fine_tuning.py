@@ -41,7 +41,7 @@ def fine_tune(
 ) -> list[dict[str, Any]]:
     """Train, and save the best epoch's model, its tokenizer and provenance.json to ``classifier``.
 
-    Goes on from the newest whole checkpoint in ``folder``, to the same bytes.
+    Goes on from the newest whole checkpoint in ``folder``, to the same bytes unless memory ran out in between.
 
     Returns:
         The Trainer's log history.
@@ -60,8 +60,10 @@ def fine_tune(
             "it to 0, lower train.batch_size, or raise train.epochs"
         )
     newest = checkpoints.keep_newest(folder)
+    first = newest[1]["machine"]["gradient_accumulation_steps"] if newest else 1
 
     def attempt(steps: int) -> tuple[Trainer, dict[str, Any]]:
+        interruption.before_training()
         set_seed(params.seed)
         model = load_pretrained(tables.label_names(train.schema)).to(machine.device())
         check_fit(model, tokenizer, train_rows, validation_rows, bf16=machine.bf16_supported())
@@ -69,23 +71,22 @@ def fine_tune(
         speed_up(model, tokenizer.pad_token_id, train_rows, validation_rows)
         arguments = training_arguments(params, folder, len(train_rows), steps)
         trainer = build_trainer(params, arguments, model, tokenizer, train_rows, validation_rows)
-        checkpoint, made = checkpoints.attach(trainer, made_with(arguments), newest)
+        resumed = newest if steps == first else checkpoints.keep_newest(folder)
+        checkpoint, made = checkpoints.attach(trainer, machine_of(arguments), resumed)
         trainer.add_callback(interruption)
         trainer.add_callback(callbacks.FiniteLoss(trainer))
         trainer.train(resume_from_checkpoint=checkpoint)
         return trainer, made
 
-    trainer, made = memory.accumulate_as_needed(
-        attempt, params.batch_size, newest[1]["gradient_accumulation_steps"] if newest else 1
-    )
-    if best := callbacks.best_epoch(trainer.state):
-        score = f"{params.best_metric} {best[f'eval_{params.best_metric}']:.4f}"
-        print(f"kept: the model after epoch {round(best['epoch'])} of {params.epochs}, validation {score}", flush=True)
+    trainer, made = memory.accumulate_as_needed(attempt, params.batch_size, first)
+    best = callbacks.best_epoch(trainer.state)
+    score = f"{params.best_metric} {best[f'eval_{params.best_metric}']:.4f}"
+    print(f"kept: the model after epoch {round(best['epoch'])} of {params.epochs}, validation {score}", flush=True)
     trainer.model.save_pretrained(classifier)
     tokenizer.save_pretrained(classifier)
     for weights in classifier.glob("*.safetensors"):  # which safetensors lets nobody else read
         shutil.copymode(classifier / "config.json", weights)
-    (classifier / "provenance.json").write_text(provenance.text(stamp | made), encoding="utf-8")
+    (classifier / Path(paths.CLASSIFIER_PROVENANCE).name).write_text(provenance.text(stamp | made), encoding="utf-8")
     return list(trainer.state.log_history)
 
 
@@ -146,12 +147,10 @@ def training_arguments(
     return arguments
 
 
-def made_with(arguments: TrainingArguments) -> dict[str, Any]:
-    """What the machine decided, and is recorded with a classifier and with its checkpoints."""
-    return {
-        "machine": machine.description(bf16=arguments.bf16),
-        "gradient_accumulation_steps": arguments.gradient_accumulation_steps,
-    }
+def machine_of(arguments: TrainingArguments) -> dict[str, Any]:
+    """The machine, and what its memory decided: recorded with a classifier and with its checkpoints."""
+    accumulated = {"gradient_accumulation_steps": arguments.gradient_accumulation_steps}
+    return machine.description(bf16=arguments.bf16) | accumulated
 
 
 def build_trainer(

@@ -120,8 +120,8 @@ def _check_pinned(builder: "datasets.DatasetBuilder", pinned: str) -> None:
 
 
 def _rows(where: str, split: "datasets.Dataset", columns: tuple[str, str], names: list[str] | None) -> Iterator[Row]:
-    for number, (text, label) in enumerate(zip(*(split[column][:] for column in columns), strict=True), 1):
-        yield Row(f"{where}, row {number}", text, label_name(label, names))
+    for number, (text, label) in enumerate(zip(*(split[column][:] for column in columns), strict=True)):
+        yield Row(f"{where}, row {number} (from 0)", text, label_name(label, names))
 
 
 def snapshot(name: str, revision: str, patterns: tuple[str, ...]) -> Path:

@@ -13,7 +13,7 @@ from stages.sealing import SEAL, ends_epoch
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 BEGINS_AGAIN = "`dvc repro` starts this stage again"
-BEFORE = f"training had not started: {BEGINS_AGAIN}, from its newest checkpoint if there is one"
+BEFORE = f"no training was under way: {BEGINS_AGAIN}, from its newest checkpoint if there is one"
 AFTER = "training had ended: `dvc repro` resumes from its last checkpoint"
 EVALUATION_SECONDS = 5  # that an evaluation under way may still take: the checkpoint of its epoch comes after it
 
@@ -57,14 +57,23 @@ class Interruption(TrainerCallback):
         for number in self.before:
             signal.signal(number, signal.SIG_IGN)
 
+    def before_training(self) -> None:
+        """Stop at once when a signal comes, also after a training that an exception has ended.
+
+        Raises:
+            Stopped: one has come: in such a training, or its exception was swallowed by a finalizer.
+        """
+        self.training = False
+        if self.signal:
+            raise Stopped(self.signal, BEFORE)
+
     def on_train_begin(self, *_: object, **__: object) -> None:
         """Wait for the end of a step from now on.
 
         Raises:
-            Stopped: a signal arrived earlier, and its exception was swallowed by a finalizer.
+            Stopped: a signal has come.
         """
-        if self.signal:
-            raise Stopped(self.signal, BEFORE)
+        self.before_training()
         self.training = True
 
     def on_step_end(self, _: object, state: TrainerState, control: TrainerControl, **__: object) -> None:

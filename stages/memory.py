@@ -37,7 +37,7 @@ def accumulate_as_needed(train: Callable[[int], Result], batch_size: int, steps:
             )
         before, steps = steps, next(more for more in range(2 * steps, batch_size + 1) if batch_size % more == 0)
         print(
-            f"out of memory with {batch_size // before} texts at a time: restarting with {batch_size // steps}, "
-            f"gradients accumulated over {steps} steps, so that the batch stays the same",
+            f"out of memory with {batch_size // before} texts at a time: now {batch_size // steps}, with gradients "
+            f"accumulated over {steps} steps, so that the batch stays the same",
             flush=True,
         )

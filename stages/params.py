@@ -1,6 +1,7 @@
 """params.yaml, a section at a time: typed, checked, and only the keys that a stage has asked for."""
 
 import difflib
+import re
 import reprlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,5 +85,14 @@ def _problem(path: Path, lines: dict[tuple[str, ...], int], name: str, section: 
         return f"{place}: missing: {section.model_fields[keys[-1]].description}"
     message = str(detail["msg"]).removeprefix("Value error, ").replace(" after validation", "")
     _, should, what = message.rpartition(" should ")  # Input, String, List ...
-    quote = ": put it in quotes" if detail["type"] == "string_type" and detail["input"] is not None else ""
-    return f"{place}: should {what if should else f'be {message}'}, is {reprlib.repr(detail['input'])}{quote}"
+    given = "null" if detail["input"] is None else reprlib.repr(detail["input"])
+    return f"{place}: should {what if should else f'be {message}'}, is {given}{_quotes(detail)}"
+
+
+def _quotes(detail: Any) -> str:
+    """The advice where quotes, or their absence, make a value of another type."""
+    given, within = detail["input"], len(detail["loc"]) > 1  # within a list, null may be meant as a name
+    if detail["type"] == "string_type" and (given is not None or within):
+        return ": put it in quotes"
+    bare = isinstance(given, str) and re.fullmatch(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?|true|false", given)
+    return ": take it out of the quotes" if bare and detail["type"] in {"int_type", "float_type", "bool_type"} else ""

@@ -28,7 +28,16 @@ TOKENIZER = (
 )
 FILES = (CONFIG, *WEIGHTS, *TOKENIZER)
 OPENED = {  # endings of the keys whose strings are files, from anywhere, that Transformers opens for a tokenizer
-    TOKENIZER_CONFIG: ("vocab", "merges", "init_inputs", "mecab_option", "sudachi_config_path", "sudachi_resource_dir"),
+    TOKENIZER_CONFIG: (
+        "vocab",
+        "merges",
+        "vocab_file",
+        "merges_file",
+        "init_inputs",
+        "mecab_option",
+        "sudachi_config_path",
+        "sudachi_resource_dir",
+    ),
     SPECIAL_TOKENS: ("vocab", "merges", "_file"),
 }
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")

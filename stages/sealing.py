@@ -1,5 +1,6 @@
 """The seal of a checkpoint: written last, with a hash of each file and of itself, and what the Trainer leaves out."""
 
+import errno
 import json
 import os
 import time
@@ -55,7 +56,7 @@ class Sealing(TrainerCallback):
             control.should_save = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Seal what was saved; only then remove what it replaces."""
+        """Seal what was saved; only when all of it is on the disk, remove what it replaces."""
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         content = self.made_with | {
             "files": {file.name: hashing.sha256(file) for file in path.iterdir() if file.name != SEAL},
@@ -69,7 +70,11 @@ class Sealing(TrainerCallback):
         partial = path / f".{SEAL}.partial"
         text = json.dumps(content)
         partial.write_text(f"{hashing.md5_of(text.encode())}\n{text}", encoding="utf-8")
+        for file in path.iterdir():
+            _sync(file)
         partial.rename(path / SEAL)
+        _sync(path)
+        _sync(path.parent)
         rotate_checkpoints(args.output_dir, save_total_limit=1, best_model_checkpoint=state.best_model_checkpoint)
         self.saved_at = time.monotonic()
 
@@ -85,6 +90,18 @@ def _seconds() -> float:
         if (seconds := float(named)) >= 0:
             return seconds
     raise InputError(f"RETUNE_CHECKPOINT_SECONDS: {named} is not a number of seconds: set another")
+
+
+def _sync(path: Path) -> None:
+    """Have what was written to a file or a folder outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # not every file system can, of a folder
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _random_state() -> str:

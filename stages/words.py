@@ -4,7 +4,8 @@ import unicodedata
 
 import regex
 
-UNSPACED = r"\u0e00-\u0eff\u2e80-\u2fff\u3001-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"  # Thai, Lao, Chinese, Japanese
+# Thai, Lao, Chinese and Japanese, without the Korean letters among these
+UNSPACED = r"\u0e00-\u0eff\u2e80-\u2fff\u3001-\u312f\u3190-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 WORD = rf"[{UNSPACED}]|[^\s{UNSPACED}]+"  # what stands between spaces, or a character of those
 
 

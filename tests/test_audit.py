@@ -200,6 +200,11 @@ def test_in_a_script_without_spaces_each_character_is_a_word(examine: Audit, let
     assert (train["long_texts"], train["words"]["median"]) == (1, (513 + 4) / 2)
 
 
+def test_korean_has_spaces(examine: Audit) -> None:
+    rows = [("ㅋㅋㅋ 정말 좋아요", "a"), ("two words", "b")]
+    assert examine(CLEAN | {"train": rows})["splits"]["train"]["words"]["most"] == 3
+
+
 def test_the_wide_space_between_words_is_no_word(examine: Audit) -> None:
     rows = [("字\N{IDEOGRAPHIC SPACE}字", "a"), ("two words", "b")]
     assert examine(CLEAN | {"train": rows})["splits"]["train"]["words"]["most"] == 2

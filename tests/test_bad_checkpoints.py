@@ -89,7 +89,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
             f"own-model/{name}: {key}: names a file: remove it, or choose another checkpoint",
         )
         for name, keys in (
-            ("tokenizer_config.json", ("vocab", "merges", "entity_vocab")),
+            ("tokenizer_config.json", ("vocab", "merges", "entity_vocab", "vocab_file", "merges_file")),
             ("special_tokens_map.json", ("vocab", "merges", "vocab_file", "tokenizer_file")),
         )
         for key in keys

@@ -14,7 +14,21 @@ from stages.params import load
 
 VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "epochs: yes": ({"train__epochs": True}, "train.epochs: should be a valid integer, is True"),
-    "epochs: null": ({"train__epochs": None}, "train.epochs: should be a valid integer, is None"),
+    "epochs: null": ({"train__epochs": None}, "train.epochs: should be a valid integer, is null"),
+    'epochs: "3"': (
+        {"train__epochs": "3"}, "train.epochs: should be a valid integer, is '3': take it out of the quotes"
+    ),
+    'learning_rate: "0.001"': (
+        {"train__learning_rate": "0.001"},
+        "train.learning_rate: should be a valid number, is '0.001': take it out of the quotes",
+    ),
+    'header: "false"': (
+        {"dataset__header": "false"},
+        "dataset.header: should be a valid boolean, is 'false': take it out of the quotes",
+    ),
+    "labels: [null, a]": (
+        {"dataset__labels": [None, "a"]}, "dataset.labels: should be a valid string, is null: put it in quotes"
+    ),
     "epochs: 3.0": ({"train__epochs": 3.0}, "train.epochs: should be a valid integer, is 3.0"),
     "epochs: 0": ({"train__epochs": 0}, "train.epochs: should be greater than or equal to 1, is 0"),
     "epochs: 10**400": ({"train__epochs": 10**400}, "train.epochs: should be less than 2147483648, is 1000"),
@@ -284,6 +298,11 @@ def test_a_key_that_is_missing_has_the_line_of_its_section(workspace: Workspace,
     assert fail(train.main).startswith(f"params.yaml, line {line}: train.epochs: missing: ")
 
 
+def test_a_word_is_not_to_be_taken_out_of_quotes(workspace: Workspace, fail: Fail) -> None:
+    workspace(train__epochs="many")
+    assert fail(train.main).endswith("train.epochs: should be a valid integer, is 'many'")
+
+
 def test_a_value_that_is_empty_is_not_to_be_put_in_quotes(workspace: Workspace, fail: Fail) -> None:
     workspace(dataset__path=None)
-    assert fail().endswith("dataset.path: should be a valid string, is None")
+    assert fail().endswith("dataset.path: should be a valid string, is null")

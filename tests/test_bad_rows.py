@@ -116,27 +116,27 @@ ROWS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "parquet label that is a fraction": (
         {"train.parquet": parquet(text=["x"], label=[Decimal("0.5")])}, {},
-        f"own/train.parquet, row 1: a label that is a fraction, which only a string may be: {SKIP}",
+        f"own/train.parquet, row 0 (from 0): a label that is a fraction, which only a string may be: {SKIP}",
     ),
     "parquet null text": (
         {"train.parquet": parquet(text=["x", None], label=["a", "b"])}, {},
-        f"own/train.parquet, row 2: no text: {SKIP}",
+        f"own/train.parquet, row 1 (from 0): no text: {SKIP}",
     ),
     "parquet null label": (
         {"train.parquet": parquet(text=["x", "y"], label=["a", None])}, {},
-        f"own/train.parquet, row 2: no label: {SKIP}",
+        f"own/train.parquet, row 1 (from 0): no label: {SKIP}",
     ),
     "parquet null among integer labels": (
         {"train.parquet": parquet(text=["x", "y"], label=[1, None])}, {},
-        f"own/train.parquet, row 2: no label: {SKIP}",
+        f"own/train.parquet, row 1 (from 0): no label: {SKIP}",
     ),
     "parquet label that the datasets library has no name for": (
         {"train.parquet": class_labels(0, -1)}, {},
-        f"own/train.parquet, row 2: a label number without a name: {SKIP}",
+        f"own/train.parquet, row 1 (from 0): a label number without a name: {SKIP}",
     ),
     "parquet texts that are bytes": (
         {"train.parquet": parquet(text=[b"x"], label=["a"])}, {},
-        f"own/train.parquet, row 1: a text that is not a string of Unicode: {SKIP}",
+        f"own/train.parquet, row 0 (from 0): a text that is not a string of Unicode: {SKIP}",
     ),
     "unknown label in train": (
         {"train.csv": "text,label\nx,a\ny,b\nz,c\n"}, {"dataset__labels": ["a", "b"]},

@@ -57,5 +57,8 @@ def test_an_epoch_counts_as_better_by_its_loss_only_where_its_score_is_the_best(
     assert state.best_metric == (None if forgotten else 0.75)
 
 
-def test_before_the_first_epoch_none_is_kept() -> None:
-    assert callbacks.best_epoch(TrainerState(log_history=[{"step": 4, "loss": 0.3}])) is None
+def test_for_the_first_epoch_no_earlier_one_is_looked_up() -> None:
+    state = TrainerState(log_history=[{"step": 4, "loss": 0.3}])
+    metrics = {"eval_f1": 0.5, "eval_loss": 0.4}
+    callbacks.TieByLoss().on_evaluate(ARGUMENTS, state, TrainerControl(), metrics=metrics)
+    assert state.best_metric is None

@@ -360,7 +360,8 @@ def test_a_proxy_that_nothing_here_speaks_to_is_reported(hub: HubServer, tmp_pat
 
 def test_a_row_that_the_hub_has_no_label_for_is_named(hub: HubServer, tmp_path: Path) -> None:
     error = error_of(tmp_path, hub, "dataset", "hub_name", "tiny/unlabelled")
-    assert error.startswith("error: tiny/unlabelled, train, row 6: an unknown label '-1', known are: sadness, joy, ")
+    said = "error: tiny/unlabelled, train, row 5 (from 0): an unknown label '-1', known are: sadness, joy, "
+    assert error.startswith(said)
 
 
 def test_a_repository_without_safe_weights_is_refused(hub: HubServer, tmp_path: Path) -> None:

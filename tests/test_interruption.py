@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import transformers
-from trainings import EPOCHS, STEPS, Prepare, kept, left_alone, resumed, trained
+from trainings import BATCH, EPOCHS, STEPS, Prepare, kept, left_alone, limit_memory, resumed, trained
 from transformers import TrainerControl
 
-from stages import curves, fine_tuning, interruption, paths, train
+from stages import classifier, curves, fine_tuning, interruption, paths, train
 from stages.errors import Stopped
 from stages.interruption import SIGNALS, Interruption
 
@@ -35,9 +35,29 @@ def signal_in_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_before_the_first_step_it_stops_at_once(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared()
     monkeypatch.setattr(fine_tuning, "load_pretrained", lambda _: os.kill(os.getpid(), signal.SIGTERM))
-    with pytest.raises(Stopped, match="stopped by SIGTERM: training had not started: `dvc repro` starts this stage"):
+    with pytest.raises(Stopped, match="stopped by SIGTERM: no training was under way: `dvc repro` starts this stage"):
         train.main()
     assert kept() == []
+
+
+def test_after_an_attempt_that_ran_out_of_memory_it_stops_at_once(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared()
+    sizes = limit_memory(monkeypatch, BATCH // 2)
+    load = classifier.load_pretrained
+    attempts: list[str] = []
+
+    def load_pretrained(names: list[str]) -> Any:
+        if sizes:
+            os.kill(os.getpid(), signal.SIGTERM)
+            attempts.append("went on")
+        return load(names)
+
+    monkeypatch.setattr(fine_tuning, "load_pretrained", load_pretrained)
+    with pytest.raises(Stopped, match="stopped by SIGTERM: no training was under way: "):
+        train.main()
+    assert (sizes, attempts) == ([BATCH], [])
 
 
 @pytest.mark.usefixtures("signal_in_evaluation")
@@ -109,7 +129,7 @@ def test_a_signal_whose_exception_was_swallowed_stops_a_training_before_its_firs
     with Interruption() as callback:
         with suppress(Stopped):
             os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(Stopped, match="stopped by SIGTERM: training had not started"):
+        with pytest.raises(Stopped, match="stopped by SIGTERM: no training was under way"):
             callback.on_train_begin(nothing, nothing, nothing)
 
 

@@ -3,6 +3,7 @@
 import errno
 import functools
 import itertools
+import json
 import shutil
 import weakref
 from pathlib import Path
@@ -15,7 +16,7 @@ from edits import edit_json
 from own_data import GOOD, Fail, Workspace, own_dataset
 from trainings import BATCH, EPOCHS, STEPS, Prepare, kept, limit_memory, resumed, train_until, trained
 
-from stages import evaluate, train
+from stages import evaluate, paths, train
 from stages.errors import InputError
 from stages.memory import accumulate_as_needed
 from stages.sealing import Sealing
@@ -62,27 +63,53 @@ def test_a_training_that_accumulates_goes_on_as_it_was(prepared: Prepare, monkey
     assert set(sizes) == {BATCH // 2}
 
 
-def test_a_checkpoint_of_whole_batches_is_not_resumed_by_a_training_that_accumulates(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+def test_a_checkpoint_of_whole_batches_is_resumed_by_a_training_that_accumulates(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = prepared()
     train_until(STEPS + 2, monkeypatch)
     sizes = limit_memory(monkeypatch, BATCH // 2)
     trained(folder)
-    assert sizes == [BATCH] + 2 * EPOCHS * STEPS * [BATCH // 2]
+    assert sizes == [BATCH] + 2 * (EPOCHS * STEPS - STEPS - 2) * [BATCH // 2]
+    changed = "gradient_accumulation_steps 1, now 2"
+    assert f"the machine is not as it was, so the model's bytes may differ: {changed}\n" in capsys.readouterr().out
+    recorded = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))
+    machines = (*recorded["earlier_machines"], recorded["machine"])
+    assert [machine["gradient_accumulation_steps"] for machine in machines] == [1, 2]
 
 
-def test_checkpoints_of_whole_batches_are_removed_by_a_training_that_accumulates(
-    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+def test_a_training_resumed_with_smaller_micro_batches_takes_the_same_rows(
+    prepared: Prepare, tiny_random_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = shutil.copytree(tiny_random_checkpoint, tmp_path / "plain")
+    edit_json(plain / "config.json", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    folder = prepared(model__path=str(plain), train__epochs=2, train__learning_rate="1e-3")
+    monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
+    curve = folder / "metrics/curves/training.csv"
+
+    def losses() -> list[float]:
+        train.main()
+        return [float(line.split(",")[2]) for line in curve.read_text(encoding="utf-8").splitlines()[1:]]
+
+    expected = losses()
+    train_until(STEPS + 2, monkeypatch)
+    limit_memory(monkeypatch, BATCH // 4)
+    assert losses() == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_checkpoint_outlives_a_memory_in_which_not_one_text_fits(
+    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared()
     train_until(STEPS + 2, monkeypatch)
-    limit_memory(monkeypatch, BATCH // 2)
-    train_until(2, monkeypatch)  # another attempt's checkpoint of a later step would pass for the newest
-    assert kept() == ["checkpoint-2"]
+    left = kept()
+    with monkeypatch.context() as patch:
+        limit_memory(patch, 0)
+        assert "a batch of one text fills the memory" in fail(train.main)
+    assert kept() == left
 
 
-def test_checkpoints_of_an_attempt_that_ran_out_of_memory_are_removed_by_the_next(
+def test_an_attempt_that_ran_out_of_memory_is_resumed_from_its_newest_checkpoint(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepared(train__epochs=1)
@@ -102,7 +129,7 @@ def test_checkpoints_of_an_attempt_that_ran_out_of_memory_are_removed_by_the_nex
     monkeypatch.setattr(transformers.BertForSequenceClassification, "forward", full_once)
     monkeypatch.setattr(Sealing, "on_save", on_save)
     train.main()
-    assert left == [f"checkpoint-{step}" for step in (1, 2, 3, *range(1, STEPS + 1))]
+    assert left == [f"checkpoint-{step}" for step in range(1, STEPS + 1)]
 
 
 def test_one_text_that_fills_the_memory_is_an_error(
@@ -171,7 +198,7 @@ def test_a_gpu_that_is_full_before_the_first_step_is_given_fewer_texts(
 
     monkeypatch.setattr(transformers.BertForSequenceClassification, "forward", once)
     train.main()
-    assert f"restarting with {BATCH // 2}, gradients accumulated over 2 steps" in capsys.readouterr().out
+    assert f"now {BATCH // 2}, with gradients accumulated over 2 steps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -232,7 +259,7 @@ def test_micro_batches_are_all_of_one_size() -> None:
     assert tried == [1, 2, 6]
 
 
-def test_it_is_said_with_how_many_texts_training_begins_anew(capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_is_said_with_how_many_texts_training_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     def attempt(steps: int) -> None:
         if steps < 6:
             raise torch.OutOfMemoryError
@@ -240,6 +267,6 @@ def test_it_is_said_with_how_many_texts_training_begins_anew(capsys: pytest.Capt
     accumulate_as_needed(attempt, 12, 2)
     said = [line.partition(", so that")[0] for line in capsys.readouterr().out.splitlines()]
     assert said == [
-        "out of memory with 6 texts at a time: restarting with 3, gradients accumulated over 4 steps",
-        "out of memory with 3 texts at a time: restarting with 1, gradients accumulated over 12 steps",
+        "out of memory with 6 texts at a time: now 3, with gradients accumulated over 4 steps",
+        "out of memory with 3 texts at a time: now 1, with gradients accumulated over 12 steps",
     ]

@@ -21,7 +21,7 @@ from stand_ins import make_tiny_random_checkpoint
 from token_rows import small_model
 from trainings import STEPS, Prepare, kept, left_alone, resumed, train_until, trained
 
-from stages import checkpoints, hashing, paths, train
+from stages import checkpoints, hashing, paths, requirements, train
 from stages.errors import InputError
 from stages.outputs import locked
 from stages.sealing import SEAL, Sealing, seal_of
@@ -205,7 +205,7 @@ def test_another_machine_is_named(
     train.main()
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")]
     assert said == [
-        f"warning: another machine than before, so the model's bytes may differ: threads {threads}, now {threads + 3}"
+        f"warning: the machine is not as it was, so the model's bytes may differ: threads {threads}, now {threads + 3}"
     ]
     recorded = json.loads(Path(paths.CLASSIFIER_PROVENANCE).read_text(encoding="utf-8"))
     machines = (*recorded["earlier_machines"], recorded["machine"])
@@ -221,6 +221,17 @@ def test_another_version_of_python_is_named(
     monkeypatch.setattr("stages.machine.platform", newer)
     train.main()
     assert f"bytes may differ: python {platform.python_version()}, now 4.0.0\n" in capsys.readouterr().out
+
+
+def test_a_pin_that_only_one_python_has_is_named(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepared(train__epochs=1)
+    train_until(3, monkeypatch)
+    pins = [*requirements.pins(), SimpleNamespace(name="pytest")]
+    monkeypatch.setattr("stages.machine.requirements", SimpleNamespace(pins=lambda: pins))
+    train.main()
+    assert f"bytes may differ: pytest None, now {pytest.__version__}\n" in capsys.readouterr().out
 
 
 def test_the_machines_of_every_part_of_a_training_are_recorded(
@@ -350,6 +361,27 @@ def test_what_a_checkpoint_replaces_is_removed_only_when_it_is_sealed(
     monkeypatch.setattr("stages.sealing.rotate_checkpoints", rotate)
     train_until(2, monkeypatch)
     assert sealed == [True, True]
+
+
+def test_what_a_checkpoint_replaces_is_removed_only_when_all_of_it_is_on_the_disk(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(train__epochs=1)
+    fsync, synced, left = os.fsync, list[Path](), list[set[Path]]()
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+
+    def rotate(folder: str, **_: object) -> None:
+        newest = Path(folder, f"checkpoint-{len(left) + 1}")
+        whole = {newest.parent, newest, newest / f".{SEAL}.partial", *newest.iterdir()} - {newest / SEAL}
+        left.append(whole - set(synced))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr("stages.sealing.rotate_checkpoints", rotate)
+    train_until(2, monkeypatch)
+    assert left == [set(), set()]
 
 
 def test_a_checkpoint_is_due_every_300_seconds_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
