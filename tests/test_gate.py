@@ -222,10 +222,13 @@ def test_it_opens_where_the_data_at_hand_are_not_those_of_their_dvc_file(copy: P
     assert "data/kept.dvc: changed outs: data/kept: modified\n" in why
 
 
-def test_data_that_neither_git_nor_dvc_has_fails_on_the_cheap_machine(bare: Path, refused: Refused) -> None:
-    change_params(bare, dataset__path="data/own")
+@pytest.mark.parametrize(("path", "quoted"), [("data/own", "data/own"), ("data/my own", "'data/my own'")])
+def test_data_that_neither_git_nor_dvc_has_fails_on_the_cheap_machine(
+    bare: Path, refused: Refused, path: str, quoted: str
+) -> None:
+    change_params(bare, dataset__path=path)
     said = refused(bare)
-    assert said.startswith("data/own is neither in git nor in DVC: commit it, or run `dvc add data/own` and ")
+    assert said.startswith(f"{path} is neither in git nor in DVC: commit it, or run `dvc add {quoted}` and commit ")
 
 
 def test_data_whose_files_a_stage_makes_one_by_one_are_no_error(bare: Path, answers: Answers) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Call
+from clones import change_params
+from conftest import Call, Refused
 from edits import edit_json
 from rich.console import Console
 
@@ -35,7 +36,7 @@ def write(tfidf: float, mean: float, other_rows: str | None = None) -> None:
     Path("metrics/baselines.json").write_text(json.dumps(baselines), encoding="utf-8")
     Path("metrics/metrics.json").write_text(json.dumps(METRICS | {"loss": 1.0}), encoding="utf-8")
     Path(paths.PLOTS).mkdir()
-    score_labels({"joy": (0.5, 7), "fear": (0.0, 0)})
+    score_labels({"joy": (0.5, 7), "fear": (0.1, 3)})
     count_tokens()
     find_leaks()
     record(other_rows)
@@ -143,9 +144,18 @@ def test_bad_rows_that_were_left_out_are_a_finding_where_they_are_evaluated() ->
 
 def test_labels_of_which_no_test_row_is_predicted_right_are_a_finding() -> None:
     write(tfidf=0.6, mean=0.5)
-    score_labels({"joy": (0.5, 7), "NA": (0.0, 1), "1": (0.0, 2), "fear": (0.0, 0)})
+    score_labels({"joy": (0.5, 7), "NA": (0.0, 1), "1": (0.0, 2), "fear": (0.1, 3)})
     record()
     assert ladder.findings(ladder.rungs()) == ["no test row of these labels is predicted right: NA, 1"]
+
+
+def test_labels_that_no_test_row_has_are_a_finding() -> None:
+    write(tfidf=0.6, mean=0.5)
+    score_labels({"joy": (0.5, 7), "NA": (0.0, 0), "fear": (0.0, 0)})
+    record()
+    assert ladder.findings(ladder.rungs()) == [
+        "no test row has these labels: NA, fear: the scores on test do not cover them"
+    ]
 
 
 def test_tokens_that_are_dropped_are_a_finding_of_their_split() -> None:
@@ -237,6 +247,27 @@ def test_the_ladder_is_shown_again_on_demand(pipeline: Path, call: Call) -> None
     rows = [line.split("  ")[0] for line in said.splitlines()]
     assert {"model", *ladder.NAMES.values(), "fine-tuned"} <= set(rows)
     assert "\nwarning: the fine-tuned model does not beat " in said  # it is the tiny random checkpoint
+    assert "params.yaml" not in said
+
+
+def test_params_that_have_changed_since_the_run_are_warned_of(copy: Path, call: Call) -> None:
+    change_params(copy, train__seed=5, dataset__seed=3)
+    said = call(ladder.main, copy)[1].splitlines()
+    assert [line for line in said if "params.yaml" in line] == [
+        "warning: params.yaml: dataset.seed is 3, but download ran with 0: run `dvc repro`",
+        "warning: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`",
+    ]
+
+
+def test_a_merge_with_conflicts_is_named_before_the_metrics_that_it_has_cut(copy: Path, refused: Refused) -> None:
+    for file in ("dvc.lock", paths.METRICS):
+        (copy / file).write_text("<<<<<<< HEAD\n", encoding="utf-8")
+    assert refused(ladder.main, copy).startswith("dvc.lock has merge conflicts: take one side (")
+
+
+def test_figures_without_a_lock_are_shown(copy: Path, call: Call) -> None:
+    (copy / "dvc.lock").unlink()
+    assert call(ladder.main, copy)[1].startswith("                ")
 
 
 def test_no_figure_is_cut_short_in_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:

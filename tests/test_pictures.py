@@ -164,6 +164,17 @@ def test_a_curve_that_lacks_a_column_is_named() -> None:
         pictures.curves([trained("base: one"), broken])
 
 
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [(pictures.CONFUSION, "label"), (pictures.CONFUSION, "prediction"), (results.PER_CLASS, "label")],
+)
+def test_a_matrix_that_lacks_a_column_is_named(table: str, column: str) -> None:
+    broken = side("head: two", ["a", "b"], [("a", "a"), ("b", "a")])
+    del broken.tables[table][0][column]
+    with pytest.raises(InputError, match=rf"^head: two: {table}: damaged \(KeyError: '{column}'\)"):
+        pictures.confusion([broken])
+
+
 def trained(title: str, last: int = 1, loss: float = 0.5) -> pictures.Side:
     """A side whose training ended after ``last`` epochs, at a loss."""
     row = {"epoch": str(last), "loss": str(loss), "accuracy": str(loss / 2), "f1": str(loss / 3)}

@@ -191,7 +191,8 @@ def test_a_param_that_params_yaml_lacks_is_named(copy: Path, refused_side: Refus
     with modify_yaml(copy / "params.yaml") as params:
         del params["tokenize"]
     commit(copy, "params")
-    assert refused_side("HEAD") == "HEAD: params.yaml: tokenize.max_length is missing: undo its last edit"
+    there = "there (check it out, or `dvc exp apply` an experiment), and commit or save it anew"
+    assert refused_side("HEAD") == f"HEAD: params.yaml: tokenize.max_length is missing: undo its last edit {there}"
 
 
 def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(inside: Path) -> None:

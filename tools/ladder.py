@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from stages import entry, errors, hashing, paths, tokenize
-from tools import results
+from stages import entry, errors, hashing, paths, tokenize, yaml12
+from stages.params import PARAMS
+from tools import lockfile, outdated, pipeline, results
 from tools.formatting import console, markdown_table, number, text_table
 
 NAMES = {
@@ -61,7 +62,7 @@ def findings(ladder: list[Rung]) -> list[str]:
     *baselines, tuned = ladder
     found = []
     audit, tokens = results.read(paths.AUDIT), results.read(paths.TOKENS)
-    by_label = results.per_class()
+    by_label = results.per_class()  # before it is hashed: a missing file is named
     read = {
         paths.AUDIT: "audit",
         paths.TOKENS: "tokenize",
@@ -69,7 +70,7 @@ def findings(ladder: list[Rung]) -> list[str]:
         paths.METRICS: "evaluate",
         paths.PLOTS: "evaluate",
     }
-    made = {stage: results.read(paths.provenance(stage)) for stage in read.values()}
+    made = {stage: results.read(paths.provenance(stage)) for stage in set(read.values())}
     for path, stage in read.items():
         if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
             restore = f"`{results.METRICS_FROM_GIT}` and `dvc checkout`" if path == paths.METRICS else "`dvc checkout`"
@@ -91,6 +92,8 @@ def findings(ladder: list[Rung]) -> list[str]:
         if skipped[split]:
             reasons = ", ".join(f"{rows} with {problem}" for problem, rows in skipped[split].items())
             found.append(f"bad {split} rows were left out ({reasons}): the scores on {split} do not cover them")
+    if absent := by_label["label"][by_label["support"] == 0].tolist():
+        found.append(f"no test row has these labels: {errors.listed(absent)}: the scores on test do not cover them")
     if missed := by_label["label"][(by_label["recall"] == 0) & (by_label["support"] > 0)].tolist():
         found.append(f"no test row of these labels is predicted right: {errors.listed(missed)}")
     with results.as_written(paths.TOKENS):
@@ -121,12 +124,21 @@ def _rows(made: dict[str, Any]) -> list[str | None]:
     return [deps.get(paths.tokenized(split)) for split in paths.EVALUATED]
 
 
+def _changed_params() -> list[str]:
+    """A line for each param that has another value than in the run."""
+    if not lockfile.PATH.exists():
+        return []
+    lock = lockfile.parse(lockfile.PATH.read_bytes())
+    return list(dict.fromkeys(outdated.against_params(pipeline.stages(), yaml12.read(PARAMS), lock)))
+
+
 def main() -> None:
     """Print the ladder and its warnings."""
     entry.parser("tools.ladder", __doc__).parse_args()
+    changed = _changed_params()
     ladder = rungs()
     console().print(table(ladder))
-    for finding in findings(ladder):
+    for finding in [*changed, *findings(ladder)]:
         print(f"warning: {finding}")
 
 

@@ -100,7 +100,8 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
     changed = partial(trees.changed_here, files) if revision == WORKSPACE else trees.changed_in_git(files, lock)
     problems = [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, changed)]
     if problems:
-        raise errors.InputError(problems[0])
+        there = " there (check it out, or `dvc exp apply` an experiment), and commit or save it anew"
+        raise errors.InputError(problems[0] + (there if revision != WORKSPACE else ""))
     return lock
 
 

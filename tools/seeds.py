@@ -183,9 +183,12 @@ def _fail_dead() -> None:
     """Have DVC count as failed what it would wait for since its list has it running, where its worker was killed."""
     with Repo() as repo, redirect_stdout(sys.stderr):  # for what DVC says of each
         queue = repo.experiments.celery_queue
-        running = [task["rev"] for task in queue.status() if task["status"] == "Running"]
-        if running and not queue.celery.control.inspect(timeout=WORKER_SECONDS, limit=1).active():
-            queue.kill(running)
+
+        def running() -> list[str]:
+            return [task["rev"] for task in queue.status() if task["status"] == "Running"]
+
+        if running() and not queue.celery.control.inspect(timeout=WORKER_SECONDS, limit=1).active():
+            queue.kill(running())  # as the list is now: a worker may have ended what it did
 
 
 def main() -> None:

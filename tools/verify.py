@@ -11,6 +11,7 @@ for each mismatch, and exits with 1 if there is any.
 
 import functools
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,7 +59,8 @@ def verify(*, cache: bool) -> list[str]:
 def _advice(change: Change) -> str:
     """What to do about what differs of a stage of one's own, or of data that DVC tracks, in NAME.dvc."""
     if change.stage.endswith(".dvc"):
-        return f"run `dvc checkout {change.path}`, or, if this is what you want, `dvc add {change.path}`"
+        path = shlex.quote(change.path)
+        return f"run `dvc checkout {path}`, or, if this is what you want, `dvc add {path}`"
     return RERUN
 
 
@@ -112,7 +114,8 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
                 others.append(f"{path} does not match dvc.lock ({stage})")
             elif Path(f"{path}.dvc").exists():
                 yours = f"if the edit is yours, {RERUN} (first `touch` what you edited, if DVC sees no change)"
-                yield f"{path} does not match dvc.lock ({stage}): {yours}; else delete it and run `dvc checkout {path}`"
+                restore = f"delete it and run `dvc checkout {shlex.quote(path)}`"
+                yield f"{path} does not match dvc.lock ({stage}): {yours}; else {restore}"
             else:
                 unseen = f"(`dvc repro -f {stage}` if that sees no change)"
                 yield f"{path} does not match dvc.lock ({stage}): {RERUN} {unseen}"
