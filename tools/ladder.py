@@ -60,23 +60,8 @@ def findings(ladder: list[Rung]) -> list[str]:
         InputError: what the stages were made from is missing or cannot be read.
     """
     *baselines, tuned = ladder
-    found = []
-    audit, tokens = results.read(paths.AUDIT), results.read(paths.TOKENS)
-    by_label = results.per_class()  # before it is hashed: a missing file is named
-    read = {
-        paths.AUDIT: "audit",
-        paths.TOKENS: "tokenize",
-        paths.BASELINES: "baselines",
-        paths.METRICS: "evaluate",
-        paths.PLOTS: "evaluate",
-    }
-    made = {stage: results.read(paths.provenance(stage)) for stage in set(read.values())}
-    for path, stage in read.items():
-        if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
-            restore = f"`{results.METRICS_FROM_GIT}` and `dvc checkout`" if path == paths.METRICS else "`dvc checkout`"
-            found.append(f"{path} is not of the run whose outputs are here: run {restore}, or `dvc repro`")
-    if _rows(made["baselines"]) != _rows(made["evaluate"]):
-        found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
+    audit, tokens, by_label = results.read(paths.AUDIT), results.read(paths.TOKENS), results.per_class()
+    found = _of_other_runs()
     with results.as_written(paths.AUDIT):
         leaked = {split: int(audit["leaked_rows"][split]["rows"]) for split in paths.EVALUATED}
         skipped = {split: dict(audit["skipped_rows"][split]) for split in paths.EVALUATED}
@@ -118,6 +103,29 @@ def markdown() -> str:
     return "\n\n".join([shown, *(f"**Warning**: {finding}." for finding in findings(ladder))])
 
 
+def _of_other_runs() -> list[str]:
+    """A line for each figure that is not of the run whose outputs are here, and one if the baselines are of other rows.
+
+    Raises:
+        InputError: what a stage was made from is missing or cannot be read.
+    """
+    found = []
+    made = {stage: results.read(paths.provenance(stage)) for stage in ("audit", "tokenize", "baselines", "evaluate")}
+    for path, stage in (
+        (paths.AUDIT, "audit"),
+        (paths.TOKENS, "tokenize"),
+        (paths.BASELINES, "baselines"),
+        (paths.METRICS, "evaluate"),
+        (paths.PLOTS, "evaluate"),
+    ):
+        if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
+            restore = f"`{results.METRICS_FROM_GIT}` and `dvc checkout`" if path == paths.METRICS else "`dvc checkout`"
+            found.append(f"{path} is not of the run whose outputs are here: run {restore}, or `dvc repro`")
+    if _rows(made["baselines"]) != _rows(made["evaluate"]):
+        found.append("the baselines were not evaluated on the rows that the fine-tuned model was: run `dvc repro`")
+    return found
+
+
 def _rows(made: dict[str, Any]) -> list[str | None]:
     """The hashes of the rows that a stage evaluated on."""
     deps = made.get("deps", {})
@@ -129,7 +137,7 @@ def _changed_params() -> list[str]:
     if not lockfile.PATH.exists():
         return []
     lock = lockfile.parse(lockfile.PATH.read_bytes())
-    return list(dict.fromkeys(outdated.against_params(pipeline.stages(), yaml12.read(PARAMS), lock)))
+    return list(outdated.against_params(pipeline.stages(), yaml12.read(PARAMS), lock))
 
 
 def main() -> None:
