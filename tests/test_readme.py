@@ -14,7 +14,7 @@ from conftest import EMOTION, needs_emotion
 README = (TREE / "README.md").read_text(encoding="utf-8")
 LEFT_OUT = (
     "make test",  # the tests would run themselves
-    "python -m tools.seeds",  # takes ten minutes: tried on the tiny checkpoint in test_seeds.py
+    "python -m tools.seeds",  # takes 13 minutes and more: tried on the tiny checkpoint in test_seeds.py
 )
 
 
