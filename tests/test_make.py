@@ -15,7 +15,7 @@ def test_make_alone_lists_the_commands() -> None:
 
 @pytest.mark.parametrize(
     ("target", "setting", "runs"),
-    [("repro", "RECIPE=mine", "-m tools.repro mine"), ("bench", "DATA=folder", "-m benchmarks folder")],
+    [("repro", "RECIPE=mine", "-m tools.repro mine"), ("bench", "DATA=my folder", '-m benchmarks "my folder"')],
 )
 def test_a_setting_reaches_the_command(target: str, setting: str, runs: str) -> None:
     assert run("make", "--dry-run", target, setting, cwd=TREE).stdout.rstrip().endswith(runs)
