@@ -9,6 +9,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from stand_ins import make_tiny_random_checkpoint
 from token_rows import small_model
 from trainings import STEPS, Prepare, kept, left_alone, resumed, train_until, trained
 
-from stages import checkpoints, hashing, paths, requirements, train
+from stages import checkpoints, hashing, paths, requirements, sealing, train
 from stages.errors import InputError
 from stages.outputs import locked
 from stages.sealing import SEAL, Sealing, seal_of
@@ -382,6 +383,21 @@ def test_what_a_checkpoint_replaces_is_removed_only_when_all_of_it_is_on_the_dis
     monkeypatch.setattr("stages.sealing.rotate_checkpoints", rotate)
     train_until(2, monkeypatch)
     assert left == [set(), set()]
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [(errno.EINVAL, nullcontext()), (errno.ENOTSUP, nullcontext()), (errno.EIO, pytest.raises(OSError, match="Input"))],
+)
+def test_a_folder_need_not_be_synced_where_a_file_system_cannot_but_no_other_error_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, expected: AbstractContextManager[Any]
+) -> None:
+    def fsync(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with expected:
+        sealing._sync(tmp_path)  # noqa: SLF001
 
 
 def test_a_checkpoint_is_due_every_300_seconds_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
