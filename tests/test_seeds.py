@@ -31,6 +31,7 @@ class Queue:
     def __init__(self, statuses: dict[str, str], workers: dict[str, list[str]]) -> None:
         self.statuses, self.workers = statuses, workers
         self.killed: list[str] = []
+        self.asked = False
         self.celery = SimpleNamespace(control=SimpleNamespace(inspect=self.inspect))
 
     def __call__(self) -> AbstractContextManager[SimpleNamespace]:
@@ -42,6 +43,7 @@ class Queue:
 
     def inspect(self, timeout: float, limit: int) -> SimpleNamespace:
         assert (timeout, limit) == (15, 1)
+        self.asked = True
         return SimpleNamespace(active=lambda: self.workers or None)
 
     def kill(self, revs: list[str]) -> None:
@@ -288,6 +290,13 @@ def test_what_runs_without_a_worker_is_counted_as_failed_so_that_it_runs_again(
     monkeypatch.setattr(seeds, "Repo", queue)
     seeds._fail_dead()  # noqa: SLF001
     assert queue.killed == killed
+
+
+def test_where_nothing_runs_no_worker_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = Queue({"1ab-seed1": "Queued", "1ab-seed3": "Success"}, {})
+    monkeypatch.setattr(seeds, "Repo", queue)
+    seeds._fail_dead()  # noqa: SLF001
+    assert not queue.asked
 
 
 @pytest.mark.usefixtures("queue")

@@ -11,6 +11,8 @@ from dvc.utils.serialize import dump_yaml, modify_yaml
 from edits import append, cached, flip, in_cache
 
 from stages import hashing
+from tools import verify as tool
+from tools.changes import Change
 
 
 def test_a_flipped_byte_in_the_cache_is_found_by_rehashing(copy: Path, verify: Verify) -> None:
@@ -197,3 +199,13 @@ def test_what_is_damaged_in_the_cache_is_named_beside_every_other_mismatch(copy:
         " params.yaml",
         " metrics/data.json is damaged in the cache",
     ]
+
+
+def test_a_path_with_a_space_is_quoted_in_what_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("my own", "my own.dvc"):
+        Path(name).touch()
+    said = list(tool._lock_against_files({"download": {"deps": [{"path": "my own", "md5": "0" * 32}]}}))  # noqa: SLF001
+    said.append(tool._advice(Change("my own.dvc", "changed outs", "my own", "modified")))  # noqa: SLF001
+    assert ["`dvc checkout 'my own'`" in line for line in said] == [True, True]
+    assert said[1].endswith("`dvc add 'my own'`")
