@@ -22,29 +22,35 @@ from stages.memory import accumulate_as_needed
 from stages.sealing import Sealing
 
 
+@pytest.fixture
+def plain(tiny_random_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkpoint without dropout, trained in float32: whose losses do not depend on the size of micro-batches."""
+    copied = shutil.copytree(tiny_random_checkpoint, tmp_path / "plain")
+    edit_json(copied / "config.json", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+    monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
+    return copied
+
+
+def losses(folder: Path) -> list[float]:
+    """Those of the training curve, after training."""
+    train.main()
+    lines = (folder / "metrics/curves/training.csv").read_text(encoding="utf-8").splitlines()
+    return [float(line.split(",")[2]) for line in lines[1:]]
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_a_batch_too_large_for_memory_is_accumulated_and_stays_the_same_batch(
     prepared: Prepare,
-    tiny_random_checkpoint: Path,
-    tmp_path: Path,
+    plain: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     smoothing: float,
 ) -> None:
-    plain = shutil.copytree(tiny_random_checkpoint, tmp_path / "plain")
-    edit_json(plain / "config.json", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     folder = prepared(model__path=str(plain), train__label_smoothing=smoothing, train__epochs=1)
-    monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
-    curves = folder / "metrics/curves/training.csv"
-
-    def losses() -> list[float]:
-        train.main()
-        return [float(line.split(",")[2]) for line in curves.read_text(encoding="utf-8").splitlines()[1:]]
-
-    expected = losses()
+    expected = losses(folder)
     capsys.readouterr()
     sizes = limit_memory(monkeypatch, BATCH // 4)
-    assert losses() == pytest.approx(expected, abs=1e-4)
+    assert losses(folder) == pytest.approx(expected, abs=1e-4)
     assert sizes == [BATCH, BATCH // 2] + 4 * STEPS * [BATCH // 4]
     said = [line for line in capsys.readouterr().out.splitlines() if "out of memory" in line]
     assert [line.partition(":")[0] for line in said] == [
@@ -79,22 +85,13 @@ def test_a_checkpoint_of_whole_batches_is_resumed_by_a_training_that_accumulates
 
 
 def test_a_training_resumed_with_smaller_micro_batches_takes_the_same_rows(
-    prepared: Prepare, tiny_random_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepare, plain: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = shutil.copytree(tiny_random_checkpoint, tmp_path / "plain")
-    edit_json(plain / "config.json", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     folder = prepared(model__path=str(plain), train__epochs=2, train__learning_rate="1e-3")
-    monkeypatch.setattr("stages.machine.bf16_supported", lambda: False)
-    curve = folder / "metrics/curves/training.csv"
-
-    def losses() -> list[float]:
-        train.main()
-        return [float(line.split(",")[2]) for line in curve.read_text(encoding="utf-8").splitlines()[1:]]
-
-    expected = losses()
+    expected = losses(folder)
     train_until(STEPS + 2, monkeypatch)
     limit_memory(monkeypatch, BATCH // 4)
-    assert losses() == pytest.approx(expected, abs=1e-4)
+    assert losses(folder) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_checkpoint_outlives_a_memory_in_which_not_one_text_fits(
