@@ -273,3 +273,10 @@ def test_a_second_run_in_this_process_changes_nothing_of_what_became_of_the_firs
     change_params(inside, audit__max_leaked_rows=99)
     runs = [repro.reproduce()[1] for _ in range(2)]
     assert [stages["audit"] for stages in runs] == ["ran", "unchanged"]
+
+
+def test_a_path_with_a_space_is_quoted_in_what_to_run() -> None:
+    quoted = "'data/my own.dvc'"
+    assert repro.advice("data/my own.dvc") == (
+        f"if the data are out of date, run `git checkout {quoted}`, `dvc checkout {quoted}`, and this again"
+    )

@@ -10,6 +10,7 @@ for tools.report.
 import json
 import logging
 import re
+import shlex
 import sys
 import time
 from contextlib import suppress
@@ -69,7 +70,8 @@ def out_of_step(file: str) -> bool:
 
 def advice(file: str) -> str:
     """What to do about a .dvc file that DVC writes anew."""
-    return f"if the data are out of date, run `git checkout {file}`, `dvc checkout {file}`, and this again"
+    quoted = shlex.quote(file)
+    return f"if the data are out of date, run `git checkout {quoted}`, `dvc checkout {quoted}`, and this again"
 
 
 def use_recipe(name: str, *, present: bool) -> None:
