@@ -38,11 +38,7 @@ def figures(rows: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, Any]:
 
     leaked = {split: found[(found["finding"] == "leaked") & (found["split"] == split)] for split in paths.EVALUATED}
     return {
-        "splits": {
-            split: findings.describe(rows[rows["delivered"] == split])
-            for split in paths.SPLITS
-            if split in set(rows["delivered"])
-        },
+        "splits": {split: findings.describe(part) for split, part in rows.groupby("delivered", sort=False)},
         "skipped_rows": findings.skipped_rows(),
         "shared_texts": findings.shared_texts(rows),
         "leaked_rows": {

@@ -35,7 +35,7 @@ class FiniteLoss(TrainerCallback):
     """Ends training when the loss of ``trainer`` is infinite or NaN.
 
     A CPU looks after each step. A GPU is not made to wait for that, and looks before each line of the log, evaluation
-    and checkpoint. It must be the last callback, so that it sees the flags that the others set.
+    and checkpoint. It must come after those that set flags at the end of a step.
     """
 
     def __init__(self, trainer: Trainer) -> None:

@@ -111,7 +111,7 @@ def check_imports() -> None:
     python = [prefix for prefix in (sys.prefix, sys.base_prefix) if Path(prefix).is_relative_to(here)]
     files = [Path(file) for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
     own = [file for file in files if file.is_relative_to(here) and not any(map(file.is_relative_to, python))]
-    check_deps([file.relative_to(here) for file in own], "imports")
+    check_deps(own, "imports")
 
 
 def check_params(section: str, names: Iterable[str]) -> None:

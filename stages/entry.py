@@ -1,4 +1,4 @@
-"""How every stage and tool starts and ends: pinned versions only, errors in one line, exit code 1."""
+"""How every stage and tool starts and ends: pinned versions only, errors without a traceback, exit code 1."""
 
 import argparse
 import errno
@@ -29,7 +29,7 @@ def parser(name: str, description: str | None) -> argparse.ArgumentParser:
 
 
 def run(main: Callable[[], None], *, offline: bool = True, pinned: bool = True) -> None:
-    """Call ``main``; turn what a person can fix into one line on stderr and exit code 1.
+    """Call ``main``; tell on stderr what a person can fix, a line for each problem, and exit with 1.
 
     ``RETUNE_TRACEBACK=1`` shows the traceback instead. With ``offline`` no Hugging Face library reaches for the hub.
     Without ``pinned`` the libraries of requirements.txt need not be installed.
@@ -111,10 +111,8 @@ def _prepare_streams(*, is_stage: bool) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a label name is no reason to fail in a poorer locale
     if is_stage and isinstance(sys.stdout, io.TextIOWrapper):
-        as_it_was = {
-            name: getattr(sys.stdout, name) for name in ("encoding", "errors", "line_buffering", "write_through")
-        }
-        sys.stdout = Log(sys.stdout.detach(), **as_it_was)
+        was = {name: getattr(sys.stdout, name) for name in ("encoding", "errors", "line_buffering", "write_through")}
+        sys.stdout = Log(sys.stdout.detach(), **was)
 
 
 def _tell(error: Exception) -> bool:

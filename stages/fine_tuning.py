@@ -72,7 +72,8 @@ def fine_tune(
         arguments = training_arguments(params, folder, len(train_rows), steps)
         trainer = build_trainer(params, arguments, model, tokenizer, train_rows, validation_rows)
         resumed = newest if steps == first else checkpoints.keep_newest(folder)
-        checkpoint, made = checkpoints.attach(trainer, machine_of(arguments), resumed)
+        made_on = machine.description(bf16=arguments.bf16) | {"gradient_accumulation_steps": steps}
+        checkpoint, made = checkpoints.attach(trainer, made_on, resumed)
         trainer.add_callback(interruption)
         trainer.add_callback(callbacks.FiniteLoss(trainer))
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -123,7 +124,6 @@ def training_arguments(
         warmup_steps=params.warmup_ratio,  # below 1, a share of the steps
         weight_decay=params.weight_decay,
         max_grad_norm=params.max_grad_norm,
-        label_smoothing_factor=params.label_smoothing,
         optim="adamw_torch_fused",
         use_cpu=device == "cpu",
         bf16=machine.bf16_supported(),
@@ -136,7 +136,7 @@ def training_arguments(
         load_best_model_at_end=True,
         metric_for_best_model=params.best_metric,
         greater_is_better=params.best_metric != "loss",
-        logging_steps=math.ceil(math.ceil(rows / params.batch_size) / LOGS_PER_EPOCH),
+        logging_steps=math.ceil(rows / (params.batch_size * LOGS_PER_EPOCH)),
         logging_nan_inf_filter=False,
         disable_tqdm=not sys.stderr.isatty(),
         dataloader_pin_memory=device == "cuda",
@@ -147,12 +147,6 @@ def training_arguments(
     return arguments
 
 
-def machine_of(arguments: TrainingArguments) -> dict[str, Any]:
-    """The machine, and what its memory decided: recorded with a classifier and with its checkpoints."""
-    accumulated = {"gradient_accumulation_steps": arguments.gradient_accumulation_steps}
-    return machine.description(bf16=arguments.bf16) | accumulated
-
-
 def build_trainer(
     params: "TrainParams",
     arguments: TrainingArguments,
@@ -161,9 +155,8 @@ def build_trainer(
     train: TokenizedRows,
     validation: TokenizedRows,
 ) -> Trainer:
-    """The Trainer as it comes, with a collator, metrics, and plain lines in place of printed dicts."""
+    """The Trainer as it comes, with a collator, a loss, metrics, and plain lines in place of printed dicts."""
     patience = params.early_stopping_patience
-    own_loss = params.contrastive_weight or arguments.gradient_accumulation_steps > 1
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -171,18 +164,13 @@ def build_trainer(
         eval_dataset=validation,
         data_collator=PadToLongest(tokenizer),
         compute_metrics=compute_metrics,
-        preprocess_logits_for_metrics=predicted,  # of logits, the Trainer would copy all so far with every batch
-        compute_loss_func=BatchLoss(model, params.label_smoothing, params.contrastive_weight) if own_loss else None,
+        preprocess_logits_for_metrics=lambda logits, _: logits.argmax(dim=-1),  # else each batch copies all so far
+        compute_loss_func=BatchLoss(model, params.label_smoothing, params.contrastive_weight),
         callbacks=[callbacks.TieByLoss(), *([EarlyStoppingCallback(patience)] if patience else [])],
     )
     trainer.remove_callback(PrinterCallback if arguments.disable_tqdm else ProgressCallback)
     trainer.add_callback(callbacks.LogLines() if arguments.disable_tqdm else callbacks.LogBar())
     return trainer
-
-
-def predicted(logits: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
-    """The label numbers ``[rows]`` that the model predicts by its logits ``[rows, labels]``."""
-    return logits.argmax(dim=-1)
 
 
 def compute_metrics(prediction: EvalPrediction) -> dict[str, float]:

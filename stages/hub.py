@@ -133,7 +133,7 @@ def snapshot(name: str, revision: str, patterns: tuple[str, ...]) -> Path:
     from huggingface_hub import errors, get_cached_repo_tree, snapshot_download
 
     with _explained("checkpoint", name, revision, "model.hub"):
-        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
+        folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns), ignore_patterns="*/*"))
         try:
             get_cached_repo_tree(name, revision=revision)
         except errors.CachedRepoTreeNotFoundError:  # the hub was out of reach, and what its cache has may be a part

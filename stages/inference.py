@@ -11,8 +11,8 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from stages.batching import PadToLongest, TokenizedRows
 from stages.progress import Progress
 
-TOKENS = 8192  # in a batch, padding counted
-TOKENS_ON_CPU = 1024  # so that a layer's activations stay in its cache
+TOKENS_PER_BATCH = 8192  # padding counted
+TOKENS_PER_BATCH_ON_CPU = 1024  # so that a layer's activations stay in its cache
 
 Pool = Callable[[Any, torch.Tensor], torch.Tensor]
 
@@ -32,16 +32,14 @@ def infer(
         pool: from a batch's output and attention mask ``[batch, tokens]`` to ``[batch, width]``.
     """
     collate = PadToLongest(tokenizer)
-    device = next(model.parameters()).device
-    parts = batches(rows.lengths, TOKENS_ON_CPU if device.type == "cpu" else TOKENS)
+    parts = batches(rows.lengths, TOKENS_PER_BATCH_ON_CPU if model.device.type == "cpu" else TOKENS_PER_BATCH)
     result: npt.NDArray[np.float32] | None = None
     torch.backends.cudnn.allow_tf32 = False  # else a GPU's convolutions round float32
     model.eval()
     with torch.inference_mode(), Progress(title, len(rows), "rows") as progress:
         for batch in parts:
-            inputs = collate([rows[row] for row in batch])
-            del inputs["labels"]
-            inputs = {name: tensor.to(device) for name, tensor in inputs.items()}
+            padded = collate([rows[row] for row in batch])
+            inputs = {name: padded[name].to(model.device) for name in ("input_ids", "attention_mask")}
             values = pool(model(**inputs), inputs["attention_mask"]).float().cpu().numpy()
             if result is None:
                 result = np.empty((len(rows), values.shape[1]), dtype=np.float32)

@@ -30,16 +30,15 @@ class Interruption(TrainerCallback):
         self.training = False
         self.outside = BEFORE
         self.deadline = float("inf")
-        self.before: dict[signal.Signals, Any] = {}
+        self.handlers: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        signals = [number for number in SIGNALS if number is not signal.SIGHUP or not under_nohup]
-        self.before = {number: signal.signal(number, self.receive) for number in signals}
+        heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup, & in a script
+        self.handlers = {number: signal.signal(number, self.receive) for number in heard}
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
+        for number, handler in self.handlers.items():
             signal.signal(number, handler)
 
     def receive(self, number: int, _: FrameType | None) -> None:
@@ -53,8 +52,8 @@ class Interruption(TrainerCallback):
             raise Stopped(self.signal, self.outside)
 
     def ignore_signals(self) -> None:
-        """Ignore them until the end of the context: the outputs are about to take their places, in an instant."""
-        for number in self.before:
+        """Ignore them until the end of the context: the outputs are whole, but for being hashed and renamed."""
+        for number in self.handlers:
             signal.signal(number, signal.SIG_IGN)
 
     def before_training(self) -> None:

@@ -1,4 +1,4 @@
-"""The loss of training where the model's own does not do."""
+"""The loss: cross-entropy, and in training the supervised contrastive loss."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ TEMPERATURE = 0.3  # of the contrastive loss
 class BatchLoss:
     """The Trainer's ``compute_loss_func``: a micro-batch's loss, divided by the rows of the whole batch.
 
-    The Trainer assumes that a model whose forward takes any keyword argument divides its loss like this. Of one that
-    returns its micro-batch's mean, the gradients would be too large by the number of micro-batches.
+    A model's own loss may be its micro-batch's mean, also where its forward takes any keyword argument and the Trainer
+    assumes that it divides like this. The gradients would be too large by the number of micro-batches.
     """
 
     def __init__(self, model: PreTrainedModel, label_smoothing: float, contrastive_weight: float) -> None:

@@ -9,7 +9,7 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from stages.errors import InputError
 
 Result = TypeVar("Result")
-ALSO_MEMORY = ("CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")  # the driver's and cuBLAS's own words
+ALSO_MEMORY = ("error: out of memory", "_STATUS_ALLOC_FAILED")  # in CUDA's, its driver's, cuBLAS's and cuDNN's words
 
 
 def accumulate_as_needed(train: Callable[[int], Result], batch_size: int, steps: int) -> Result:

@@ -46,10 +46,7 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
     with locked(partials[0].with_suffix(".lock"), f"writes {outputs[0]}"), scratch(*partials):
         try:
             yield partials[:-1]
-            outs = {
-                str(target): hashing.md5(partial, _files)
-                for partial, target in zip(partials[:-1], targets[:-1], strict=True)
-            }
+            outs = {out: hashing.md5(partial, _files) for out, partial in zip(outputs, partials[:-1], strict=True)}
             partials[-1].write_text(provenance.text(stamp | {"outs": outs}), encoding="utf-8")
             dvcfile.check_imports()  # again, with those imported late
             provenance.check_unchanged(stamp)

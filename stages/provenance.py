@@ -28,8 +28,8 @@ def inputs(stage: str) -> Stamp:
         section, _, key = place.partition(".")
         if section not in known or not re.fullmatch(r"\w+", key):  # one of `vars`, say, whose values this does not know
             raise InputError(
-                f"dvc.yaml: {stage}: deps: ${{{place}}} is not a section.key of params.yaml: write it so, or write the "
-                "path out"
+                f"dvc.yaml: {stage}: deps: ${{{place}}} is not a section.key of params.yaml: write it so, write the "
+                "path out, or put that section into params.yaml"
             )
     params = {}
     for key in dvcfile.param_keys(stage, defined):

@@ -8,7 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import rotate_checkpoints
@@ -46,7 +45,7 @@ class Sealing(TrainerCallback):
     def on_epoch_begin(self, *_: object, **__: object) -> None:
         """Where training resumes within an epoch, restore the random state that its order of rows was drawn from."""
         if self.seal:
-            torch.set_rng_state(torch.from_numpy(np.frombuffer(bytes.fromhex(self.seal["order"]), np.uint8).copy()))
+            torch.set_rng_state(torch.frombuffer(bytearray.fromhex(self.seal["order"]), dtype=torch.uint8))
             self.seal = None
         self.order = _random_state()
 

@@ -5,6 +5,7 @@ import functools
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -30,7 +31,8 @@ SET_BY_RUN = (
 # what a developer, CI, make or a git hook has set for work of theirs
 OF_GIT = git("rev-parse", "--local-env-vars", cwd=TREE).split()
 OF_TERMINAL = {"COLUMNS", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
-OF_OTHERS = {"MAKEFLAGS", "MAKELEVEL", "MPLBACKEND", "PYTHONWARNINGS", *OF_TERMINAL, *OF_GIT}
+OF_LAUNCHERS = {"WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", "OMP_THREAD_LIMIT"}
+OF_OTHERS = {"MAKEFLAGS", "MAKELEVEL", "MPLBACKEND", "PYTHONWARNINGS", *OF_LAUNCHERS, *OF_TERMINAL, *OF_GIT}
 OF_LIBRARIES = ("HF_", "HUGGING", "TRANSFORMERS_", "DVC_", "RETUNE_")
 for name in [name for name in os.environ if name in OF_OTHERS or name.startswith(OF_LIBRARIES)]:
     del os.environ[name]
@@ -42,7 +44,8 @@ os.environ["RETUNE_CHECKPOINTS"] = f"{OWN.name}/checkpoints"
 os.environ["DVC_SITE_CACHE_DIR"] = f"{OWN.name}/site"
 
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # the stand-ins for the hub and GitHub are there
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # on a GPU equal bytes are not promised; test_cuda.py is for one
+# on a GPU equal bytes are not promised; test_cuda.py is for one
+os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("TEST_CUDA_DEVICES", "")
 
 # of git and DVC, no words in another language, no signatures, and nothing that is set for all of a machine's clones
 os.environ |= {"LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
@@ -52,6 +55,8 @@ for number, (name, value) in enumerate(GIT_CONFIG.items()):
     os.environ |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
 os.environ["DVC_NO_ANALYTICS"] = "1"  # also where a test is outside of any clone
 os.environ["DVC_GLOBAL_CONFIG_DIR"] = os.environ["DVC_SYSTEM_CONFIG_DIR"] = f"{OWN.name}/config"
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background ignores it, for good
 
 # two workers share the cores: a thread for each of them, and one that waits is not to keep a core busy
 if "PYTEST_XDIST_WORKER" in os.environ:

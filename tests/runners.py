@@ -107,6 +107,7 @@ class _Machine:
         paths = [*reversed(self.files["GITHUB_PATH"].read_text().split()), str(Path(sys.executable).parent)]
         environment = {
             "CI": "true",
+            "CUDA_VISIBLE_DEVICES": "",
             "HOME": str(self.result.folder / "home"),
             "RUNNER_TEMP": str(self.result.folder / "temp"),
             "PATH": ":".join([*paths, os.environ["PATH"]]),

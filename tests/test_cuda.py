@@ -1,6 +1,6 @@
 """On a GPU: what makes training fast changes no result, and a training runs (tiny random models). Else skipped.
 
-conftest.py hides GPUs from the tests unless told otherwise: CUDA_VISIBLE_DEVICES=0 python -m pytest tests/test_cuda.py
+conftest.py hides GPUs from the tests unless told otherwise: TEST_CUDA_DEVICES=0 python -m pytest tests/test_cuda.py
 """
 
 import copy
@@ -17,7 +17,7 @@ from stages import audit, evaluate, fine_tuning, first_token, paths, tables, tra
 from stages.batching import PadToLongest
 
 pytestmark = pytest.mark.skipif(
-    not torch.cuda.is_available(), reason="no CUDA device, or CUDA_VISIBLE_DEVICES does not name it"
+    not torch.cuda.is_available(), reason="no CUDA device, or TEST_CUDA_DEVICES does not name it"
 )
 SIZES = {
     "hidden_size": 64,

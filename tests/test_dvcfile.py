@@ -187,7 +187,10 @@ def test_a_dep_that_is_not_of_a_section_and_key_of_params_yaml_is_an_error(works
     with modify_yaml(workspace() / "dvc.yaml") as definition:
         definition["stages"]["evaluate"]["deps"].append(dep)
     place = re.escape(dep[dep.index("$") :])
-    said = rf"^dvc\.yaml: evaluate: deps: {place} is not a section\.key of params\.yaml: write it so, or "
+    said = (
+        rf"^dvc\.yaml: evaluate: deps: {place} is not a section\.key of params\.yaml: write it so, write the path out, "
+        r"or put that section into params\.yaml$"
+    )
     with pytest.raises(InputError, match=said):
         provenance.inputs("evaluate")
 

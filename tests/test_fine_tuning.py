@@ -31,16 +31,16 @@ def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
         "warmup_ratio": 0.125,
         "weight_decay": 0.375,
         "max_grad_norm": 3.5,
-        "label_smoothing": 0.0625,
         "best_metric": "f1_macro",
         "seed": 11,
     }
-    params = train.TrainParams(batch_size=12, contrastive_weight=0.0, early_stopping_patience=None, **said)
+    params = train.TrainParams(
+        batch_size=12, contrastive_weight=0.0, early_stopping_patience=None, label_smoothing=0.0, **said
+    )
     told = fine_tuning.training_arguments(params, tmp_path, rows=100, accumulation_steps=3)
     names = {
         "epochs": "num_train_epochs",
         "warmup_ratio": "warmup_steps",
-        "label_smoothing": "label_smoothing_factor",
         "best_metric": "metric_for_best_model",
     }
     assert {key: getattr(told, names.get(key, key)) for key in said} == said
@@ -49,6 +49,12 @@ def test_the_trainer_is_told_what_the_params_say(tmp_path: Path) -> None:
     assert told.n_gpu == 1
     assert (told.lr_scheduler_type, told.train_sampling_strategy) == ("linear", "group_by_length")
     assert told.optim == "adamw_torch_fused"
+
+
+@pytest.mark.parametrize(("rows", "steps"), [(100, 1), (101, 2)])
+def test_an_epoch_has_ten_lines_in_the_log_at_most(tmp_path: Path, rows: int, steps: int) -> None:
+    params = DEFAULT.model_copy(update={"batch_size": 10})
+    assert fine_tuning.training_arguments(params, tmp_path, rows=rows).logging_steps == steps
 
 
 @pytest.mark.parametrize(("metric", "greater"), [("accuracy", True), ("f1", True), ("f1_macro", True), ("loss", False)])

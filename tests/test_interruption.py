@@ -106,14 +106,16 @@ def test_once_the_outputs_take_their_places_the_stage_goes_on_to_its_end(
     assert trained(folder) == expected
 
 
-def test_under_nohup_a_terminal_that_closes_stops_nothing() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=["nohup", "in the background of a script"])
+def test_a_signal_that_whoever_started_it_has_ignored_stops_nothing(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_IGN)
     try:
         with Interruption() as callback:
-            os.kill(os.getpid(), signal.SIGHUP)
+            os.kill(os.getpid(), number)
         assert callback.signal is None
+        assert signal.getsignal(number) is signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, before)
+        signal.signal(number, before)
 
 
 def test_of_two_signals_the_first_is_told() -> None:

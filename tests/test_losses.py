@@ -1,4 +1,4 @@
-"""The loss of training: the contrastive term is the paper's, and is added where a weight asks for it."""
+"""The loss: smoothed labels are the library's, the contrastive term is the paper's, where a weight asks for it."""
 
 import math
 
@@ -7,6 +7,7 @@ import torch
 from token_rows import small_model
 from trainings import BATCH, STEPS, Prepare, limit_memory, resumed, train_until, trained
 from transformers import PreTrainedModel
+from transformers.trainer_pt_utils import LabelSmoother
 
 from stages import train
 from stages.errors import InputError
@@ -67,6 +68,12 @@ def test_the_contrastive_loss_is_of_what_the_head_is_given(architecture: str) ->
     assert model.get_input_embeddings().weight.grad.any()
 
 
+def test_smoothed_labels_are_those_of_the_library() -> None:
+    outputs = {"logits": torch.randn(6, 3, generator=torch.Generator().manual_seed(0))}
+    expected = LabelSmoother(epsilon=0.3)(outputs, LABELS)
+    torch.testing.assert_close(BatchLoss(make("bert"), 0.3, 0.0)(outputs, LABELS, torch.tensor(6)), expected)
+
+
 def test_validation_is_scored_by_cross_entropy_alone() -> None:
     model = make("bert").eval()
     outputs = model(torch.arange(30).view(6, 5), labels=LABELS)
@@ -94,21 +101,21 @@ def test_without_the_contrastive_loss_a_model_may_have_any_head() -> None:
     assert float(loss) == pytest.approx(math.log(3))
 
 
-def test_the_weight_of_params_yaml_reaches_the_loss_also_where_gradients_are_accumulated(
+def test_what_params_yaml_says_of_the_loss_reaches_it_also_where_gradients_are_accumulated(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights: list[float] = []
+    said: list[tuple[float, float]] = []
     init = BatchLoss.__init__
 
     def note(loss: BatchLoss, model: PreTrainedModel, label_smoothing: float, contrastive_weight: float) -> None:
-        weights.append(contrastive_weight)
+        said.append((label_smoothing, contrastive_weight))
         init(loss, model, label_smoothing, contrastive_weight)
 
     monkeypatch.setattr(BatchLoss, "__init__", note)
-    prepared(train__contrastive_weight=0.25, train__epochs=1)
+    prepared(train__label_smoothing=0.125, train__contrastive_weight=0.25, train__epochs=1)
     sizes = limit_memory(monkeypatch, BATCH // 2)
     train.main()
-    assert weights == [0.25, 0.25]
+    assert said == [(0.125, 0.25), (0.125, 0.25)]
     assert set(sizes[1:]) == {BATCH // 2}
 
 

@@ -203,11 +203,13 @@ def test_a_gpu_that_is_full_before_the_first_step_is_given_fewer_texts(
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("CUDA error: out of memory\nCompile with `TORCH_USE_CUDA_DSA`"),
+        RuntimeError("CUDA driver error: out of memory"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
         RuntimeError("MPS backend out of memory (MPS allocated: 17.00 GB)"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:116] DefaultCPUAllocator: can't allocate memory"),
     ],
-    ids=["CUDA", "driver", "cuBLAS", "MPS", "CPU"],
+    ids=["CUDA", "runtime", "driver", "cuBLAS", "cuDNN", "MPS", "CPU"],
 )
 def test_each_kind_of_running_out_of_memory_is_known(error: RuntimeError) -> None:
     tried: list[int] = []

@@ -62,7 +62,7 @@ def test_every_line_has_its_prediction_an_empty_one_too_and_whatever_the_locale(
         (sys.executable, "-m", "tools.predict"),
         cwd=pipeline,
         input="\ufeffi am fine\r\n\ncaf\u00e9\u2028\n".encode(),
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": str(pipeline.parent)},
+        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": str(pipeline.parent), "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         check=True,
     )
