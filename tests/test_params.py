@@ -107,6 +107,12 @@ def test_data_that_dvc_keeps_are_to_be_pulled_however_the_path_ends(workspace: W
         check()
 
 
+def test_data_within_a_folder_that_dvc_keeps_are_to_be_pulled(workspace: Workspace) -> None:
+    (workspace(dataset__path="own/fraud/all.jsonl") / "own.dvc").touch()
+    with pytest.raises(InputError, match=r"dataset\.path: own/fraud/all\.jsonl does not exist: run `dvc pull`$"):
+        check()
+
+
 def test_data_that_dvc_keeps_are_none_that_a_stage_has_yet_to_make(inside: Path) -> None:
     keep_data_in_dvc(inside)
     shutil.rmtree("data/kept")

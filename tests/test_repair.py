@@ -183,9 +183,10 @@ def test_a_list_of_users_that_cannot_be_read_is_removed(folder: Path, content: s
     assert not users.exists()
 
 
+@pytest.mark.parametrize("name", [".mine.tmp", f".{'mine' * 5}-1.tmp.tmp"])
 @pytest.mark.parametrize("outputs", ["data/raw", "models/classifier", "metrics/plots"])
-def test_copies_that_dvc_had_begun_are_removed(folder: Path, outputs: str) -> None:
-    begun, other = folder / outputs / tmp_fname(), folder / outputs / ".mine.tmp"
+def test_copies_that_dvc_had_begun_are_removed_and_no_others(folder: Path, outputs: str, name: str) -> None:
+    begun, other = folder / outputs / tmp_fname(), folder / outputs / name
     begun.parent.mkdir(parents=True)
     begun.touch()
     other.touch()

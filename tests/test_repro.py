@@ -145,6 +145,26 @@ def test_what_had_finished_before_is_stored_before_a_run(played: Call, monkeypat
     assert played(runs)[1].startswith("train had finished\n")
 
 
+def test_what_had_finished_with_the_params_of_before_is_stored_before_a_recipe_takes_their_place(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[bytes] = []
+
+    def store() -> list[str]:
+        stored.append((folder / "params.yaml").read_bytes())
+        return []
+
+    monkeypatch.setattr(repair, "store_finished", store)
+    before = (folder / "params.yaml").read_bytes()
+    repro.use_recipe("emotion-files", present=False)
+    assert stored == [before]
+
+
+def test_a_record_that_cannot_be_written_is_an_error_before_any_run(folder: Path, refused: Refused) -> None:
+    (folder / "file").touch()
+    assert refused(repro.main, folder, "--record", "file/run.json").startswith("file: File exists: ")
+
+
 def test_the_summary_of_a_run_shows_the_ladder_and_warns(played: Call) -> None:
     _, said, _ = played(Runs((0, {"train": "ran"})))
     rows = [line.split("  ")[0] for line in said.splitlines()]

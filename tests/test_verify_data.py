@@ -67,6 +67,21 @@ def test_data_in_dvc_that_changed_unseen_are_brought_back_as_is_said(copy: Path,
     assert verify(copy) == ""
 
 
+def test_data_within_a_folder_that_dvc_keeps_are_brought_back_as_is_said(copy: Path, verify: Verify) -> None:
+    shutil.copytree(copy / "data/small", copy / "data/kept/inner")
+    run("dvc", "add", "data/kept", cwd=copy)
+    change_params(copy, dataset__path="data/kept/inner")
+    run("dvc", "repro", cwd=copy)
+    shutil.rmtree(copy / "data/kept/inner")
+    assert verify(copy) == "error: data/kept/inner is missing: run `dvc pull`\n"
+    run("dvc", "checkout", "data/kept", cwd=copy)
+    flip(copy / "data/kept/inner/test.csv", silently=True)
+    assert verify(copy).endswith("; else delete it and run `dvc checkout data/kept/inner`\n")
+    shutil.rmtree(copy / "data/kept/inner")
+    run("dvc", "checkout", "data/kept/inner", cwd=copy)
+    assert verify(copy) == ""
+
+
 def test_a_clone_without_data_is_told_to_pull(pipeline: Path, tmp_path: Path, verify: Verify) -> None:
     git("clone", "--quiet", str(pipeline), str(tmp_path / "bare"), cwd=tmp_path)
     said = verify(tmp_path / "bare")
@@ -86,7 +101,7 @@ def test_data_that_are_missing_are_named_with_what_brings_them(copy: Path, verif
     missing = "error: data/small is missing:"
     assert verify(copy) == f"{missing} no stage makes it: put it back, by `git checkout` if git has it\n"
     (copy / "data/small.dvc").touch()  # as `dvc add` makes it
-    assert verify(copy) == f"{missing} run `dvc pull` or `dvc repro`\n"
+    assert verify(copy) == f"{missing} run `dvc pull`\n"
 
 
 def test_data_that_a_stage_of_ones_own_makes_may_be_missing_until_it_has_run(copy: Path, verify: Verify) -> None:

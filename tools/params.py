@@ -53,7 +53,7 @@ def _read(file: Path) -> tuple[dict[str, Section], list[str]]:
     return sections, list(dict.fromkeys(problems))  # an unknown section is a problem of each
 
 
-def _path_problems(sections: dict[str, Section], file: Path, *, present: bool = True) -> list[str]:
+def _path_problems(sections: dict[str, Section], file: Path, *, present: bool) -> list[str]:
     """What is wrong with the paths of the data and of the checkpoint, as far as their sections could be read.
 
     Unless they are to be ``present``, that nothing is there is not wrong.
@@ -70,9 +70,8 @@ def _path_problems(sections: dict[str, Section], file: Path, *, present: bool = 
                 "as into data/own or models/own"
             )
         if present and not Path(path).exists() and not pipeline.made_by_others(path):
-            advice = "put it there, or set the path to where it is"
-            if Path(f"{path.rstrip('/')}.dvc").exists():
-                advice = "run `dvc pull`"
+            elsewhere = "put it there, or set the path to where it is"
+            advice = "run `dvc pull`" if pipeline.in_dvc_add(path) else elsewhere
             problems.append(f"{file}: {name}.path: {path} does not exist: {advice}")
     return problems
 
@@ -89,7 +88,7 @@ def main() -> None:
             value = json.dumps(getattr(section, key), ensure_ascii=False)
             print(f"{name}.{key}: {value}")
             print(textwrap.fill(str(field.description), width, initial_indent=INDENT, subsequent_indent=INDENT))
-    if problems := _path_problems(sections, PARAMS):  # only now, so that one may still read what the keys are
+    if problems := _path_problems(sections, PARAMS, present=True):  # only now: the keys can be read before
         raise errors.InputError(*problems)
 
 

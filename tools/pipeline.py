@@ -60,6 +60,11 @@ def made_by_others(path: str) -> bool:
     return False
 
 
+def in_dvc_add(path: str) -> bool:
+    """Whether a path, or a folder that it is in, has a .dvc file beside it, as `dvc add` writes one."""
+    return any(Path(f"{part}.dvc").is_file() for part in (Path(path), *Path(path).parents))
+
+
 def outputs() -> list[str]:
     """What the pipeline's own stages write."""
     return _declared(*dvcfile.WRITTEN)

@@ -143,8 +143,7 @@ def store_finished() -> list[str]:
 
 def main() -> None:
     """Repair, and print what was repaired."""
-    parser = entry.parser("tools.repair", __doc__)
-    parser.parse_args()
+    entry.parser("tools.repair", __doc__).parse_args()
     for line in [*repair(), *store_finished()] or ["nothing to repair"]:
         print(line)
 

@@ -90,7 +90,15 @@ def use_recipe(name: str, *, present: bool) -> None:
             f"`git checkout {PARAMS}`"
         )
     params.check(RECIPES / f"{name}.yaml", present=present)
+    if PARAMS.exists():
+        store_finished()  # what had finished with the params of before
     PARAMS.write_bytes(recipes[name])
+
+
+def store_finished() -> None:
+    """Have what had finished stored, and say so."""
+    for line in repair.store_finished():
+        print(line)
 
 
 def reproduce(*options: str) -> tuple[int, dict[str, str]]:
@@ -130,14 +138,15 @@ def main() -> None:
     parser.add_argument("--pull", action="store_true", help="fetch what the DVC remote has")
     parser.add_argument("--record", type=Path, metavar="FILE", help="write what ran to this JSON file")
     arguments = parser.parse_args()
+    if arguments.record:
+        arguments.record.parent.mkdir(parents=True, exist_ok=True)
     for line in repair.repair():
         print(line)
     if arguments.recipe:
         use_recipe(arguments.recipe, present=not arguments.pull)
     else:
         params.check(present=not arguments.pull)
-    for line in repair.store_finished():
-        print(line)
+    store_finished()
     start = time.monotonic()
     code, stages = reproduce(*(["--pull"] if arguments.pull else []))
     if not code and (again := repair.repair()):  # DVC's run cache or the remote had outputs of other inputs
@@ -154,7 +163,6 @@ def main() -> None:
         sys.exit(1)
     seconds = time.monotonic() - start
     if arguments.record:
-        arguments.record.parent.mkdir(parents=True, exist_ok=True)
         arguments.record.write_text(json.dumps({"seconds": round(seconds), "stages": stages}), encoding="utf-8")
     steps = ladder.rungs()
     console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")

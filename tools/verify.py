@@ -112,7 +112,7 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
                 yield f"{path} is missing: {_how_to_get(path, made=path in made)}"
             elif path in made:
                 others.append(f"{path} does not match dvc.lock ({stage})")
-            elif Path(f"{path}.dvc").exists():
+            elif pipeline.in_dvc_add(path):
                 yours = f"if the edit is yours, {RERUN} (first `touch` what you edited, if DVC sees no change)"
                 restore = f"delete it and run `dvc checkout {shlex.quote(path)}`"
                 yield f"{path} does not match dvc.lock ({stage}): {yours}; else {restore}"
@@ -127,8 +127,10 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
 
 def _how_to_get(path: str, *, made: bool) -> str:
     """What to do about a missing file, ``made`` by the pipeline or not."""
-    if made or Path(f"{path}.dvc").exists():
+    if made:
         return "run `dvc pull` or `dvc repro`"
+    if pipeline.in_dvc_add(path):
+        return "run `dvc pull`"
     if pipeline.made_by_others(path):
         return RERUN
     return "no stage makes it: put it back, by `git checkout` if git has it"
