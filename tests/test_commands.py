@@ -1,5 +1,6 @@
 """What git and DVC answer, and what is said where a command fails."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -59,9 +60,11 @@ def test_a_command_that_fails_without_a_word_is_named_with_its_exit_code() -> No
 def test_a_clone_that_git_does_not_trust_is_known_in_every_language(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_english = '[ "$LC_ALL" = C ] && echo "fatal: detected dubious ownership" >&2'
+    advice = r"git config --global --add safe.directory '/a path'"
+    in_english = f'[ "$LC_ALL" = C ] && printf "fatal: detected dubious ownership\\n\\t{advice}\\n" >&2'
     write_program(tmp_path / "git", in_english, "exit 128")
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
-    with pytest.raises(InputError, match="git does not read a clone that another user owns: run `git config"):
+    said = f"git does not read a clone that another user owns: run `{advice}`"
+    with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
         commands.committed(Path("dvc.lock"))

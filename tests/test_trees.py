@@ -91,6 +91,16 @@ def test_of_what_a_shallow_clone_lacks_nothing_is_known(
         assert not trees.changed_in_git(files, {})("data/own", "another")
 
 
+def test_a_revision_that_a_shallow_clone_lacks_is_to_be_fetched_in_a_way_that_helps(
+    pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git("clone", "--quiet", "--depth", "1", pipeline.as_uri(), "shallow", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path / "shallow")
+    said = r"^HEAD~1: .*, after `git fetch --unshallow`, `git fetch origin BRANCH` or `dvc exp pull` if only "
+    with pytest.raises(InputError, match=said), trees.files_at("HEAD~1"):
+        pass
+
+
 def test_data_that_went_from_git_to_dvc_and_are_not_here_are_no_change(inside: Path) -> None:
     shutil.copytree(inside / "data/small", inside / "data/kept")
     change_params(inside, dataset__path="data/kept")

@@ -47,10 +47,8 @@ def committed(path: Path) -> bytes | None:
     command = ("git", "show", f"HEAD:./{path}")
     done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"LC_ALL": "C"})
     if b"dubious ownership" in done.stderr:
-        raise InputError(
-            "git does not read a clone that another user owns: run `git config --global --add safe.directory "
-            f"{Path.cwd()}`"
-        )
+        allow = os.fsdecode(done.stderr).splitlines()[-1].strip()  # git's own advice, the path quoted
+        raise InputError(f"git does not read a clone that another user owns: run `{allow}`")
     return None if done.returncode else done.stdout
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from stages import entry, errors, hashing, paths, tokenize, yaml12
 from stages.params import PARAMS
 from tools import lockfile, outdated, pipeline, results
-from tools.formatting import console, markdown_table, number, text_table
+from tools.formatting import code, console, markdown_table, number, text_table
 
 NAMES = {
     "majority": "majority class",
@@ -65,22 +65,25 @@ def findings(ladder: list[Rung]) -> list[str]:
     with results.as_written(paths.AUDIT):
         leaked = {split: int(audit["leaked_rows"][split]["rows"]) for split in paths.EVALUATED}
         skipped = {split: dict(audit["skipped_rows"][split]) for split in paths.EVALUATED}
-    for split, score in (("validation", "validation_f1"), ("test", "f1")):
-        best = max(baselines, key=lambda rung: getattr(rung, score))
-        ours, theirs = getattr(tuned, score), getattr(best, score)
-        if ours <= theirs:
-            than = f"only equals {best.model}" if ours == theirs else f"does not beat {best.model}"
-            found.append(f"the fine-tuned model {than} on {split}: F1 {ours:.4f} against {theirs:.4f}")
+    for split in paths.EVALUATED:
         if leaked[split]:
             said = f"{leaked[split]} {split} rows are near-duplicates of train rows (listed in {paths.FINDINGS})"
             found.append(f"{said}: the scores on {split} are optimistic")
         if skipped[split]:
             reasons = ", ".join(f"{rows} with {problem}" for problem, rows in skipped[split].items())
             found.append(f"bad {split} rows were left out ({reasons}): the scores on {split} do not cover them")
+    for split, score in zip(paths.EVALUATED, ("validation_f1", "f1"), strict=True):
+        best = max(baselines, key=lambda rung: getattr(rung, score))
+        ours, theirs = getattr(tuned, score), getattr(best, score)
+        if ours <= theirs:
+            than = f"only equals {best.model}" if ours == theirs else f"does not beat {best.model}"
+            found.append(f"the fine-tuned model {than} on {split}: F1 {ours:.4f} against {theirs:.4f}")
     if absent := by_label["label"][by_label["support"] == 0].tolist():
-        found.append(f"no test row has these labels: {errors.listed(absent)}: the scores on test do not cover them")
+        found.append(
+            f"no test row has these labels: {code(errors.listed(absent))}: the scores on test do not cover them"
+        )
     if missed := by_label["label"][(by_label["recall"] == 0) & (by_label["support"] > 0)].tolist():
-        found.append(f"no test row of these labels is predicted right: {errors.listed(missed)}")
+        found.append(f"no test row of these labels is predicted right: {code(errors.listed(missed))}")
     with results.as_written(paths.TOKENS):
         found += [warning for split in paths.SPLITS for warning in tokenize.warnings(split, tokens[split])]
     return found

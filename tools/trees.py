@@ -48,9 +48,10 @@ def files_at(revision: str) -> Iterator[Any]:
         except NotDvcRepoError:
             raise errors.InputError(f"{revision}: has no pipeline here: name a later commit") from None
         except RevError as error:
+            fetch = "`git fetch --unshallow`, `git fetch origin BRANCH`" if shallow() else "`git fetch`"
             raise errors.InputError(
                 f"{revision}: {error}: name a branch, tag, commit or experiment (`git branch --all`, "
-                "`dvc exp list --all-commits`), after `git fetch` or `dvc exp pull` if only the git remote has it"
+                f"`dvc exp list --all-commits`), after {fetch} or `dvc exp pull` if only the git remote has it"
             ) from None
         except (SCMError, AttributeError, UnicodeError):  # the last two for HEAD:README.md and the like, and odd bytes
             raise errors.InputError(
