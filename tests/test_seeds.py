@@ -278,6 +278,12 @@ def test_only_seeds_that_are_neither_known_nor_queued_are_queued(queue: list[str
     ]
 
 
+@pytest.mark.usefixtures("queue")
+def test_where_every_seed_has_run_nothing_else_that_is_queued_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seeds, "_run_queue", lambda: pytest.fail("the queue"))
+    assert seeds.run_experiments(1) == ["1ab-seed1"]
+
+
 @pytest.mark.parametrize(
     ("workers", "killed"),
     [({}, ["of 1ab-seed2"]), ({"worker": []}, []), ({"worker": ["1ab-seed2"]}, [])],
@@ -307,6 +313,28 @@ def test_what_runs_without_a_worker_is_counted_as_failed_before_any_seed_is_queu
     monkeypatch.setattr(seeds, "Repo", dead)
     seeds.run_experiments(3)
     assert dead.killed == ["of 1ab-seed2"]
+
+
+def test_what_dvc_says_of_a_dead_worker_is_no_part_of_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dead = Queue({"1ab-seed2": "Running"}, {})
+    monkeypatch.setattr(dead, "kill", lambda _: print("said by DVC"))
+    monkeypatch.setattr(seeds, "Repo", dead)
+    seeds._fail_dead()  # noqa: SLF001
+    assert capsys.readouterr() == ("", "said by DVC\n")
+
+
+def test_what_is_queued_is_looked_at_before_what_is_done_so_that_no_seed_is_missed_in_between(
+    queue: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waiting() -> list[str]:
+        queue.append("what is queued")
+        return []
+
+    monkeypatch.setattr(seeds, "_waiting", waiting)
+    seeds.run_experiments(3)
+    assert [words for words in queue if words == "what is queued" or "exp list" in words][:1] == ["what is queued"]
 
 
 def test_data_that_git_does_not_have_are_copied_for_each_seed(

@@ -3,9 +3,9 @@
 Run: python -m tools.seeds N
 
 Each seed K from 1 to N is a DVC experiment named COMMIT-seedK. All are queued first, so that later edits do not affect
-them, except edits of data that git does not track, which are an error at the end. Each runs in a folder of its own;
-anything else in DVC's queue runs too. Seeds that have run before are not run again. Ctrl-C leaves DVC's worker running
-in the background (`dvc queue stop --kill` ends it).
+them, except edits of data that git does not track, which are an error at the end. Each runs in a folder of its own, and
+with them whatever else is in DVC's queue. Seeds that have run before are not run again. Ctrl-C leaves DVC's worker
+running in the background (`dvc queue stop --kill` ends it).
 `python -m tools.compare` takes the experiments, joined by commas, as one side.
 """
 
@@ -57,9 +57,10 @@ def run_experiments(seeds: int) -> list[str]:
     for seed, name in enumerate(names, 1):
         if name not in known:
             _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
-    run_cache.forget_mixed()
-    _run_queue()
-    done = _known(head)
+    if not set(names).issubset(done):
+        run_cache.forget_mixed()
+        _run_queue()
+        done = _known(head)
     if missing := [name for name in names if name not in done]:
         raise errors.InputError(
             f"{missing[0]} failed: see `dvc queue logs {missing[0]}`, or .dvc/tmp/exps/celery; `dvc queue remove "
@@ -149,7 +150,7 @@ def _sources() -> list[Path]:
     values = yaml12.read(PARAMS)
     found = [Path(values[name]["path"]) for name in ("dataset", "model")]
     for path in found:
-        if Path(os.path.normpath(path)).parts[:1] == (os.pardir,):  # DVC's links lead elsewhere, too
+        if path.parts[:1] == (os.pardir,):  # DVC's links lead elsewhere, too
             raise errors.InputError(f"{PARAMS}: {path} is outside the clone: make the path absolute")
     return found
 
