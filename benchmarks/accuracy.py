@@ -13,9 +13,10 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from transformers import TrainerCallback, TrainerState, set_seed
 
-from stages import entry, fine_tuning, params, paths, tables, yaml12
+from stages import entry, errors, fine_tuning, params, paths, tables, yaml12
 from stages.batching import TokenizedRows
 from stages.classifier import load_pretrained, load_tokenizer
 from stages.train import TrainParams
@@ -87,7 +88,11 @@ def main() -> None:
     for name, seed in itertools.product(arguments.settings, arguments.seeds):
         book = name == "book"
         settings = params.load("train", TrainParams).model_dump() | (BOOK if book else {}) | changes | {"seed": seed}
-        scores = train(TrainParams.model_validate(settings), in_random_order=book)
+        try:
+            checked = TrainParams.model_validate(settings)
+        except ValidationError as error:
+            raise errors.InputError(f"--set: {errors.reason(error)}") from None
+        scores = train(checked, in_random_order=book)
         reached = next((score for score in scores if score.accuracy >= BOOK_ACCURACY), None)
         print(
             f"{' '.join((name, *arguments.set))}, seed {seed}: "

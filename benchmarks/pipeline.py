@@ -14,6 +14,7 @@ from statistics import median
 import numpy as np
 
 from stages import entry, paths, tables
+from tools.formatting import markdown_table
 from tools.pipeline import STAGES
 
 ROUNDS = 3
@@ -67,10 +68,10 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).
 INFER = """
 import time
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
-from stages import inference, paths, tables
+from stages import inference, machine, paths, tables
 from stages.batching import TokenizedRows
 rows = TokenizedRows(tables.read(paths.tokenized("validation")))
-model = AutoModelForSequenceClassification.from_pretrained("models/classifier", dtype="float32")
+model = AutoModelForSequenceClassification.from_pretrained("models/classifier", dtype="float32").to(machine.device())
 tokenizer = AutoTokenizer.from_pretrained("models/classifier")
 read = lambda output, mask: output.logits
 inference.infer(model, tokenizer, rows, "warm-up", read)
@@ -116,9 +117,8 @@ def printed(code: str, *arguments: str) -> Callable[[], float]:
 
 def show(title: str, unit: str, found: dict[str, list[float]]) -> None:
     """Print a table of medians and ranges."""
-    print(f"\n| {title} | {unit} | range |\n|---|--:|--:|")
-    for name, values in found.items():
-        print(f"| {name} | {median(values):.3g} | {min(values):.3g} to {max(values):.3g} |", flush=True)
+    rows = [(name, f"{median(all_):.3g}", f"{min(all_):.3g} to {max(all_):.3g}") for name, all_ in found.items()]
+    print(f"\n{markdown_table((title, unit, 'range'), rows)}", flush=True)
 
 
 def tokenize(rows: int) -> None:
