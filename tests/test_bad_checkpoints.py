@@ -148,6 +148,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], Any], str]] = {
             "an index that is a list": "[]",
             "an index without a map": "{}",
             "an index with a map of numbers": '{"weight_map": {"pooler.dense.bias": 1}}',
+            "an index with a map of lists": '{"weight_map": {"pooler.dense.bias": ["model.safetensors"]}}',
             "an index that leads elsewhere": '{"weight_map": {"pooler.dense.bias": "../own-model/model.safetensors"}}',
             "a shard missing": '{"weight_map": {"pooler.dense.bias": "model-00002-of-00002.safetensors"}}',
         }.items()

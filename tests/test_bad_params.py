@@ -101,10 +101,13 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
         {"dataset__delimiter": '"'},
         "dataset.delimiter: should be one character, neither a double quote nor a line end, is '\"'",
     ),
-    "delimiter: a line end": (
-        {"dataset__delimiter": "\n"},
-        "dataset.delimiter: should be one character, neither a double quote nor a line end, is '\\n'",
-    ),
+    **{
+        f"delimiter: a line end, {end!r}": (
+            {"dataset__delimiter": end},
+            f"dataset.delimiter: should be one character, neither a double quote nor a line end, is {end!r}",
+        )
+        for end in ("\n", "\r")
+    },
     "labels: a": ({"dataset__labels": "a"}, "dataset.labels: should be a valid list, is 'a'"),
     "labels: a tab": (
         {"dataset__labels": ["a\tb", "c"]}, "dataset.labels: should be names without control characters, is ['a\\tb',"

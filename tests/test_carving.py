@@ -124,6 +124,11 @@ def test_train_too_small_to_carve_from_is_an_error_that_says_what_helps(rows: Ro
         carve(split_of(rows), 0.1, 0, name)
 
 
+def test_the_fraction_is_told_as_it_was_given() -> None:
+    with pytest.raises(InputError, match=r"to carve 12\.5% of them as test "):
+        carve(split_of([("only", 0), ("two", 1)]), 0.125, 0, "test")
+
+
 def test_texts_that_another_split_has_are_said_to_be_of_no_help() -> None:
     rows = balanced(2, 20)
     said = "carve 10% of them as test with two classes: give it two texts of each of two labels that no other split has"

@@ -49,12 +49,19 @@ def test_of_many_labels_that_only_one_side_has_a_few_are_named() -> None:
     assert result.reason == (
         "the label sets differ: only `new` has `more 0`, `more 1`, `more 2`, `more 3`, `more 4` and 4 more"
     )
+    head = replace(head, names=head.names[:-4])
+    assert comparison.compare([base], [head]).reason == result.reason.removesuffix(" and 4 more")
 
 
 def test_a_difference_too_small_for_four_digits_is_not_written_as_0() -> None:
     assert [signed(value) for value in (0.1, -0.00004, 2e-5, -1e-12, 0.0)] == [
         "+0.1000", "-4e-05", "+2e-05", "+0.0000", "+0.0000"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "folded"), [(12, False), (13, True)])
+def test_a_table_of_more_than_a_dozen_rows_is_folded(rows: int, *, folded: bool) -> None:
+    assert formatting.markdown_table(("a",), [("b",)] * rows).startswith("<details>") == folded
 
 
 def test_many_labels_are_folded_in_markdown() -> None:

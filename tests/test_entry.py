@@ -299,6 +299,12 @@ def test_a_token_with_a_line_end_after_it_is_a_token(put_back: None, monkeypatch
     entry.run(lambda: None)
 
 
+def test_just_as_many_names_and_problems_as_are_shown_are_all() -> None:
+    assert errors.listed(["a"] * 12) == ", ".join("a" * 12)
+    assert errors.listed(["a"] * 13).endswith(", a and 1 more")
+    assert str(errors.InputError(*["a"] * 8)) == "\n       ".join("a" * 8)
+
+
 def test_of_many_problems_the_first_are_told_and_how_many_there_are_more() -> None:
     problems = [f"problem {number}" for number in range(10)]
     told = str(errors.InputError(*problems)).split("\n       ")

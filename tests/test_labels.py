@@ -7,15 +7,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from own_data import Workspace, own_dataset
+from own_data import LAYOUT, Workspace, own_dataset
 
 from stages import download, paths, tables
 from stages.dataset import Split, build_splits
 from stages.errors import InputError
 from stages.files import read_rows
-from stages.rows import Layout, Row
-
-LAYOUT = Layout("text", "label", header=True, delimiter=None, quoting=True)
+from stages.rows import Row
 
 
 def download_rows(workspace: Workspace, rows: str, names: list[str] | None) -> pa.Table:
@@ -211,6 +209,18 @@ def test_names_of_more_digits_than_python_reads_are_sorted_as_names() -> None:
 def test_many_labels_of_a_single_row_are_labels_where_they_are_fewer_than_half_of_the_rows() -> None:
     rows = [Row("", "a text", str(label)) for label in (*range(105), *range(45))]  # 60 have one, 45 have two
     assert len(build_splits({"train": rows}, None, skip=False)[1]) == 105
+
+
+def test_twenty_labels_of_a_single_row_are_labels() -> None:
+    rows = [Row("", "a text", str(label)) for label in range(20)]
+    assert len(build_splits({"train": rows}, None, skip=False)[1]) == 20
+
+
+@pytest.mark.parametrize(("bad", "problems"), [(8, 8), (9, 1)])
+def test_up_to_eight_bad_rows_are_named_one_by_one(bad: int, problems: int) -> None:
+    with pytest.raises(InputError) as error:
+        build_splits({"train": [Row(f"line {number}", "", "a") for number in range(bad)]}, ["a", "b"], skip=False)
+    assert len(error.value.problems) == problems
 
 
 def test_a_split_whose_labels_are_all_nan_has_none() -> None:

@@ -83,6 +83,16 @@ def test_axes_of_very_many_labels_have_a_few_numbers_in_place_of_all_names() -> 
     assert len(axes.get_xticks()) < 20
 
 
+@pytest.mark.parametrize(
+    ("count", "label", "size"),
+    [(40, "label", 9), (41, "label", 5), (100, "label", 5), (101, "label, by its number", 9)],
+)
+def test_up_to_100_labels_are_named_beside_a_confusion_matrix(count: int, label: str, size: int) -> None:
+    axes = Figure().add_subplot()
+    plots.show_confusion(axes, np.eye(count), [*map(str, range(count))], "")
+    assert (axes.get_ylabel(), axes.get_xticklabels()[0].get_fontsize()) == (label, size)
+
+
 def test_the_cells_of_many_labels_have_no_figures() -> None:
     axes = Figure().add_subplot()
     plots.show_confusion(axes, np.full((41, 41), 1 / 41), [*map(str, range(41))], "")
@@ -98,9 +108,20 @@ def test_hidden_states_of_too_many_labels_for_a_legend_have_a_scale_of_their_num
 ) -> None:
     labels = np.arange(41)
     plots.draw(labels, np.eye(41, dtype=np.float32), np.eye(41, dtype=np.float32), [*map(str, labels)], tmp_path)
-    axes, scale = saved["hidden_states.png"].axes
-    assert axes.get_legend() is None
+    _, scale = saved["hidden_states.png"].axes
+    assert not saved["hidden_states.png"].legends
     assert (scale.get_ylabel(), scale.get_ylim()) == ("label, by its number", (0, 40))
+
+
+@pytest.mark.parametrize(("count", "legend"), [(10, True), (11, True), (20, True), (21, False)])
+def test_each_label_has_a_color_of_its_own_and_up_to_20_a_legend(
+    tmp_path: Path, saved: dict[str, Figure], count: int, *, legend: bool
+) -> None:
+    states = np.eye(count, dtype=np.float32)
+    plots.draw(np.arange(count), states, states, [*map(str, range(count))], tmp_path)
+    figure = saved["hidden_states.png"]
+    assert len({tuple(cloud.get_facecolor()[0]) for cloud in figure.axes[0].collections}) == count
+    assert bool(figure.legends) == legend
 
 
 def test_hidden_states_that_are_all_alike_are_drawn(tmp_path: Path) -> None:
