@@ -102,8 +102,8 @@ def _progress(args: TrainingArguments, state: TrainerState, logs: _Logs) -> str:
     if "loss" in logs:
         said = f"loss {logs['loss']:.4f}, learning rate {logs['learning_rate']:.2e}"
     elif "eval_loss" in logs:
-        names = {"eval_loss": "loss", "eval_accuracy": "accuracy", "eval_f1": "weighted F1"}
-        said = "validation " + ", ".join(f"{name} {logs[key]:.4f}" for key, name in names.items())
+        names = {"loss": "loss", "accuracy": "accuracy", "f1": "weighted F1", "f1_macro": "macro F1"}
+        said = "validation " + ", ".join(f"{name} {logs[f'eval_{key}']:.4f}" for key, name in names.items())
     else:
         return ""
     at = f"epoch {state.epoch or 0:.2f} of {args.num_train_epochs}, step {state.global_step} of {state.max_steps}"

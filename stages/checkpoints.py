@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,12 @@ import filelock
 from transformers import Trainer
 from transformers.trainer_utils import sort_checkpoints
 
-from stages.errors import InputError
+from stages.errors import InputError, no_room
 from stages.outputs import locked, remove
 from stages.sealing import Sealing, seal_of
 
 ABANDONED_DAYS = 14
+ELSEWHERE = "set RETUNE_CHECKPOINTS to a folder for checkpoints"
 Sealed = tuple[Path, dict[str, Any]]  # a whole checkpoint, and its seal
 
 
@@ -32,11 +33,18 @@ def locked_folder(fingerprint: str) -> Iterator[Path]:
     success and after a loss that is not finite, and stays after all else. Folders that nobody came back to are removed.
 
     Raises:
-        InputError: another process trains on the same inputs, or there is no home folder and no root is named.
+        InputError: another process trains on the same inputs, there is no home folder and no root is named, or the root
+            cannot be written.
     """
     root = _root()
     folder = root / fingerprint
-    with locked(folder.with_suffix(".lock"), "trains on the same inputs"):
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(folder.with_suffix(".lock"), "trains on the same inputs"))
+        except OSError as error:
+            if no_room(error):
+                raise
+            raise InputError(f"{error.filename}: {error.strerror}: {ELSEWHERE}") from None
         _prune(root)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
@@ -93,7 +101,7 @@ def _root() -> Path:
             return Path(named).expanduser().absolute()  # not every file of variables expands it
         return (Path(cache) if cache else Path.home() / ".cache").absolute() / "retune" / "checkpoints"
     except RuntimeError as error:
-        raise InputError(f"{error}: set RETUNE_CHECKPOINTS to a folder for checkpoints") from None
+        raise InputError(f"{error}: {ELSEWHERE}") from None
 
 
 def _prune(root: Path) -> None:

@@ -74,7 +74,8 @@ def _read(split: str, rows: Iterable[Row]) -> list[Row]:
     except ColumnError as error:
         if split == "train":
             raise
-        raise InputError(f"{error}; or, if the {split} split has no labels, {REMOVE}") from None
+        otherwise = f"if the {split} split has no labels, {REMOVE}"
+        raise InputError(f"{error.what}: give it the columns that the train split has, or, {otherwise}") from None
 
 
 def _check_repeated(labels: Counter[str]) -> None:

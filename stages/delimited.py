@@ -120,7 +120,7 @@ def _position(path: Path, column: str | int, header: list[str] | None) -> int:
         return column
     if not header:
         raise ColumnError(
-            f"{path}, line 1: it is empty: begin the file with the names of the columns, and the rows below it"
+            f"{path}, line 1: it is empty", "begin the file with the names of the columns, and the rows below it"
         )
     if isinstance(column, int) and column < len(header):
         return column  # two columns may have one name

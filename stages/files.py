@@ -92,8 +92,8 @@ def _jsonl(path: Path, layout: Layout) -> Iterator[Row]:
     for key in (text, label):
         if seen and key not in seen:
             raise ColumnError(
-                f"{path}: no {key!r} in any line, there are: {listed(sorted(seen))}: set dataset.text_column and "
-                "dataset.label_column"
+                f"{path}: no {key!r} in any line, there are: {listed(sorted(seen))}",
+                "set dataset.text_column and dataset.label_column",
             )
 
 

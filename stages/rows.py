@@ -28,7 +28,11 @@ class Layout(NamedTuple):
 
 
 class ColumnError(InputError):
-    """A file lacks a column, or has two of its name."""
+    """``what`` a file lacks of its columns, or has twice; the advice is of use if it is the first file read."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(f"{what}: {advice}")
+        self.what = what
 
 
 def column_name(where: str, names: list[str], column: str | int, or_set: str = "") -> str:
@@ -41,8 +45,8 @@ def column_name(where: str, names: list[str], column: str | int, or_set: str = "
     if isinstance(name, int) or names.count(name) != 1:  # a position past the last, even where a name looks like it
         number = "more than one" if name in names else "no"
         raise ColumnError(
-            f"{where}: {number} column {name!r}, there are: {listed(names) or 'none'}: "
-            f"set dataset.text_column and dataset.label_column{or_set}"
+            f"{where}: {number} column {name!r}, there are: {listed(names) or 'none'}",
+            f"set dataset.text_column and dataset.label_column{or_set}",
         )
     return name
 

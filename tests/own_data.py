@@ -21,6 +21,7 @@ TOO_DEEP = "Stack overflow" if sys.version_info >= (3, 14) else "maximum recursi
 
 NAMES = "set dataset.text_column and dataset.label_column"
 COLUMNS = f"{NAMES}, or dataset.header or dataset.delimiter"
+AS_TRAIN = "give it the columns that the train split has"
 CARVED = "remove it (of a hub dataset, save the other splits as files) to have it carved from train"
 
 LAYOUT = Layout("text", "label", header=True, delimiter=None, quoting=True)

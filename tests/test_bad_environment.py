@@ -16,7 +16,7 @@ from stages import audit, baselines, checkpoints, download, errors, evaluate, re
 
 MEND = "delete it and run `dvc checkout` or `dvc repro`"
 DAMAGE = rf": damaged \([^\n]+\): {MEND}"
-GONE = " does not exist: run `dvc repro`, which makes it first"
+GONE = " does not exist: run `dvc pull`, or `dvc repro`, which makes it first"
 NO_MODEL = r": does not load for sequence classification \([^\n]+`dvc checkout`"
 
 
@@ -79,6 +79,7 @@ ENVIRONMENTS: dict[str, tuple[dict[str, str | None], str]] = {
     "checkpoints in a file": ({"RETUNE_CHECKPOINTS": "file"}, "{0}/file: File exists: "),
     "checkpoints below a file": ({"RETUNE_CHECKPOINTS": "file/below"}, "{0}/file/below: Not a directory: "),
     "checkpoints below no folder at all": ({"RETUNE_CHECKPOINTS": "/dev/null/a"}, "/dev/null/a: Not a directory: "),
+    "checkpoints where nobody may write": ({"RETUNE_CHECKPOINTS": "/sys"}, "/sys/"),
     "checkpoints under a name too long": ({"RETUNE_CHECKPOINTS": "n" * 300}, "{0}/nnnn"),
     "a cache folder that is a file": (
         {"RETUNE_CHECKPOINTS": None, "XDG_CACHE_HOME": "file"}, "{0}/file/retune/checkpoints: Not a directory: "
@@ -106,7 +107,7 @@ def test_an_unusable_folder_for_checkpoints_is_named(
         monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
     error = fail(train.main)
     assert error.startswith(message.format(folder))
-    assert error.endswith(": check the path and its permissions")
+    assert error.endswith(": set RETUNE_CHECKPOINTS to a folder for checkpoints")
 
 
 def test_an_interval_of_checkpoints_that_is_no_number_is_named(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from edits import instead
-from own_data import CARVED, COLUMNS, GOOD, NAMES, TOO_DEEP, Fail, Workspace, own_dataset, parquet, refusal
+from own_data import AS_TRAIN, CARVED, COLUMNS, GOOD, NAMES, TOO_DEEP, Fail, Workspace, own_dataset, parquet, refusal
 
 
 def damaged_gzip() -> bytes:
@@ -22,7 +22,8 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "empty csv": ({"train.csv": ""}, {}, f"own/train.csv, line 1: {EMPTY}"),
     "empty gz": ({"train.csv.gz": ""}, {}, f"own/train.csv.gz, line 1: {EMPTY}"),
     "empty csv for test": (
-        {"test.csv": ""}, {}, f"own/test.csv, line 1: {EMPTY}; or, if the test split has no labels, {CARVED}"
+        {"test.csv": ""}, {},
+        f"own/test.csv, line 1: it is empty: {AS_TRAIN}, or, if the test split has no labels, {CARVED}",
     ),
     "empty parquet": (
         {"train.parquet": ""}, {}, f"{UNREADABLE}ArrowInvalid: Parquet file size is 0 bytes)"
@@ -221,7 +222,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "no label column": (
         {"test.tsv": "text\temotion\nx\ta\n"}, {},
-        f"own/test.tsv, line 1: no column 'label', there are: text, emotion: {COLUMNS}",
+        f"own/test.tsv, line 1: no column 'label', there are: text, emotion: {AS_TRAIN}, or, if the test split has no ",
     ),
     "another delimiter": (
         {"train.csv": "text;label\nx;a\n"}, {},

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from own_data import CARVED, COLUMNS, GOOD, NAMES, Fail, Workspace, own_dataset, parquet, refusal
+from own_data import AS_TRAIN, CARVED, GOOD, Fail, Workspace, own_dataset, parquet, refusal
 
 from stages import audit, download, paths, tables
 
@@ -228,13 +228,13 @@ SPLITS: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "test without the column of the labels": (
         {"test.csv": "id,text\n0,x\n1,y\n"}, {},
-        (f"own/test.csv, line 1: no column 'label', there are: id, text: {COLUMNS}; or, if the test split has no "
+        (f"own/test.csv, line 1: no column 'label', there are: id, text: {AS_TRAIN}, or, if the test split has no "
         f"labels, {CARVED}"),
     ),
     "jsonl for validation without labels": (
         {"validation.jsonl": '{"text": "x"}\n'}, {},
-        (f"own/validation.jsonl: no 'label' in any line, there are: text: {NAMES}; or, if the validation split has no "
-        f"labels, {CARVED}"),
+        (f"own/validation.jsonl: no 'label' in any line, there are: text: {AS_TRAIN}, or, if the validation split "
+        f"has no labels, {CARVED}"),
     ),
     "most rows bad": (
         {"train.csv": GOOD + "a text, with a comma,a\n" * 21}, {},

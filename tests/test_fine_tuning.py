@@ -126,8 +126,8 @@ def test_the_scores_of_the_epoch_that_is_kept_are_those_of_the_curve_and_of_the_
     prepared(train__epochs=2)
     train.main()
     best = max(read_csv(Path(paths.VALIDATION_CURVE)), key=lambda row: float(row["f1"]))
-    logged = f"accuracy {float(best['accuracy']):.4f}, weighted F1 {float(best['f1']):.4f}\n"
-    assert logged in capsys.readouterr().out
+    accuracy, weighted, macro = (f"{float(best[name]):.4f}" for name in ("accuracy", "f1", "f1_macro"))
+    assert f"accuracy {accuracy}, weighted F1 {weighted}, macro F1 {macro}\n" in capsys.readouterr().out
     model = AutoModelForSequenceClassification.from_pretrained(paths.CLASSIFIER, output_hidden_states=True)
     tokenizer = AutoTokenizer.from_pretrained(paths.CLASSIFIER)
     labels, probabilities, _ = evaluate.predict_split(model, tokenizer, "validation")

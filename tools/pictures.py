@@ -85,6 +85,7 @@ def curves(sides: list[Side]) -> Figure:
         _plot(losses, side, paths.VALIDATION_CURVE, "loss", "validation", marker="o")
         _plot(scores, side, paths.VALIDATION_CURVE, "accuracy", "accuracy", marker="o")
         _plot(scores, side, paths.VALIDATION_CURVE, "f1", "weighted F1", marker="s", linestyle="--")
+        _plot(scores, side, paths.VALIDATION_CURVE, "f1_macro", "macro F1", marker="^", linestyle=":")
         losses.set(title=textwrap.fill(side.title, TITLE))
         scores.set(xlabel="epoch")
     for axes, what in zip(panels[:, 0], ("loss", "score on validation"), strict=True):
