@@ -146,7 +146,7 @@ def test_labels_of_which_no_test_row_is_predicted_right_are_a_finding() -> None:
     write(tfidf=0.6, mean=0.5)
     score_labels({"joy": (0.5, 7), "NA": (0.0, 1), "1": (0.0, 2), "fear": (0.1, 3)})
     record()
-    assert ladder.findings(ladder.rungs()) == ["no test row of these labels is predicted right: `NA, 1`"]
+    assert ladder.findings(ladder.rungs()) == ["no test row of these labels is predicted right: `NA`, `1`"]
 
 
 def test_labels_that_no_test_row_has_are_a_finding() -> None:
@@ -154,7 +154,7 @@ def test_labels_that_no_test_row_has_are_a_finding() -> None:
     score_labels({"joy": (0.5, 7), "NA": (0.0, 0), "fear": (0.0, 0)})
     record()
     assert ladder.findings(ladder.rungs()) == [
-        "no test row has these labels: `NA, fear`: the scores on test do not cover them"
+        "no test row has these labels: `NA`, `fear`: the scores on test do not cover them"
     ]
 
 

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score
 
 from stages import metrics
 from tools import paired
-from tools.formatting import code, signed
+from tools.formatting import code, codes, signed
 from tools.revisions import TEST_FILE, Run
 
 FEW = 5  # labels to name
@@ -122,9 +122,8 @@ def _other_labels(one: Run, other: Run) -> str:
         )
     parts = []
     for run, rest in ((one, other), (other, one)):
-        names = [code(name) for name in run.names if name not in rest.names]
-        more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
-        parts += [f"only {code(run.revision)} has {', '.join(names[:FEW])}{more}"] if names else []
+        names = [name for name in run.names if name not in rest.names]
+        parts += [f"only {code(run.revision)} has {codes(names, FEW)}"] if names else []
     return f"the label sets differ: {'; '.join(parts)}"
 
 

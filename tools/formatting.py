@@ -27,6 +27,12 @@ def code(name: str) -> str:
     return "`" + " ".join(name.split()).replace("`", "'") + "`"
 
 
+def codes(names: Sequence[str], most: int) -> str:
+    """Up to ``most`` names, each as Markdown code, and how many there are more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(map(code, names[:most])) + more
+
+
 def console() -> Console:
     """The terminal, which shows names as they are, whatever they contain."""
     return Console(markup=False, emoji=False, highlight=False)

@@ -11,7 +11,7 @@ from rich.table import Table
 from stages import entry, errors, hashing, paths, tokenize, yaml12
 from stages.params import PARAMS
 from tools import lockfile, outdated, pipeline, results
-from tools.formatting import code, console, markdown_table, number, text_table
+from tools.formatting import codes, console, markdown_table, number, text_table
 
 NAMES = {
     "majority": "majority class",
@@ -80,10 +80,10 @@ def findings(ladder: list[Rung]) -> list[str]:
             found.append(f"the fine-tuned model {than} on {split}: F1 {ours:.4f} against {theirs:.4f}")
     if absent := by_label["label"][by_label["support"] == 0].tolist():
         found.append(
-            f"no test row has these labels: {code(errors.listed(absent))}: the scores on test do not cover them"
+            f"no test row has these labels: {codes(absent, errors.MAX_NAMES)}: the scores on test do not cover them"
         )
     if missed := by_label["label"][(by_label["recall"] == 0) & (by_label["support"] > 0)].tolist():
-        found.append(f"no test row of these labels is predicted right: {code(errors.listed(missed))}")
+        found.append(f"no test row of these labels is predicted right: {codes(missed, errors.MAX_NAMES)}")
     with results.as_written(paths.TOKENS):
         found += [warning for split in paths.SPLITS for warning in tokenize.warnings(split, tokens[split])]
     return found
