@@ -241,6 +241,14 @@ def test_every_stage_is_unstored_where_there_is_no_lock() -> None:
     assert repair.unstored() == list(STAGES)
 
 
+@pytest.mark.usefixtures("inside")
+@pytest.mark.parametrize("content", [b"<<<<<<< HEAD\n", None], ids=["with conflicts", "absent"])
+def test_nothing_is_unstored_where_the_params_cannot_be_read(content: bytes | None) -> None:
+    Path("dvc.lock").unlink()
+    Path("params.yaml").write_bytes(content) if content else Path("params.yaml").unlink()
+    assert repair.unstored() == []
+
+
 def test_outputs_of_which_the_cache_lacks_a_file_are_stored_anew_and_nothing_runs(
     inside: Path, call: Call, verify: Verify
 ) -> None:

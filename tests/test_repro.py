@@ -160,7 +160,7 @@ def test_what_had_finished_with_the_params_of_before_is_stored_before_a_recipe_t
     assert stored == [before]
 
 
-def test_a_record_that_cannot_be_written_is_an_error_before_any_run(folder: Path, refused: Refused) -> None:
+def test_a_record_in_a_folder_that_cannot_be_made_is_an_error_before_any_run(folder: Path, refused: Refused) -> None:
     (folder / "file").touch()
     assert refused(repro.main, folder, "--record", "file/run.json").startswith("file: File exists: ")
 
@@ -199,8 +199,8 @@ def test_a_dvc_file_that_was_overwritten_is_warned_of(copy: Path, call: Call, mo
     assert "data/own.dvc differed" not in call(repro.main, copy)[1]  # the cache alone lacked the data
     append(copy / "data/own.dvc", "# other data\n")
     assert call(repro.main, copy)[1].endswith(
-        "warning: data/own.dvc differed from its data and was overwritten: if the data are out of date, run "
-        "`git checkout data/own.dvc`, `dvc checkout data/own.dvc`, and this again\n"
+        "warning: data/own.dvc differed from its data and was overwritten: commit it, or, if the data are out of date, "
+        "run `git checkout data/own.dvc`, `dvc checkout data/own.dvc`, and this again\n"
     )
 
 

@@ -107,7 +107,7 @@ def unstored() -> list[str]:
             continue
         content = Path(file).read_bytes()
         locked = lockfile.files(stages.get(stage, {}), "outs").get(file) == hashing.md5_of(content)
-        if (locked and stage not in lost) or content != stamp_text(stage, outs).encode():
+        if (locked and stage not in lost) or content != _stamp_now(stage, outs):
             continue
         # after a checkout of another branch its inputs here may be others: that branch's dvc.lock has its results
         read = json.loads(content)["deps"]
@@ -121,6 +121,13 @@ def _lost() -> set[str]:
     with suppress(DvcException), Repo() as repo:  # where DVC cannot read dvc.lock, it has none of them
         return {out.stage.addressing for out in repo.index.outs if out.use_cache and out.changed_cache()}
     return set()
+
+
+def _stamp_now(stage: str, outs: list[str]) -> bytes | None:
+    """What a stage would write of its inputs now; None where params.yaml cannot be read, which is told elsewhere."""
+    with suppress(InputError, FileNotFoundError):
+        return stamp_text(stage, outs).encode()
+    return None
 
 
 def stamp_text(stage: str, outs: list[str]) -> str:

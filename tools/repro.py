@@ -90,8 +90,7 @@ def use_recipe(name: str, *, present: bool) -> None:
             f"`git checkout {PARAMS}`"
         )
     params.check(RECIPES / f"{name}.yaml", present=present)
-    if PARAMS.exists():
-        store_finished()  # what had finished with the params of before
+    store_finished()  # with the params of before
     PARAMS.write_bytes(recipes[name])
 
 
@@ -168,7 +167,7 @@ def main() -> None:
     console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
     frozen = [pipeline.frozen(stage) for stage, became in stages.items() if became == "frozen"]
     recorded = [
-        f"{file} differed from its data and was overwritten: {advice(file)}"
+        f"{file} differed from its data and was overwritten: commit it, or, {advice(file)}"
         for file, became in stages.items()
         if became == RECORDED and Path(file).read_bytes() != committed(Path(file))
     ]
