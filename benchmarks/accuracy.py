@@ -91,7 +91,7 @@ def main() -> None:
         try:
             checked = TrainParams.model_validate(settings)
         except ValidationError as error:
-            raise errors.InputError(f"--set: {errors.reason(error)}") from None
+            raise errors.InputError(*(f"train.{wrong['loc'][0]}: {wrong['msg']}" for wrong in error.errors())) from None
         scores = train(checked, in_random_order=book)
         reached = next((score for score in scores if score.accuracy >= BOOK_ACCURACY), None)
         print(

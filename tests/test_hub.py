@@ -81,7 +81,11 @@ def dataset_files(*, last: int = 2) -> Files:
 @pytest.fixture(scope="module")
 def hub(tiny_random_checkpoint: Path) -> Iterator[HubServer]:
     whole = dataset_files()
-    decoys = {"pytorch_model.bin": b"pickled", "modeling_x.py": b"raise SystemExit"}
+    decoys = {
+        "pytorch_model.bin": b"pickled",
+        "modeling_x.py": b"raise SystemExit",
+        "deep/model.safetensors": b"unread",
+    }
     checkpoint = {file.name: file.read_bytes() for file in tiny_random_checkpoint.iterdir()} | decoys
     repositories: dict[tuple[Kind, str], Files] = {
         ("datasets", "emotions"): whole,
@@ -215,10 +219,10 @@ def test_a_recipe_of_the_hub_fetches_what_it_names(hub: HubServer, tmp_path: Pat
         assert any(f" /{folder}{name}/resolve/{commit}/" in line for line in done.log)
 
 
-def test_nothing_pickled_and_no_code_is_asked_for(fetched: Run) -> None:
+def test_nothing_pickled_no_code_and_nothing_in_a_subfolder_is_asked_for(fetched: Run) -> None:
     checkpoint = [line for line in fetched.log if "/locked/checkpoint/" in line]
     assert any("model.safetensors" in line for line in checkpoint)
-    assert not any(".bin" in line or ".py" in line for line in checkpoint)
+    assert not any(".bin" in line or ".py" in line or "/deep/" in line for line in checkpoint)
 
 
 def test_every_request_is_for_the_commit_hash(fetched: Run) -> None:

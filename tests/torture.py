@@ -182,6 +182,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     os.environ["CUDA_VISIBLE_DEVICES"] = ""  # on a GPU equal bytes are not promised
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background ignores it, for good
     with tempfile.TemporaryDirectory(prefix="retune-torture-") as folder:
         Torture(reference(Path(folder)), Path(folder), arguments.seed).endure(arguments.kills)
 

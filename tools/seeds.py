@@ -57,7 +57,7 @@ def run_experiments(seeds: int) -> list[str]:
     for seed, name in enumerate(names, 1):
         if name not in known:
             _dvc("exp", "run", "--queue", "--name", name, "--set-param", f"train.seed={seed}", *copied)
-    if not set(names).issubset(done):
+    if set(names) - set(done):
         run_cache.forget_mixed()
         _run_queue()
         done = _known(head)
