@@ -57,29 +57,21 @@ def test_an_output_that_dvc_lock_lists_file_by_file_is_rehashed(copy: Path, veri
     )
 
 
-def test_data_in_dvc_that_changed_unseen_are_brought_back_as_is_said(copy: Path, verify: Verify) -> None:
-    keep_data_in_dvc(copy)
-    run("dvc", "repro", cwd=copy)
-    flip(copy / "data/kept/test.csv", silently=True)
-    assert verify(copy).endswith("; else delete it and run `dvc checkout data/kept`\n")
-    shutil.rmtree(copy / "data/kept")
-    run("dvc", "checkout", "data/kept", cwd=copy)
-    assert verify(copy) == ""
-
-
-def test_data_within_a_folder_that_dvc_keeps_are_brought_back_as_is_said(copy: Path, verify: Verify) -> None:
-    shutil.copytree(copy / "data/small", copy / "data/kept/inner")
+@pytest.mark.parametrize("path", ["data/kept", "data/kept/inner"])
+def test_data_in_dvc_that_changed_unseen_or_are_gone_are_brought_back_as_is_said(
+    copy: Path, verify: Verify, path: str
+) -> None:
+    shutil.copytree(copy / "data/small", copy / path)
     run("dvc", "add", "data/kept", cwd=copy)
-    change_params(copy, dataset__path="data/kept/inner")
+    change_params(copy, dataset__path=path)
     run("dvc", "repro", cwd=copy)
-    shutil.rmtree(copy / "data/kept/inner")
-    assert verify(copy) == "error: data/kept/inner is missing: run `dvc pull`\n"
-    run("dvc", "pull", cwd=copy)
-    flip(copy / "data/kept/inner/test.csv", silently=True)
-    assert verify(copy).endswith("; else delete it and run `dvc checkout data/kept/inner`\n")
-    shutil.rmtree(copy / "data/kept/inner")
-    run("dvc", "checkout", "data/kept/inner", cwd=copy)
-    assert verify(copy) == ""
+    flip(copy / path / "test.csv", silently=True)
+    assert verify(copy).endswith(f"; else delete it and run `dvc checkout {path}`\n")
+    for command in ("checkout", path), ("pull",):
+        shutil.rmtree(copy / path)
+        assert verify(copy) == f"error: {path} is missing: run `dvc pull`\n"
+        run("dvc", *command, cwd=copy)
+        assert verify(copy) == ""
 
 
 def test_a_clone_without_data_is_told_to_pull(pipeline: Path, tmp_path: Path, verify: Verify) -> None:
