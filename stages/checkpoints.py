@@ -16,7 +16,7 @@ import filelock
 from transformers import Trainer
 from transformers.trainer_utils import sort_checkpoints
 
-from stages.errors import InputError, no_room
+from stages.errors import InputError
 from stages.outputs import locked, remove
 from stages.sealing import Sealing, seal_of
 
@@ -42,8 +42,6 @@ def locked_folder(fingerprint: str) -> Iterator[Path]:
         try:
             held.enter_context(locked(folder.with_suffix(".lock"), "trains on the same inputs"))
         except OSError as error:
-            if no_room(error):
-                raise
             raise InputError(f"{error.filename}: {error.strerror}: {ELSEWHERE}") from None
         _prune(root)
         yield folder

@@ -91,7 +91,7 @@ def _check_repeated(labels: Counter[str]) -> None:
 def _check_positions(labels: set[str | None], names: int) -> None:
     if {"1", str(names)} <= labels and "0" not in labels:
         raise InputError(
-            f"params.yaml: dataset.labels: integer labels index it from 0, and the rows' go from 1 to {names}: "
+            f"params.yaml: dataset.labels: integer labels count from 0, those of the rows go from 1 to {names}: "
             "set it to null (the numbers are the names then), or subtract 1 from the labels in the files"
         )
 

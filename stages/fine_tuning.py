@@ -20,7 +20,7 @@ from transformers import (
     set_seed,
 )
 
-from stages import callbacks, checkpoints, cpu, machine, memory, metrics, paths, provenance, tables
+from stages import callbacks, checkpoints, cpu, machine, memory, metrics, paths, provenance, sealing, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import load_pretrained, load_tokenizer
 from stages.compatibility import check_checkpoint, check_fit
@@ -56,8 +56,8 @@ def fine_tune(
     train_rows, validation_rows = TokenizedRows(train), TokenizedRows(validation)
     if params.warmup_ratio and params.epochs == 1 and params.batch_size >= len(train_rows):
         raise InputError(
-            "params.yaml: train.warmup_ratio: of the only step the learning rate would be 0, where it rises from: set "
-            "it to 0, lower train.batch_size, or raise train.epochs"
+            "params.yaml: train.warmup_ratio: the only step would have a learning rate of 0, from which it rises: set "
+            "the ratio to 0, lower train.batch_size, or raise train.epochs"
         )
     newest = checkpoints.keep_newest(folder)
     first = newest[1]["machine"]["gradient_accumulation_steps"] if newest else 1
@@ -76,6 +76,7 @@ def fine_tune(
         checkpoint, made = checkpoints.attach(trainer, made_on, resumed)
         trainer.add_callback(interruption)
         trainer.add_callback(callbacks.FiniteLoss(trainer))
+        provenance.check_unchanged(stamp)  # else checkpoints of what was read here would be resumed as of the stamp's
         trainer.train(resume_from_checkpoint=checkpoint)
         return trainer, made
 
@@ -88,6 +89,8 @@ def fine_tune(
     for weights in classifier.glob("*.safetensors"):  # which safetensors lets nobody else read
         shutil.copymode(classifier / "config.json", weights)
     (classifier / Path(paths.CLASSIFIER_PROVENANCE).name).write_text(provenance.text(stamp | made), encoding="utf-8")
+    for file in classifier.iterdir():
+        sealing.sync(file)  # before the checkpoints are removed
     return list(trainer.state.log_history)
 
 

@@ -91,7 +91,7 @@ class Interruption(TrainerCallback):
             if time.monotonic() >= self.deadline:
                 resumes = f"`dvc repro` resumes from the newest checkpoint in {args.output_dir}"
                 sealed = any(Path(args.output_dir).glob(f"checkpoint-*/{SEAL}"))
-                raise Stopped(self.signal, f"in an evaluation: {resumes if sealed else BEGINS_AGAIN}")
+                raise Stopped(self.signal, f"in a validation pass: {resumes if sealed else BEGINS_AGAIN}")
 
     def on_save(self, args: TrainingArguments, state: TrainerState, *_: object, **__: object) -> None:
         """Leave after the checkpoint.

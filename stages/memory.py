@@ -32,7 +32,7 @@ def accumulate_as_needed(train: Callable[[int], Result], batch_size: int, steps:
         clear_device_cache(garbage_collection=True)
         if steps == batch_size:
             raise InputError(
-                "a batch of one text fills the memory: free what other processes have of it, lower "
+                "a batch of one text does not fit in the memory: free what other processes use of it, lower "
                 "tokenize.max_length, or choose another model"
             )
         before, steps = steps, next(more for more in range(2 * steps, batch_size + 1) if batch_size % more == 0)

@@ -54,7 +54,8 @@ def check_unchanged(stamp: Stamp) -> None:
         if stamp[kind].get(name) != now[kind].get(name)
     ]
     if changed:
-        raise InputError(f"{listed(changed)}: edited while {stamp['stage']} ran, nothing is written: run again")
+        undo = "; if you undo the edit first, training resumes" if stamp["stage"] == "train" else ""
+        raise InputError(f"{listed(changed)}: edited while {stamp['stage']} ran, nothing is written: run again{undo}")
 
 
 def text(stamp: Stamp) -> str:

@@ -70,10 +70,10 @@ class Sealing(TrainerCallback):
         text = json.dumps(content)
         partial.write_text(f"{hashing.md5_of(text.encode())}\n{text}", encoding="utf-8")
         for file in path.iterdir():
-            _sync(file)
+            sync(file)
         partial.rename(path / SEAL)
-        _sync(path)
-        _sync(path.parent)
+        sync(path)
+        sync(path.parent)
         rotate_checkpoints(args.output_dir, save_total_limit=1, best_model_checkpoint=state.best_model_checkpoint)
         self.saved_at = time.monotonic()
 
@@ -91,7 +91,7 @@ def _seconds() -> float:
     raise InputError(f"RETUNE_CHECKPOINT_SECONDS: {named} is not a number of seconds: set another")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Have what was written to a file or a folder outlive a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -285,7 +285,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "too few rows to carve from": (
         {"train.csv": "text,label\nw,a\nx,b\ny,a\nz,b\n"}, {"dataset__path": "own/train.csv"},
-        ("the train split's 4 rows are too few, or too much of one label, to carve 10% of them as test with two "
+        ("the train split's 4 rows are too few, or too many of one label, to carve 10% of them as test with two "
         "classes: raise dataset.test_fraction, or give a test file"),
     ),
 }  # fmt: skip

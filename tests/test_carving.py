@@ -119,7 +119,7 @@ def test_both_sides_keep_the_order_of_train() -> None:
 def test_train_too_small_to_carve_from_is_an_error_that_says_what_helps(rows: Rows, larger: bool, name: str) -> None:  # noqa: FBT001
     helps = f"raise dataset.{name}_fraction" if larger else "give it two texts of each of two labels"
     advice = f"{helps}, or give a {name} file"
-    few = f"the train split's {len(rows)} rows are too few, or too much of one label, to carve 10% of them as {name} "
+    few = f"the train split's {len(rows)} rows are too few, or too many of one label, to carve 10% of them as {name} "
     with pytest.raises(InputError, match=f"{few}with two classes: {advice}"):
         carve(split_of(rows), 0.1, 0, name)
 

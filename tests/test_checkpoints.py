@@ -5,6 +5,7 @@ import fcntl
 import itertools
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +17,7 @@ import filelock
 import pytest
 from trainings import STEPS, Prepare, train_until
 
-from stages import checkpoints, hashing, sealing, train
+from stages import checkpoints, hashing, paths, sealing, train
 from stages.errors import InputError
 from stages.outputs import locked
 from stages.sealing import SEAL, Sealing, seal_of
@@ -188,6 +189,28 @@ def test_what_a_checkpoint_replaces_is_removed_only_when_all_of_it_is_on_the_dis
     assert left == [set(), set()]
 
 
+def test_the_checkpoints_are_removed_only_when_all_of_the_classifier_is_on_the_disk(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared(train__epochs=1)
+    fsync, remove, synced, left = os.fsync, shutil.rmtree, set[str](), list[set[str]]()
+
+    def noted(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    def removed(folder: Path, **others: Any) -> None:
+        if Path(paths.CLASSIFIER).exists():
+            left.append({file.name for file in Path(paths.CLASSIFIER).iterdir()} - synced)
+        remove(folder, **others)
+
+    monkeypatch.setattr(sealing, "rotate_checkpoints", lambda *_, **__: synced.clear())
+    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr("stages.checkpoints.shutil", SimpleNamespace(rmtree=removed))
+    train.main()
+    assert left == [set()]
+
+
 @pytest.mark.parametrize(
     ("number", "expected"),
     [(errno.EINVAL, nullcontext()), (errno.ENOTSUP, nullcontext()), (errno.EIO, pytest.raises(OSError, match="Input"))],
@@ -200,7 +223,7 @@ def test_a_folder_need_not_be_synced_where_a_file_system_cannot_but_no_other_err
 
     monkeypatch.setattr(os, "fsync", fsync)
     with expected:
-        sealing._sync(tmp_path)  # noqa: SLF001
+        sealing.sync(tmp_path)
 
 
 def test_a_checkpoint_is_due_every_300_seconds_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

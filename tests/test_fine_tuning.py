@@ -87,7 +87,7 @@ def test_a_tokenizer_that_names_its_inputs_in_another_order_is_trained_with(
 
 def test_a_training_that_would_change_nothing_is_refused(prepared: Prepare, fail: Fail) -> None:
     prepared(train__epochs=1, train__batch_size=ROWS)
-    assert "train.warmup_ratio: of the only step the learning rate would be 0" in fail(train.main)
+    assert "train.warmup_ratio: the only step would have a learning rate of 0" in fail(train.main)
     prepared(train__epochs=1, train__batch_size=ROWS, train__warmup_ratio=0.0)
     train.main()
 

@@ -63,7 +63,7 @@ def test_after_an_attempt_that_ran_out_of_memory_it_stops_at_once(
 @pytest.mark.usefixtures("signal_in_evaluation")
 def test_a_long_evaluation_is_left_for_the_newest_checkpoint(prepared: Prepare) -> None:
     prepared()
-    with pytest.raises(Stopped, match="in an evaluation: `dvc repro` resumes from the newest checkpoint in "):
+    with pytest.raises(Stopped, match="in a validation pass: `dvc repro` resumes from the newest checkpoint in "):
         train.main()
     assert kept() == [f"checkpoint-{STEPS - 1}"]
 
@@ -74,7 +74,7 @@ def test_a_long_evaluation_without_a_checkpoint_is_left_for_a_new_start(
 ) -> None:
     prepared()
     monkeypatch.setenv("RETUNE_CHECKPOINT_SECONDS", "300")
-    with pytest.raises(Stopped, match="in an evaluation: `dvc repro` starts this stage again"):
+    with pytest.raises(Stopped, match="in a validation pass: `dvc repro` starts this stage again"):
         train.main()
     assert kept() == []
 
@@ -152,7 +152,7 @@ def test_an_evaluation_may_take_so_many_seconds_from_when_the_signal_was_seen(
     leaves.signal = signal.SIGTERM
     leaves.on_prediction_step(told, told, told)
     leaves.on_prediction_step(told, told, told)
-    with pytest.raises(Stopped, match="in an evaluation"):
+    with pytest.raises(Stopped, match="in a validation pass"):
         leaves.on_prediction_step(told, told, told)
 
 

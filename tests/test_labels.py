@@ -32,7 +32,7 @@ def test_integers_are_positions_among_the_label_names(workspace: Workspace) -> N
 @pytest.mark.parametrize("skip", [False, True])
 def test_integers_that_are_counted_from_1_are_an_error_even_where_bad_rows_are_skipped(*, skip: bool) -> None:
     rows = [Row("here", "a text", str(number)) for number in (1, 2, 3)]
-    with pytest.raises(InputError, match="index it from 0, and the rows' go from 1 to 3: set it to null"):
+    with pytest.raises(InputError, match="count from 0, those of the rows go from 1 to 3: set it to null"):
         build_splits({"train": rows}, ["low", "middle", "high"], skip=skip)
 
 
@@ -158,7 +158,7 @@ def test_integers_from_0_of_which_one_is_too_large_are_not_said_to_be_counted_fr
 
 def test_the_integers_of_all_splits_say_whether_they_are_counted_from_1() -> None:
     train, test = ([Row("here", "a text", str(number)) for number in numbers] for numbers in ((1, 2), (2, 3)))
-    with pytest.raises(InputError, match="index it from 0, and the rows' go from 1 to 3"):
+    with pytest.raises(InputError, match="count from 0, those of the rows go from 1 to 3"):
         build_splits({"train": train, "test": test}, ["low", "middle", "high"], skip=True)
 
 

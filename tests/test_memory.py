@@ -102,7 +102,7 @@ def test_a_checkpoint_outlives_a_memory_in_which_not_one_text_fits(
     left = kept()
     with monkeypatch.context() as patch:
         limit_memory(patch, 0)
-        assert "a batch of one text fills the memory" in fail(train.main)
+        assert "a batch of one text does not fit in the memory" in fail(train.main)
     assert kept() == left
 
 
@@ -134,7 +134,7 @@ def test_one_text_that_fills_the_memory_is_an_error(
 ) -> None:
     prepared()
     sizes = limit_memory(monkeypatch, 0)
-    assert "a batch of one text fills the memory" in fail(train.main)
+    assert "a batch of one text does not fit in the memory" in fail(train.main)
     assert sizes == [BATCH, BATCH // 2, BATCH // 4, 1]
 
 

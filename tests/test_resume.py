@@ -6,15 +6,19 @@ import platform
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
-from edits import flip
+from edits import append, flip, substitute
+from own_data import Fail
 from stand_ins import make_tiny_random_checkpoint
 from token_rows import small_model
-from trainings import STEPS, Prepare, kept, left_alone, resumed, train_until, trained
+from trainings import EPOCHS, STEPS, Prepare, kept, left_alone, resumed, train_until, trained
+from transformers import PreTrainedModel
 
-from stages import paths, requirements, train
+from stages import curves, paths, requirements, train
+from stages.classifier import load_pretrained
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,41 @@ def test_other_params_never_go_on_from_them(
     train.main()
     assert "resuming from" not in capsys.readouterr().out
     assert f"checkpoint-{STEPS + 2}" in kept()
+
+
+EDITED = "edited while train ran, nothing is written: run again; if you undo the edit first, training resumes"
+
+
+def test_what_was_edited_while_training_read_it_is_in_no_checkpoint(
+    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared()
+
+    def edited(names: list[str]) -> PreTrainedModel:
+        append(Path(paths.PRETRAINED) / "config.json", "\n")
+        return load_pretrained(names)
+
+    monkeypatch.setattr("stages.fine_tuning.load_pretrained", edited)
+    assert fail(train.main) == f"{paths.PRETRAINED}: {EDITED}"
+    assert kept() == []
+
+
+def test_an_edit_while_training_ran_costs_nothing_once_it_is_undone(
+    prepared: Prepare, fail: Fail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = prepared()
+    expected = left_alone(folder)
+    params, write = (folder / "params.yaml").read_bytes(), curves.write
+
+    def edited(*arguments: Any) -> None:
+        write(*arguments)
+        substitute(folder / "params.yaml", "label_smoothing: 0.1", "label_smoothing: 0.2")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(curves, "write", edited)
+        assert fail(train.main) == f"train.label_smoothing: {EDITED}"
+    (folder / "params.yaml").write_bytes(params)
+    assert resumed(folder, EPOCHS * STEPS) == expected
 
 
 def test_a_checkpoint_with_a_byte_changed_is_passed_over(prepared: Prepare, monkeypatch: pytest.MonkeyPatch) -> None:

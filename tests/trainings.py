@@ -95,7 +95,6 @@ def limit_memory(monkeypatch: pytest.MonkeyPatch, rows: int) -> list[int]:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB (stand-in)")
         return forward(self, input_ids, **others)
 
-    # the Trainer reads the signature, to see whether the loss may be summed over micro-batches
-    limited.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
+    limited.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined] # where the Trainer looks for labels
     monkeypatch.setattr(model, "forward", limited)
     return sizes
