@@ -60,7 +60,7 @@ class Runners:
         context = self.context | {"needs": needs, "steps": {}}
         needed = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
         fine = all(before[one].conclusion == "success" for one in needed)
-        if not force and not _holds(job.get("if", ""), context, success=fine):
+        if not force and not holds(job.get("if", ""), context, success=fine):
             return Result("skipped", folder)
         result = Result("success", folder)
         _Machine(self, result, context, job, self.environment | self.environments.get(name, {})).run()
@@ -92,7 +92,7 @@ class _Machine:
         for number, step in enumerate(self.job["steps"]):
             name = step.get("id", str(number))
             outcome = "skipped"
-            if _holds(step.get("if", ""), self.context, success=self.result.conclusion == "success"):
+            if holds(step.get("if", ""), self.context, success=self.result.conclusion == "success"):
                 settings = {key: _fill(value, self.context) for key, value in step.get("with", {}).items()}
                 done = self._command(step) if "run" in step else self._action(step["uses"].split("@")[0], settings)
                 outcome = "success" if done else "failure"
@@ -168,18 +168,24 @@ def _fill(text: Any, context: dict[str, Any]) -> str:
     return re.sub(r"\$\{\{ (.+?) \}\}", lambda found: str(_evaluate(found[1], context)), str(text))
 
 
-def _holds(condition: str, context: dict[str, Any], *, success: bool) -> bool:
+def holds(condition: str, context: dict[str, Any], *, success: bool) -> bool:
+    """Whether a job or a step with this `if` runs, after success or not."""
     expression = condition.removeprefix("${{").removesuffix("}}").strip()
     if not expression:
         return success
     holds = bool(_evaluate(expression, context))
-    return holds if "cancelled()" in expression else holds and success
+    return holds if re.search(r"(always|cancelled)\(\)", expression) else holds and success
 
 
 def _evaluate(expression: str, context: dict[str, Any]) -> Any:
     python = CONTEXT.sub(lambda found: repr(_look_up(context, found[0])), expression)
     python = re.sub(r"!(?!=)", " not ", python).replace("&&", " and ").replace("||", " or ").strip()
-    known = {"cancelled": lambda: False, "contains": lambda values, one: one in values, "fromJSON": json.loads}
+    known = {
+        "always": lambda: True,
+        "cancelled": lambda: context.get("cancelled", False),
+        "contains": lambda values, one: one in values,
+        "fromJSON": json.loads,
+    }
     return eval(python, {"__builtins__": {}}, known)
 
 

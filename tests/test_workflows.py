@@ -12,7 +12,7 @@ import pytest
 import yaml
 from background import Handler, Server, serving
 from clones import TREE, change_params, commit, commit_all, git, run
-from runners import Result, Runners, read_workflow
+from runners import Result, Runners, holds, read_workflow
 from stand_ins import write_program
 
 FILES = sorted((TREE / ".github/workflows").glob("*.yml"))
@@ -60,6 +60,14 @@ def test_superseded_runs_are_cancelled(name: str) -> None:
     assert WORKFLOWS[name]["concurrency"]["cancel-in-progress"] is True
     of = "github.event.pull_request.number" if name == "experiment.yml" else "github.ref"
     assert WORKFLOWS[name]["concurrency"]["group"].endswith(f"-${{{{ {of} }}}}")
+
+
+@pytest.mark.parametrize(("outcome", "pushed"), [("cancelled", True), ("failure", True), ("skipped", False)])
+def test_what_a_run_had_finished_is_pushed_also_when_it_is_cancelled(outcome: str, *, pushed: bool) -> None:
+    context = {"cancelled": True, "steps": {"run": {"outcome": outcome}}, "vars": {"DVC_REMOTE_KIND": "ssh"}}
+    steps = {step.get("name"): step for step in JOBS["experiment.yml/run"]["steps"]}
+    for name in ("Key of an ssh remote, to write", "Push"):
+        assert holds(steps[name]["if"], context, success=False) == pushed
 
 
 def test_closing_a_pull_request_cancels_its_run() -> None:
