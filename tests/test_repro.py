@@ -215,7 +215,9 @@ def test_a_run_that_failed_is_not_summed_up(
     assert code == 1
     assert len(runs.options) == 1 + again
     assert said == ("made from others\n" if again else "")
-    assert error.startswith("train has finished, but DVC did not store it: fix what it reports above and run ")
+    assert error.startswith(
+        "train has finished, but DVC did not store it: fix what it reports above and, before you edit "
+    )
     assert not list(tmp_path.glob("*.json"))
 
 

@@ -155,8 +155,8 @@ def main() -> None:
     if code:
         for stage in repair.unstored():
             print(
-                f"{stage} has finished, but DVC did not store it: fix what it reports above and run `make repro` "
-                "again, which stores it",
+                f"{stage} has finished, but DVC did not store it: fix what it reports above and, before you edit "
+                "anything, run `make repro` again, which stores it",
                 file=sys.stderr,
             )
         sys.exit(1)
