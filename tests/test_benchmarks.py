@@ -21,6 +21,7 @@ from benchmarks import pipeline as pipeline_benchmark
 from benchmarks.measuring import Counted, operations
 from stages import machine, params, paths
 from stages.batching import PadToLongest
+from stages.errors import InputError
 from stages.first_token import narrow
 from stages.train import TrainParams
 
@@ -137,6 +138,15 @@ def test_the_steps_and_seconds_to_an_accuracy_are_those_of_the_first_epoch_that_
         "ours epochs=3 learning_rate=1e-3, seed 1: 0.9000, 0.9300, 0.9200; best 0.9300; "
         "0.9225: reached after 4 steps, 2 s; 6 steps, 3 s in total\n"
     )
+
+
+@pytest.mark.usefixtures("here")
+def test_wrong_params_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["accuracy", "ours", "--set", "epoch=3", "batch_size=many"])
+    with pytest.raises(
+        InputError, match=r"^train\.batch_size: Input should be .*\n +train\.epoch: Extra inputs are not "
+    ):
+        accuracy.main()
 
 
 def test_bench_asks_for_the_data(tmp_path: Path) -> None:
