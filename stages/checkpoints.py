@@ -21,7 +21,6 @@ from stages.outputs import locked, remove
 from stages.sealing import Sealing, seal_of
 
 ABANDONED_DAYS = 14
-ELSEWHERE = "set RETUNE_CHECKPOINTS to a folder for checkpoints"
 Sealed = tuple[Path, dict[str, Any]]  # a whole checkpoint, and its seal
 
 
@@ -42,7 +41,8 @@ def locked_folder(fingerprint: str) -> Iterator[Path]:
         try:
             held.enter_context(locked(folder.with_suffix(".lock"), "trains on the same inputs"))
         except OSError as error:
-            raise InputError(f"{error.filename}: {error.strerror}: {ELSEWHERE}") from None
+            advice = "make room or check its permissions, or set RETUNE_CHECKPOINTS to another folder"
+            raise InputError(f"{error.filename}: {error.strerror}: {advice}") from None
         _prune(root)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
@@ -99,7 +99,7 @@ def _root() -> Path:
             return Path(named).expanduser().absolute()  # not every file of variables expands it
         return (Path(cache) if cache else Path.home() / ".cache").absolute() / "retune" / "checkpoints"
     except RuntimeError as error:
-        raise InputError(f"{error}: {ELSEWHERE}") from None
+        raise InputError(f"{error}: set RETUNE_CHECKPOINTS to a folder for checkpoints") from None
 
 
 def _prune(root: Path) -> None:

@@ -20,7 +20,7 @@ from transformers import (
     set_seed,
 )
 
-from stages import callbacks, checkpoints, cpu, machine, memory, metrics, paths, provenance, sealing, tables
+from stages import callbacks, checkpoints, cpu, machine, memory, metrics, paths, provenance, tables
 from stages.batching import PadToLongest, TokenizedRows
 from stages.classifier import load_pretrained, load_tokenizer
 from stages.compatibility import check_checkpoint, check_fit
@@ -47,8 +47,8 @@ def fine_tune(
         The Trainer's log history.
 
     Raises:
-        InputError: the checkpoint does not fit the data, no step would change it, the loss is not finite, or one text
-            alone fills the memory.
+        InputError: the checkpoint does not fit the data, no step would change it, the loss is not finite, one text
+            alone fills the memory, or an input was edited since the stage began.
         Stopped: a signal came; a checkpoint is in ``folder``.
     """
     train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
@@ -89,8 +89,6 @@ def fine_tune(
     for weights in classifier.glob("*.safetensors"):  # which safetensors lets nobody else read
         shutil.copymode(classifier / "config.json", weights)
     (classifier / Path(paths.CLASSIFIER_PROVENANCE).name).write_text(provenance.text(stamp | made), encoding="utf-8")
-    for file in classifier.iterdir():
-        sealing.sync(file)  # before the checkpoints are removed
     return list(trainer.state.log_history)
 
 

@@ -1,6 +1,7 @@
 """Outputs are written under a temporary name and renamed when whole, so that nothing half-written looks done."""
 
 import errno
+import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -50,9 +51,12 @@ def staged(stamp: provenance.Stamp, *outputs: str) -> Iterator[list[Path]]:
             partials[-1].write_text(provenance.text(stamp | {"outs": outs}), encoding="utf-8")
             dvcfile.check_imports()  # again, with those imported late
             provenance.check_unchanged(stamp)
+            for path in (path for partial in partials for path in (partial, *partial.rglob("*"))):
+                sync(path)
             for partial, target in zip(partials, targets, strict=True):
                 remove(target)
                 partial.rename(target)
+                sync(target.parent)
             for target in filter(Path.is_dir, targets):
                 hashing.check_not_hidden(target, _files(target))
         except Exception as error:
@@ -103,3 +107,15 @@ def remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Have what was written to a file or a folder outlive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # not every file system can, of a folder
+            raise
+    finally:
+        os.close(descriptor)

@@ -54,7 +54,9 @@ def check_unchanged(stamp: Stamp) -> None:
         if stamp[kind].get(name) != now[kind].get(name)
     ]
     if changed:
-        undo = "; if you undo the edit first, training resumes" if stamp["stage"] == "train" else ""
+        undo = ""
+        if stamp["stage"] == "train":
+            undo = "; if you undo the edit first, from the newest checkpoint, if there is one"
         raise InputError(f"{listed(changed)}: edited while {stamp['stage']} ran, nothing is written: run again{undo}")
 
 

@@ -1,6 +1,5 @@
 """The seal of a checkpoint: written last, with a hash of each file and of itself, and what the Trainer leaves out."""
 
-import errno
 import json
 import os
 import time
@@ -14,6 +13,7 @@ from transformers.trainer_utils import rotate_checkpoints
 
 from stages import hashing
 from stages.errors import InputError
+from stages.outputs import sync
 
 SEAL = "seal.json"
 
@@ -89,18 +89,6 @@ def _seconds() -> float:
         if (seconds := float(named)) >= 0:
             return seconds
     raise InputError(f"RETUNE_CHECKPOINT_SECONDS: {named} is not a number of seconds: set another")
-
-
-def sync(path: Path) -> None:
-    """Have what was written to a file or a folder outlive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # not every file system can, of a folder
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def _random_state() -> str:

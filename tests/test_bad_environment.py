@@ -107,7 +107,7 @@ def test_an_unusable_folder_for_checkpoints_is_named(
         monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
     error = fail(train.main)
     assert error.startswith(message.format(folder))
-    assert error.endswith(": set RETUNE_CHECKPOINTS to a folder for checkpoints")
+    assert error.endswith(": make room or check its permissions, or set RETUNE_CHECKPOINTS to another folder")
 
 
 def test_an_interval_of_checkpoints_that_is_no_number_is_named(

@@ -5,6 +5,7 @@ import fcntl
 import itertools
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -15,11 +16,12 @@ from typing import Any
 
 import filelock
 import pytest
+from digests import OUTPUTS
 from trainings import STEPS, Prepare, train_until
 
-from stages import checkpoints, hashing, paths, sealing, train
+from stages import checkpoints, hashing, paths, train
 from stages.errors import InputError
-from stages.outputs import locked
+from stages.outputs import locked, sync
 from stages.sealing import SEAL, Sealing, seal_of
 
 
@@ -189,22 +191,23 @@ def test_what_a_checkpoint_replaces_is_removed_only_when_all_of_it_is_on_the_dis
     assert left == [set(), set()]
 
 
-def test_the_checkpoints_are_removed_only_when_all_of_the_classifier_is_on_the_disk(
+def test_the_checkpoints_are_removed_only_when_all_outputs_are_on_the_disk(
     prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepared(train__epochs=1)
-    fsync, remove, synced, left = os.fsync, shutil.rmtree, set[str](), list[set[str]]()
+    folder = prepared(train__epochs=1)
+    fsync, remove, synced, left = os.fsync, shutil.rmtree, set[Path](), list[set[Path]]()
 
     def noted(descriptor: int) -> None:
         fsync(descriptor)
-        synced.add(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        place = Path(f"/proc/self/fd/{descriptor}").readlink().relative_to(folder)
+        synced.add(Path(re.sub(r"\.([^/]+)\.partial", r"\1", str(place))))
 
-    def removed(folder: Path, **others: Any) -> None:
-        if Path(paths.CLASSIFIER).exists():
-            left.append({file.name for file in Path(paths.CLASSIFIER).iterdir()} - synced)
-        remove(folder, **others)
+    def removed(place: Path, **others: Any) -> None:
+        if Path(paths.provenance("train")).exists():
+            outputs = {path for output in map(Path, OUTPUTS["train"]) for path in (output, *output.rglob("*"))}
+            left.append({*outputs, *(output.parent for output in outputs)} - synced)
+        remove(place, **others)
 
-    monkeypatch.setattr(sealing, "rotate_checkpoints", lambda *_, **__: synced.clear())
     monkeypatch.setattr(os, "fsync", noted)
     monkeypatch.setattr("stages.checkpoints.shutil", SimpleNamespace(rmtree=removed))
     train.main()
@@ -223,7 +226,7 @@ def test_a_folder_need_not_be_synced_where_a_file_system_cannot_but_no_other_err
 
     monkeypatch.setattr(os, "fsync", fsync)
     with expected:
-        sealing.sync(tmp_path)
+        sync(tmp_path)
 
 
 def test_a_checkpoint_is_due_every_300_seconds_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Signals that come while no step is under way: in an evaluation, and when training has ended."""
+"""Signals that come while no step is under way: in a validation pass, and when training has ended."""
 
 import itertools
 import os

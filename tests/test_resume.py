@@ -124,7 +124,10 @@ def test_other_params_never_go_on_from_them(
     assert f"checkpoint-{STEPS + 2}" in kept()
 
 
-EDITED = "edited while train ran, nothing is written: run again; if you undo the edit first, training resumes"
+EDITED = (
+    "edited while train ran, nothing is written: run again; if you undo the edit first, from the newest checkpoint, "
+    "if there is one"
+)
 
 
 def test_what_was_edited_while_training_read_it_is_in_no_checkpoint(
