@@ -173,8 +173,8 @@ def holds(condition: str, context: dict[str, Any], *, success: bool) -> bool:
     expression = condition.removeprefix("${{").removesuffix("}}").strip()
     if not expression:
         return success
-    holds = bool(_evaluate(expression, context))
-    return holds if re.search(r"(always|cancelled)\(\)", expression) else holds and success
+    true = bool(_evaluate(expression, context))
+    return true if re.search(r"(always|cancelled)\(\)", expression) else true and success
 
 
 def _evaluate(expression: str, context: dict[str, Any]) -> Any:

@@ -62,7 +62,9 @@ def test_superseded_runs_are_cancelled(name: str) -> None:
     assert WORKFLOWS[name]["concurrency"]["group"].endswith(f"-${{{{ {of} }}}}")
 
 
-@pytest.mark.parametrize(("outcome", "pushed"), [("cancelled", True), ("failure", True), ("skipped", False)])
+@pytest.mark.parametrize(
+    ("outcome", "pushed"), [("success", True), ("cancelled", True), ("failure", True), ("skipped", False)]
+)
 def test_what_a_run_had_finished_is_pushed_also_when_it_is_cancelled(outcome: str, *, pushed: bool) -> None:
     context = {"cancelled": True, "steps": {"run": {"outcome": outcome}}, "vars": {"DVC_REMOTE_KIND": "ssh"}}
     steps = {step.get("name"): step for step in JOBS["experiment.yml/run"]["steps"]}

@@ -156,7 +156,7 @@ def main() -> None:
         for stage in repair.unstored():
             print(
                 f"{stage} has finished, but DVC did not store it: fix what it reports above and, before you edit "
-                "anything, run `make repro` again, which stores it",
+                "any of its inputs, run `make repro` again, which stores it",
                 file=sys.stderr,
             )
         sys.exit(1)

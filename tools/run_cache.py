@@ -13,7 +13,7 @@ from tools.pipeline import Stages
 
 
 def mixed() -> list[Path]:
-    """The runs in the run cache with outputs that no run on their inputs gave, as by `dvc commit` after an edit.
+    """The runs in the run cache with outputs that no run on their inputs made, as by `dvc commit` after an edit.
 
     Where all runs on the same inputs are such, their folder is given: DVC cannot read an empty one.
     """

@@ -165,8 +165,8 @@ def _lock_against_cache(lock: Stages) -> Iterator[str]:
             yield from _cached(cache, str(out), out.hash_info.value)
     for run in run_cache.mixed():
         yield (
-            f"{run}: DVC's run cache has outputs that no run on these inputs made: delete that file, and the one of "
-            "its name on a remote"
+            f"{run}: DVC's run cache has outputs that no run on these inputs made: delete this, and what is under its "
+            "name on a remote"
         )
 
 
