@@ -117,6 +117,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_check
     (tmp_path / "stages").symlink_to(TREE / "stages")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("RETUNE_CHECKPOINTS", str(tmp_path / "checkpoints"))
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # a few ms for each file of each stage and checkpoint
 
     def prepare(**changes: Any) -> Path:
         checkpoint = {
