@@ -125,7 +125,7 @@ def _lost() -> set[str]:
 
 def _stamp_now(stage: str, outs: list[str]) -> bytes | None:
     """What a stage would write of its inputs now; None where params.yaml cannot be read, which is told elsewhere."""
-    with suppress(InputError, FileNotFoundError):
+    with suppress(InputError):
         return stamp_text(stage, outs).encode()
     return None
 
