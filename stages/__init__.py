@@ -1,8 +1,8 @@
 """The stages of the pipeline, each a script of its own, and the modules that they share.
 
 Their bytecode is not kept: Python would run it in place of an edited module of the same size and time. Ctrl-C and a
-package that is missing end their imports without a traceback. Garbage is collected less often than by default, where
-importing the libraries takes a third longer.
+package that is missing end their imports without a traceback. Garbage is collected less often than by default, which
+would make importing the libraries take a third longer.
 """
 
 import gc

@@ -38,12 +38,12 @@ def carve(train: Split, fraction: float, seed: int, name: str, others: Iterable[
     if _classes(train, taken) < 2 <= round(fraction * len(train.texts)):
         taken = _taken(strata, fraction, one_each=True)
     if _classes(train, taken) < 2:
-        giving = [len(stratum) > 1 and not all(text.stays for text in stratum) for stratum in strata]
+        most = _taken(strata, 0.5, one_each=True)
         texts = "two texts of each of two labels" + (" that no other split has" if elsewhere else "")
         raise InputError(
             f"the train split's {len(train.texts)} rows are too few, or too many of one label, to carve "
             f"{100 * fraction:.3g}% of them as {name} with two classes: "
-            + (f"raise dataset.{name}_fraction" if sum(giving) > 1 else f"give it {texts}")
+            + (f"raise dataset.{name}_fraction" if _classes(train, most) > 1 else f"give it {texts}")
             + f", or give a {name} file"
         )
     stays, carved = Split(skipped=train.skipped), Split()

@@ -75,8 +75,7 @@ def attach(trainer: Trainer, machine: dict[str, Any], newest: Sealed | None) -> 
         print(f"resuming from {path}", flush=True)
         if earlier := _earlier_machines(seal, machine):
             made_with["earlier_machines"] = earlier
-        if seal["stopped"]:  # by early stopping, which the Trainer forgets: no epoch is left
-            trainer.args.num_train_epochs = seal["epochs"]
+        trainer.args.num_train_epochs = seal["epochs"]  # fewer after early stopping, which the Trainer forgets
     trainer.add_callback(Sealing(trainer, made_with, seal))
     return path, made_with
 

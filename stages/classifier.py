@@ -89,7 +89,7 @@ def _check_weights(model: PreTrainedModel, loading: dict[str, Any]) -> None:
     parts = {name for name, _ in model.base_model.named_children() if name != "pooler"}
     if unused := sorted(key for key in loading["unexpected_keys"] if key.removeprefix(body).split(".")[0] in parts):
         print(
-            f"warning: {paths.PRETRAINED}: {type(model).__name__} by its config.json does not use these of its "
+            f"warning: {paths.PRETRAINED}: {type(model).__name__}, as config.json sets it up, does not use these "
             f"weights: {listed(unused)}"
         )
 

@@ -23,7 +23,9 @@ def check_fit(
             or the model does not compute what it is given.
     """
     if tokenizer.pad_token_id is None:
-        raise InputError(f"{paths.TOKENIZER}: no padding token: choose a checkpoint that has one")
+        raise InputError(
+            f"{paths.TOKENIZER}: no padding token: set pad_token in tokenizer_config.json, or choose another model"
+        )
     _check_vocabulary(model, max(tokenizer.pad_token_id, *(int(rows.ids.max(initial=0)) for rows in splits)))
     _check_positions(model, tokenizer.pad_token_id, max(int(rows.lengths.max()) for rows in splits))
     short, _ = _extremes(splits[0])

@@ -17,5 +17,5 @@ def write(history: list[dict[str, Any]], training: Path, validation: Path) -> No
     epochs = [
         {key.removeprefix("eval_"): value for key, value in entry.items()} for entry in history if "eval_loss" in entry
     ]
-    tables.write_csv(training, pd.DataFrame(steps, columns=TRAINING).round(8))
+    tables.write_csv(training, pd.DataFrame(steps, columns=TRAINING).round({"epoch": 8, "loss": 8}))
     tables.write_csv(validation, pd.DataFrame(epochs, columns=VALIDATION).round(8))

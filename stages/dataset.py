@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from stages.errors import MAX_PROBLEMS, InputError, listed
+from stages.paths import SPLITS
 from stages.rows import CONTROL, ColumnError, Row, whole
 
 NUMBER = r"-?[0-9]+(\.[0-9]+)?"
@@ -40,7 +41,7 @@ def build_splits(
     are positions in given ``names``, unless one of these is itself a number.
 
     Args:
-        found: the rows of each split, train first.
+        found: the rows of each split.
         names: the label names, or None to take them from train.
         skip: leave a bad row out and count it, instead of raising.
 
@@ -51,7 +52,7 @@ def build_splits(
         InputError: a row is bad and ``skip`` is off, most train rows have a label of their own, or a split is empty or
             has a single class.
     """
-    rows = {split: _read(split, split_rows) for split, split_rows in found.items()}
+    rows = {split: _read(split, found[split]) for split in SPLITS if split in found}
     positions = names is not None and not any(re.fullmatch(NUMBER, name) for name in names)
     if names is None:
         labels = Counter(str(_label(row.label)) for row in rows["train"] if not _problem(row))
@@ -89,11 +90,13 @@ def _check_repeated(labels: Counter[str]) -> None:
 
 
 def _check_positions(labels: set[str | None], names: int) -> None:
-    if {"1", str(names)} <= labels and "0" not in labels:
-        raise InputError(
-            f"params.yaml: dataset.labels: integer labels count from 0, those of the rows go from 1 to {names}: "
-            "set it to null (the numbers are the names then), or subtract 1 from the labels in the files"
-        )
+    for first, absent in ((1, 0), (-1, names - 1)):
+        last = first + names - 1
+        if {str(first), str(last)} <= labels and str(absent) not in labels:
+            raise InputError(
+                f"params.yaml: dataset.labels: integer labels count from 0, those of the rows go from {first} to "
+                f"{last}: set it to null (the numbers are the names then), or count from 0 in the files"
+            )
 
 
 def _build(name: str, rows: list[Row], number: dict[str, int], names: Sequence[str], *, skip: bool) -> Split:

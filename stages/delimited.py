@@ -1,6 +1,7 @@
 """The rows of csv, tsv and txt files, and what is wrong with a file that only seems to be one."""
 
 import csv
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -86,8 +87,9 @@ def _records(path: Path, lines: Iterable[str], layout: Layout, delimiter: str) -
             start = reader.line_num + 1
     except csv.Error as error:
         reason = str(error).split(" - ")[0]  # what follows is for programmers
-        quotes = layout.quoting and "new-line" not in reason
-        advice = "fix its quotes, or set dataset.quoting to false" if quotes else "fix its line ends"
+        advice = "fix its line ends"
+        if layout.quoting and "new-line" not in reason:
+            advice = "fix its quotes, or, if a quote is just a character in this file, set dataset.quoting to false"
         raise InputError(f"{path}, the row that begins on line {start}: {reason}: {advice}") from None
 
 
@@ -125,6 +127,10 @@ def _position(path: Path, column: str | int, header: list[str] | None) -> int:
     if isinstance(column, int) and column < len(header):
         return column  # two columns may have one name
     names = [name.strip() for name in header]
+    if len(names) == 1 and not re.fullmatch(r"\w*", names[0]):
+        raise ColumnError(
+            f"{path}, line 1: a single column, {names[0][:200]!r}", "set dataset.delimiter, or dataset.header"
+        )
     return names.index(column_name(f"{path}, line 1", names, column, ", or dataset.header or dataset.delimiter"))
 
 

@@ -54,7 +54,7 @@ def _path(path: str) -> str:
     if not path:
         raise ValueError("a path")
     if Path(path).parts[:1] == ("~",):
-        raise ValueError("a path with the home folder's in place of ~")
+        raise ValueError("a path that names the home folder in place of ~")
     plain = os.path.normpath(path)
     if plain != str(Path(path)):  # DVC and Python would spell it each in their own way
         raise ValueError(f"{plain}, without .. in its middle")
@@ -142,7 +142,7 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
         carved = ", carved from train" if delivered[split] != split else ""
         skipped = "".join(f", {count} rows left out: {reason}" for reason, count in rows.skipped.items())
         print(f"{split}: {len(rows.texts)} rows{carved}{skipped}")
-        _warn_of_missing(split, names, set(rows.labels))
+        _warn_of_missing(split, names, set(rows.labels), given=params.labels is not None)
     print(f"{len(names)} labels: {errors.listed(names)}")
     _warn_of_alike(names)
 
@@ -165,23 +165,20 @@ def delivered_rows(params: DatasetParams) -> "tuple[Mapping[str, Iterable[Row]],
         return rows, params.labels or names
     dvcfile.check_deps([Path(params.path)], "reads")
     layout = Layout(params.text_column, params.label_column, params.header, params.delimiter, params.quoting)
-    files = split_files(Path(params.path))
-    read = {
-        split: chain.from_iterable(read_rows(file, layout) for file in files[split])
-        for split in paths.SPLITS
-        if split in files
-    }
-    return read, params.labels
+    files = split_files(Path(params.path)).items()
+    return {split: chain.from_iterable(read_rows(file, layout) for file in own) for split, own in files}, params.labels
 
 
-def _warn_of_missing(split: str, names: list[str], present: set[int]) -> None:
-    """Say which labels no row of a split has."""
+def _warn_of_missing(split: str, names: list[str], present: set[int], *, given: bool) -> None:
+    """Say which labels no row of a split has: ``given`` in params.yaml, or else named by the hub."""
     if missing := [name for number, name in enumerate(names) if number not in present]:
-        so = "its scores do not cover it"
-        if split == "train":
-            so = "set dataset.labels to null if it is of another dataset"
+        so = f"the scores on {split} do not cover them"
+        if split == "train" and given:
+            so = "set dataset.labels to null if they are of another dataset"
             so += ", or subtract 1 from integer labels that count from 1" if missing[0] == names[0] else ""
-        print(f"warning: no {split} row has the label {errors.listed(missing)}: {so}")
+        elif split == "train":
+            so = "if they are of no use, list the others in dataset.labels"
+        print(f"warning: no {split} row has these labels: {errors.listed(missing)}: {so}")
 
 
 def _warn_of_alike(names: list[str]) -> None:

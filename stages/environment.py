@@ -39,7 +39,8 @@ def _check_start() -> None:
     for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"):  # accelerate's
         if os.environ.get(name, "1") != "1":
             raise InputError(
-                f"{name} is set, as torchrun or mpirun does: run this with python, as one process on one GPU"
+                f"{name} is set, as by torchrun or mpirun, but one process trains, on one GPU: run this with python, "
+                "or, if that is what you do, unset it"
             )
     if "OMP_THREAD_LIMIT" in os.environ:  # not just removed, as OMP_DYNAMIC is: a person may want the limit
         raise InputError("OMP_THREAD_LIMIT is set: PyTorch may compute wrong results: set OMP_NUM_THREADS instead")

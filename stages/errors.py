@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 NO_ROOM = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)))
 MAKE_ROOM = "make room, or raise the limit, and run again"
-GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, by name, since few modules import it; and its words
-GPU_SAYS = ("CUDA error:", "CUDA driver error:", "cuDNN error:", "MPS backend out of memory")
+GPU_ERRORS = ("OutOfMemoryError", "AcceleratorError")  # torch's, by name, since few modules import it
+GPU_SAYS = ("CUDA error:", "CUDA driver error:", "cuDNN error:", "MPS backend out of memory")  # torch's words
 MEMORY_SAYS = ("DefaultCPUAllocator", os.strerror(errno.ENOMEM))
 MAX_PROBLEMS = 8  # problems to name at once
 MAX_NAMES = 12  # names in a message

@@ -58,7 +58,7 @@ def predict_split(
 
 
 def leaked_rows(split: str, rows: int) -> "npt.NDArray[np.bool_]":
-    """Which of the rows of a split the audit found in train as well."""
+    """Which of the rows of a split have a near-duplicate in train, by the audit."""
     import numpy as np
     import pandas as pd
 

@@ -55,7 +55,7 @@ def decoded(name: str, lines: Iterable[bytes]) -> Iterator[str]:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
             if number == 1 and line.startswith(GZIP):
-                advice = "unpack it first" if name.endswith((".gz", ">")) else "add .gz to its name"
+                advice = "unpack it first" if name.lower().endswith((".gz", ">")) else "add .gz to its name"
                 raise InputError(f"{name}: it is gzipped: {advice}") from None
             byte = error.object[error.start]
             raise InputError(f"{name}, line {number}: byte 0x{byte:02x} is not UTF-8: save the file as UTF-8") from None

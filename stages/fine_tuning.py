@@ -49,7 +49,7 @@ def fine_tune(
     Raises:
         InputError: the checkpoint does not fit the data, no step would change it, the loss is not finite, one text
             alone fills the memory, or an input was edited since the stage began.
-        Stopped: a signal came; a checkpoint is in ``folder``.
+        Stopped: a signal came; any checkpoint is in ``folder``.
     """
     train, validation = (tables.read(paths.tokenized(split)) for split in ("train", "validation"))
     tokenizer = load_tokenizer(paths.TOKENIZER)

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages import paths
 from stages.errors import InputError, chain, listed, no_room, reason
 from stages.outputs import scratch
 from stages.rows import Row, column_names, label_name
@@ -96,15 +95,12 @@ def dataset_rows(
         if split:
             splits[split] = rows
     if unread := [found for found in loaded if found.lower() not in SPLIT_NAMES]:
-        print(f"dataset {name}: ignored, since not named for a split: {listed(unread)}")
+        print(f"warning: dataset {name}: ignored, since not named for a split: {listed(unread)}")
     if "train" not in splits:
         raise InputError(
             f"dataset {name}: no train split, there are: {listed(list(loaded))}: choose another dataset.hub_config"
         )
-    found_rows = {
-        split: _rows(f"{name}, {split}", splits[split], columns, names)
-        for split in sorted(splits, key=paths.SPLITS.index)
-    }
+    found_rows = {split: _rows(f"{name}, {split}", rows, columns, names) for split, rows in splits.items()}
     return found_rows, names and list(dict.fromkeys(names))  # two names that differ in space only are one
 
 

@@ -14,8 +14,8 @@ TEMPERATURE = 0.3  # of the contrastive loss
 class BatchLoss:
     """The Trainer's ``compute_loss_func``: a micro-batch's loss, divided by the rows of the whole batch.
 
-    A model's own loss may be its micro-batch's mean, also where its forward takes any keyword argument and the Trainer
-    assumes that it divides like this. The gradients would be too large by the number of micro-batches.
+    A model's own loss may be the mean over its micro-batch, even where the Trainer takes its forward's ``**kwargs`` to
+    mean that it divides like this: the gradients would be too large by the number of micro-batches.
     """
 
     def __init__(self, model: PreTrainedModel, label_smoothing: float, contrastive_weight: float) -> None:
@@ -24,7 +24,7 @@ class BatchLoss:
             head(model).register_forward_pre_hook(self._keep)
 
     def _keep(self, _: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-        self.texts = inputs[0]
+        self.embeddings = inputs[0]
 
     def __call__(self, outputs: dict[str, Any], labels: torch.Tensor, num_items_in_batch: torch.Tensor) -> torch.Tensor:
         """Cross-entropy, and in training the contrastive loss of the vectors that the head was given."""
@@ -32,28 +32,28 @@ class BatchLoss:
             outputs["logits"], labels, label_smoothing=self.label_smoothing, reduction="sum"
         )
         if self.contrastive_weight and self.model.training:
-            if self.texts.ndim != 2:
+            if self.embeddings.ndim != 2:
                 raise _unfit(self.model)
-            loss = torch.lerp(loss, contrastive(self.texts, labels).sum(), self.contrastive_weight)
+            loss = torch.lerp(loss, contrastive(self.embeddings, labels).sum(), self.contrastive_weight)
         return loss / num_items_in_batch
 
 
-def contrastive(texts: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def contrastive(embeddings: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """The supervised contrastive loss of Gunel et al. 2021 (arXiv 2011.01403, equation 3), within a batch.
 
     Args:
-        texts: a vector for each text, ``[rows, width]``; only their directions count.
+        embeddings: a vector for each text, ``[rows, width]``; only their directions count.
         labels: ``[rows]``.
 
     Returns:
         ``[rows]``; 0 for a text whose label no other has.
     """
-    texts = nn.functional.normalize(texts.float(), dim=-1)
+    embeddings = nn.functional.normalize(embeddings.float(), dim=-1)
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    similarity = texts @ texts.T / TEMPERATURE
-    likelihood = similarity.masked_fill(itself, torch.finfo(similarity.dtype).min).log_softmax(-1)
+    similarity = embeddings @ embeddings.T / TEMPERATURE
+    log_likelihood = similarity.masked_fill(itself, torch.finfo(similarity.dtype).min).log_softmax(-1)
     alike = (labels[:, None] == labels) & ~itself
-    return -likelihood.masked_fill(~alike, 0.0).sum(-1) / alike.sum(-1).clamp(min=1)
+    return -log_likelihood.masked_fill(~alike, 0.0).sum(-1) / alike.sum(-1).clamp(min=1)
 
 
 def head(model: PreTrainedModel) -> nn.Linear:

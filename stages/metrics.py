@@ -14,11 +14,10 @@ def scores(labels: npt.NDArray[np.int64], predictions: npt.NDArray[np.int64]) ->
         labels: label numbers, ``[rows]``.
         predictions: predicted label numbers, ``[rows]``.
     """
-    present = np.unique(labels)
     return {
-        "accuracy": float(accuracy_score(labels, predictions)),
-        "f1": float(f1_score(labels, predictions, labels=present, average="weighted", zero_division=0)),
-        "f1_macro": float(f1_score(labels, predictions, labels=present, average="macro", zero_division=0)),
+        "accuracy": accuracy_score(labels, predictions),
+        "f1": f1_score(labels, predictions, average="weighted"),
+        "f1_macro": f1_score(labels, predictions, labels=np.unique(labels), average="macro"),
     }
 
 

@@ -150,8 +150,8 @@ def _hidden_states(
     labels: npt.NDArray[np.int64], hidden: npt.NDArray[np.float32], names: list[str], folder: Path
 ) -> None:
     with np.errstate(invalid="ignore"):  # of states that are all alike, the shares of the variance are 0 / 0
-        components = PCA(n_components=2, svd_solver="full").fit(hidden)
-    points = components.transform(hidden)
+        pca = PCA(n_components=2, svd_solver="full").fit(hidden)
+    points = pca.transform(hidden)
     figure = Figure(figsize=(8, 6), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     colors = mpl.colormaps["tab10" if len(names) <= 10 else "turbo"].resampled(max(len(names), 10))
@@ -162,7 +162,7 @@ def _hidden_states(
         shown.append(names[number])
     shares = [
         f"component {number}, {share:.0%} of the variance"
-        for number, share in enumerate(np.nan_to_num(components.explained_variance_ratio_), 1)
+        for number, share in enumerate(np.nan_to_num(pca.explained_variance_ratio_), 1)
     ]
     axes.set(xlabel=shares[0], ylabel=shares[1], title="Mean-pooled hidden states of test, by PCA")
     if len(names) <= IN_LEGEND:

@@ -72,5 +72,5 @@ def _number(digits: str) -> float:
 
 
 def fingerprint(stamp: Stamp) -> str:
-    """The MD5 of a stamp as it is written, in hexadecimal: with its outs, that of data/provenance/STAGE.json."""
+    """The MD5 of a stamp as it is written, in hexadecimal: if it has its outs, that of data/provenance/STAGE.json."""
     return hashing.md5_of(text(stamp).encode())

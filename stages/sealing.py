@@ -31,7 +31,7 @@ class Sealing(TrainerCallback):
     def __init__(self, trainer: Trainer, made_with: dict[str, Any], seal: dict[str, Any] | None) -> None:
         self.trainer, self.made_with, self.seal = trainer, made_with, seal
         self.seconds = _seconds()
-        self.order = ""  # the state that the order of this epoch's rows was drawn from
+        self.rng_state = ""  # that the order of this epoch's rows was drawn from
         self.saved_at = time.monotonic()
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, *_: object, **__: object) -> None:
@@ -43,11 +43,11 @@ class Sealing(TrainerCallback):
                 state.best_model_checkpoint = f"{args.output_dir}/checkpoint-{state.best_global_step}"
 
     def on_epoch_begin(self, *_: object, **__: object) -> None:
-        """Where training resumes within an epoch, restore the random state that its order of rows was drawn from."""
+        """Where training resumes within an epoch, restore the state that its order of rows was drawn from."""
         if self.seal:
-            torch.set_rng_state(torch.frombuffer(bytearray.fromhex(self.seal["order"]), dtype=torch.uint8))
+            torch.set_rng_state(torch.frombuffer(bytearray.fromhex(self.seal["rng_state"]), dtype=torch.uint8))
             self.seal = None
-        self.order = _random_state()
+        self.rng_state = _rng_state()
 
     def on_step_end(self, _: object, state: TrainerState, control: TrainerControl, **__: object) -> None:
         """Ask for a checkpoint when it is time; at the end of an epoch there is one anyway, after the evaluation."""
@@ -60,11 +60,10 @@ class Sealing(TrainerCallback):
         content = self.made_with | {
             "files": {file.name: hashing.sha256(file) for file in path.iterdir() if file.name != SEAL},
             "best_step": state.best_global_step,
-            "stopped": control.should_training_stop,
-            "epochs": round(state.epoch or 0),
+            "epochs": round(state.epoch or 0) if control.should_training_stop else args.num_train_epochs,
             "loss": self.trainer._tr_loss.item(),  # noqa: SLF001
             "logged_step": self.trainer._globalstep_last_logged,  # noqa: SLF001
-            "order": _random_state() if ends_epoch(state) else self.order,
+            "rng_state": _rng_state() if ends_epoch(state) else self.rng_state,
         }
         partial = path / f".{SEAL}.partial"
         text = json.dumps(content)
@@ -91,7 +90,7 @@ def _seconds() -> float:
     raise InputError(f"RETUNE_CHECKPOINT_SECONDS: {named} is not a number of seconds: set another")
 
 
-def _random_state() -> str:
+def _rng_state() -> str:
     return bytes(torch.get_rng_state().numpy()).hex()
 
 

@@ -1,4 +1,4 @@
-"""The files between stages: the same bytes from the same rows; parquet has label names and provenance in its schema."""
+"""The files between stages: the same bytes from the same rows; parquet has label names and more in its schema."""
 
 import csv
 import json

@@ -54,7 +54,8 @@ def checked_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
         ) from error
     if max_length > most:
         raise errors.InputError(
-            f"params.yaml: tokenize.max_length: {max_length} is more than the {most} tokens that the checkpoint takes"
+            f"params.yaml: tokenize.max_length: {max_length} is more than the {most} tokens that the checkpoint takes: "
+            "lower it, or choose another checkpoint"
         )
     return tokenizer
 
@@ -118,21 +119,23 @@ def tokenize_split(tokenizer: "PreTrainedTokenizerBase", split: str, output: "Pa
 
     raw = tables.read(paths.raw(split))
     schema = tables.schema(tables.TOKENS, tables.label_names(raw.schema), "label")
-    special = set(tokenizer.all_special_ids)
+    special, unk = set(tokenizer.all_special_ids), tokenizer.unk_token_id
+    added = tokenizer("")["input_ids"].count(unk)  # to each text, where the same token also begins or ends it
     known = False
     counts = Counter(rows=len(raw))
     with tables.writer(output, schema) as file, Progress(f"tokenize {split}", len(raw), "rows") as progress:
         for batch in raw.to_batches(max_chunksize=tables.ROWS):
             ids, truncated, dropped = tokenize_texts(tokenizer, batch["text"].to_pylist(), max_length)
             if [] in ids:
-                text = batch["text"][ids.index([])].as_py()
+                row = ids.index([])
+                text = batch["text"][row].as_py()
                 raise errors.InputError(
-                    f"{paths.raw(split)}: the checkpoint's tokenizer makes no token of {text[:50]!r}: "
-                    "fix or remove that row"
+                    f"{paths.raw(split)}, row {progress.done + row} (from 0): the checkpoint's tokenizer makes no "
+                    f"token of {text[:50]!r}: fix or remove that row in your data"
                 )
             known = known or not all(special.issuperset(row) for row in ids)
             file.write_table(pa.table({"input_ids": ids, "label": batch["label"]}, schema=schema))
-            unknown = sum(row.count(tokenizer.unk_token_id) for row in ids)
+            unknown = sum(row.count(unk) - added for row in ids)
             counts.update(tokens=sum(map(len, ids)), unknown=unknown, truncated=truncated, dropped=dropped)
             progress.advance(len(ids))
     if split == "train" and not known:

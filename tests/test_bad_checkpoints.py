@@ -255,8 +255,9 @@ def test_a_text_that_is_no_token_is_named(workspace: Workspace, fail: Fail, tiny
     edit_json(checkpoint / "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
     (checkpoint.parent / "own/train.csv").write_text(GOOD + "\u200b,a\n", encoding="utf-8")
     download.main()
-    said = r"data/raw/train.parquet: the checkpoint's tokenizer makes no token of '\u200b': fix or remove that row"
-    assert fail(tokenize.main) == said
+    said = r"the checkpoint's tokenizer makes no token of '\u200b': fix or remove that row in your data"
+    row = GOOD.count("\n") - 1
+    assert fail(tokenize.main) == f"data/raw/train.parquet, row {row} (from 0): {said}"
 
 
 def other_type(name: str) -> Callable[[Path], None]:
@@ -340,8 +341,8 @@ def test_weights_that_the_model_does_not_use_are_told_of(
         unused = sorted(name for name in weights.keys() if name.startswith("encoder.layer.1."))  # noqa: SIM118
     load_pretrained(["a", "b"])
     assert capsys.readouterr().out == (
-        "warning: models/pretrained/model: BertForSequenceClassification by its config.json does not use these of its "
-        f"weights: {errors.listed(unused)}\n"
+        "warning: models/pretrained/model: BertForSequenceClassification, as config.json sets it up, does not use "
+        f"these weights: {errors.listed(unused)}\n"
     )
 
 

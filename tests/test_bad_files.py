@@ -54,6 +54,9 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "gzipped without saying so": (
         {"train.csv": gzip.compress(GOOD.encode())}, {}, "own/train.csv: it is gzipped: add .gz to its name"
     ),
+    "gzipped twice": (
+        {"train.csv.GZ": gzip.compress(gzip.compress(GOOD.encode()))}, {}, "own/train.csv.GZ: it is gzipped: unpack it"
+    ),
     "a pointer of git LFS": (
         {"train.parquet": "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"}, {},
         "own/train.parquet: git LFS has not fetched it: run `git lfs pull`",
@@ -158,7 +161,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "unclosed quote": (
         {"train.csv": 'text,label\nx,a\n"y,b\nz,a\n'}, {},
         ("own/train.csv, the row that begins on line 3: unexpected end of data: "
-        "fix its quotes, or set dataset.quoting to false"),
+        "fix its quotes, or, if a quote is just a character in this file, set dataset.quoting to false"),
     ),
     "unclosed quote in the header": (
         {"train.csv": '"text,label\nx,a\n'}, {}, "own/train.csv, the row that begins on line 1: unexpected end of data:"
@@ -166,7 +169,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     "quote that ends within a field": (
         {"train.csv": 'text,label\nx,a\n"y" and z,b\n'}, {},
         ("own/train.csv, the row that begins on line 3: ',' expected after '\"': "
-        "fix its quotes, or set dataset.quoting to false"),
+        "fix its quotes, or, if a quote is just a character in this file, set dataset.quoting to false"),
     ),
     "lines that end in CR": (
         {"train.csv": GOOD.replace("\n", "\r")}, {"dataset__quoting": False},
@@ -226,7 +229,7 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
     ),
     "another delimiter": (
         {"train.csv": "text;label\nx;a\n"}, {},
-        f"own/train.csv, line 1: no column 'text', there are: text;label: {COLUMNS}",
+        "own/train.csv, line 1: a single column, 'text;label': set dataset.delimiter, or dataset.header",
     ),
     "no such column in parquet": (
         {"train.parquet": parquet(tweet=["x"], label=["a"])}, {},

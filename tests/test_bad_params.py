@@ -79,12 +79,15 @@ VALUES: dict[str, tuple[dict[str, Any], str]] = {
     "header: no, in quotes": ({"dataset__header": "no"}, "dataset.header: should be a valid boolean, is 'no'"),
     "path: nothing": ({"dataset__path": ""}, "dataset.path: should be a path, is ''"),
     "model.path: nothing": ({"model__path": ""}, "model.path: should be a path, is ''"),
-    "path: ~": ({"dataset__path": "~"}, "dataset.path: should be a path with the home folder's in place of ~, is '~'"),
+    "path: ~": (
+        {"dataset__path": "~"}, "dataset.path: should be a path that names the home folder in place of ~, is '~'"
+    ),
     "path: with ~": (
-        {"dataset__path": "~/own"}, "dataset.path: should be a path with the home folder's in place of ~, is '~/own'"
+        {"dataset__path": "~/own"},
+        "dataset.path: should be a path that names the home folder in place of ~, is '~/own'",
     ),
     "model.path: with ~": (
-        {"model__path": "~/own"}, "model.path: should be a path with the home folder's in place of ~, is '~/own'"
+        {"model__path": "~/own"}, "model.path: should be a path that names the home folder in place of ~, is '~/own'"
     ),
     "path: .. in its middle": (
         {"dataset__path": "data/../../own"},

@@ -113,6 +113,7 @@ def test_both_sides_keep_the_order_of_train() -> None:
         ([("only", 0), ("two", 1)], False),
         ([("one text", 0), ("one text", 1)], False),
         ([*balanced(1, 40), ("other", 1)], False),
+        ([("x", 0), ("x", 2), ("y", 0), ("y", 3), ("z", 1), ("z", 4), ("w", 1), ("w", 5)], False),  # each label's only
     ],
 )
 @pytest.mark.parametrize("name", ["validation", "test"])

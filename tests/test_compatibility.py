@@ -139,5 +139,7 @@ def test_padding_and_the_tokens_of_every_split_have_to_be_in_the_vocabulary() ->
 
 def test_a_tokenizer_without_padding_is_refused() -> None:
     without: Any = SimpleNamespace(pad_token_id=None)
-    with pytest.raises(errors.InputError, match="tokenizer: no padding token: choose a checkpoint that has one"):
+    with pytest.raises(
+        errors.InputError, match=r"tokenizer: no padding token: set pad_token in tokenizer_config\.json"
+    ):
         check_fit(small_model("bert"), without, ROWS)

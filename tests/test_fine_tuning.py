@@ -207,13 +207,13 @@ def test_the_precision_of_the_training_is_recorded_with_the_classifier(
 
 def test_the_curves_have_the_digits_that_a_learning_rate_needs_and_scores_under_their_names(tmp_path: Path) -> None:
     history = [
-        {"loss": 1.25, "grad_norm": 3.0, "learning_rate": 2.5e-5, "epoch": 0.5, "step": 3},
+        {"loss": 1.25, "grad_norm": 3.0, "learning_rate": 2.5e-9, "epoch": 0.5, "step": 3},
         {"eval_loss": 0.5, "eval_accuracy": 0.75, "eval_f1": 0.625, "eval_f1_macro": 0.125, "epoch": 1.0, "step": 6},
         {"train_runtime": 9.0, "train_loss": 1.0, "epoch": 1.0, "step": 6},
     ]
     curves.write(history, tmp_path / "training.csv", tmp_path / "validation.csv")
     assert (tmp_path / "training.csv").read_text(encoding="utf-8") == (
-        '"step","epoch","loss","learning_rate"\n3,0.5,1.25,2.5e-05\n'
+        '"step","epoch","loss","learning_rate"\n3,0.5,1.25,2.5e-09\n'
     )
     assert (tmp_path / "validation.csv").read_text(encoding="utf-8") == (
         '"epoch","loss","accuracy","f1","f1_macro"\n1.0,0.5,0.75,0.625,0.125\n'

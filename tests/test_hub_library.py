@@ -51,19 +51,13 @@ def test_texts_and_labels_are_those_of_the_columns_asked_for(
     assert names == ["no", "yes"]
 
 
-def test_splits_come_in_the_pipelines_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    delivered(monkeypatch, "test", "train")
-    found, _ = hub.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
-    assert list(found) == ["train", "test"]
-
-
 def test_splits_that_are_not_named_for_one_are_said_to_be_unread(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     delivered(monkeypatch, "Train", "validation_matched", "test_1")
     found, _ = hub.dataset_rows("tiny/emotions", None, COMMIT, "text", "label")
     assert list(found) == ["train"]
-    said = "dataset tiny/emotions: ignored, since not named for a split: validation_matched, test_1\n"
+    said = "warning: dataset tiny/emotions: ignored, since not named for a split: validation_matched, test_1\n"
     assert capsys.readouterr().out == said
 
 

@@ -9,10 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from own_data import LAYOUT, Workspace, own_dataset
 
-from stages import download, paths, tables
+from stages import download, hub, paths, tables
 from stages.dataset import Split, build_splits
 from stages.errors import InputError
 from stages.files import read_rows
+from stages.params import load
 from stages.rows import Row
 
 
@@ -39,18 +40,30 @@ def test_integers_that_are_counted_from_1_are_an_error_even_where_bad_rows_are_s
 def test_a_label_without_a_train_row_is_warned_of(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     download_rows(workspace, "a,low\nb,high\n", ["low", "middle", "high"])
     said = capsys.readouterr().out
-    assert (
-        "warning: no train row has the label middle: set dataset.labels to null if it is of another dataset\n" in said
-    )
-    assert "warning: no test row has the label middle: its scores do not cover it\n" in said
+    advice = "set dataset.labels to null if they are of another dataset"
+    assert f"warning: no train row has these labels: middle: {advice}\n" in said
+    assert "warning: no test row has these labels: middle: the scores on test do not cover them\n" in said
+
+
+def test_a_label_that_the_hub_names_and_no_train_row_has_is_warned_of(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace(dataset__source="hub", dataset__labels=None)
+    rows = [Row("here", text, label) for text in ("one", "two") for label in ("low", "high")]
+    delivered = dict.fromkeys(paths.SPLITS, rows)
+    monkeypatch.setattr(hub, "dataset_rows", lambda *_: (delivered, ["low", "middle", "high"]))
+    download.download_dataset(load("dataset", download.DatasetParams), list(map(Path, paths.SPLITS)))
+    advice = "if they are of no use, list the others in dataset.labels"
+    assert f"warning: no train row has these labels: middle: {advice}\n" in capsys.readouterr().out
 
 
 def test_integer_labels_that_may_count_from_1_are_warned_of(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     download_rows(workspace, "a,1\nb,2\n", ["low", "middle", "high", "highest"])
-    said = "set dataset.labels to null if it is of another dataset, or subtract 1 from integer labels that count from 1"
-    assert f"warning: no train row has the label low, highest: {said}\n" in capsys.readouterr().out
+    said = "set dataset.labels to null if they are of another dataset, or subtract 1 from integer labels"
+    out = capsys.readouterr().out
+    assert f"warning: no train row has these labels: low, highest: {said} that count from 1\n" in out
 
 
 @pytest.mark.parametrize(
@@ -154,6 +167,25 @@ def test_integers_from_0_of_which_one_is_too_large_are_not_said_to_be_counted_fr
     rows = [Row("here", "a text", str(number)) for number in (0, 1, 2, 3)]
     with pytest.raises(InputError, match="here: an unknown label '3', known are: low, middle, high"):
         build_splits({"train": rows}, ["low", "middle", "high"], skip=False)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_integers_that_are_counted_from_minus_1_are_an_error_even_where_bad_rows_are_skipped(*, skip: bool) -> None:
+    rows = [Row("here", "a text", str(number)) for number in (-1, 0, 1)]
+    said = "count from 0, those of the rows go from -1 to 1: set it to null .*, or count from 0 in the files$"
+    with pytest.raises(InputError, match=said):
+        build_splits({"train": rows}, ["negative", "neutral", "positive"], skip=skip)
+
+
+def test_a_row_of_minus_1_beside_all_positions_has_no_label() -> None:
+    rows = [Row("here", "a text", str(number)) for number in (-1, 0, 1, 2)]
+    found, _ = build_splits({"train": rows}, ["low", "middle", "high"], skip=True)
+    assert found["train"].labels == [0, 1, 2]
+
+
+def test_splits_come_in_the_pipelines_order() -> None:
+    rows = [Row("here", "a text", label) for label in ("a", "b")]
+    assert list(build_splits({"test": rows, "train": rows}, None, skip=False)[0]) == ["train", "test"]
 
 
 def test_the_integers_of_all_splits_say_whether_they_are_counted_from_1() -> None:

@@ -57,9 +57,9 @@ def test_the_contrastive_loss_is_of_what_the_head_is_given(architecture: str) ->
     model = make(architecture)
     loss, plain = BatchLoss(model, 0.0, 0.25), BatchLoss(model, 0.0, 0.0)
     outputs = model.train()(torch.arange(30).view(6, 5))
-    of_the_head = contrastive(loss.texts, LABELS).mean()
-    torch.testing.assert_close(head(model)(loss.texts), outputs.logits)
-    assert loss.texts.shape[0] == 6
+    of_the_head = contrastive(loss.embeddings, LABELS).mean()
+    torch.testing.assert_close(head(model)(loss.embeddings), outputs.logits)
+    assert loss.embeddings.shape[0] == 6
     rows = torch.tensor(6)
     expected = 0.75 * plain(outputs, LABELS, rows) + 0.25 * of_the_head
     torch.testing.assert_close(loss(outputs, LABELS, rows), expected)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import transformers
+from edits import edit_json
 from own_data import Fail, Workspace, own_dataset
 from trainings import Prepare
 
@@ -33,6 +34,14 @@ def test_the_share_of_tokens_that_the_checkpoint_does_not_know_is_said(
     assert counts["train"] == {"rows": 3, "tokens": 10, "unknown": 3, "truncated": 0, "dropped": 0}
     assert list(counts) == ["train", "validation", "test"]
     assert "\nwarning: 30% of train's tokens are unknown: choose a checkpoint for texts like these\n" in said
+
+
+def test_a_token_that_begins_each_text_is_not_unknown_although_it_stands_for_what_is(workspace: Workspace) -> None:
+    own_dataset(workspace, {"train.csv": "text,label\na,a\nb,b\n"})
+    download.main()
+    edit_json(Path(paths.TOKENIZER) / "tokenizer_config.json", unk_token="[CLS]")
+    tokenize.main()
+    assert json.loads(Path(paths.TOKENS).read_text(encoding="utf-8"))["train"]["unknown"] == 0
 
 
 def test_a_tokenizer_that_knows_no_token_of_train_is_refused(workspace: Workspace, fail: Fail) -> None:
@@ -69,7 +78,7 @@ def test_as_many_tokens_as_the_checkpoint_takes_may_be_asked_for(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_random_checkpoint, paths.TOKENIZER)
     assert tokenize.checked_tokenizer(256).model_max_length == 256
-    said = r"^params\.yaml: tokenize\.max_length: 257 is more than the 256 tokens that the checkpoint takes$"
+    said = r"^params\.yaml: tokenize\.max_length: 257 is more than the 256 tokens that the checkpoint takes: lower it"
     with pytest.raises(InputError, match=said):
         tokenize.checked_tokenizer(257)
 
