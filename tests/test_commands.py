@@ -61,10 +61,9 @@ def test_a_clone_that_git_does_not_trust_is_known_in_every_language(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     advice = r"git config --global --add safe.directory '/a path'"
-    in_english = f'[ "$LC_ALL" = C ] && printf "fatal: detected dubious ownership\\n\\t{advice}\\n" >&2'
-    write_program(tmp_path / "git", in_english, "exit 128")
+    write_program(tmp_path / "git", f'printf "Schwerwiegend: zweifelhafter Besitzer\\n\\t{advice}\\n" >&2', "exit 128")
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     said = f"git does not read a clone that another user owns: run `{advice}`"
-    with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
-        commands.committed(Path("dvc.lock"))
+    for ask in (lambda: commands.committed(Path("dvc.lock")), commands.commit):
+        with pytest.raises(InputError, match=f"^{re.escape(said)}$"):
+            ask()

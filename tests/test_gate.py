@@ -228,7 +228,10 @@ def test_data_that_neither_git_nor_dvc_has_fails_on_the_cheap_machine(
 ) -> None:
     change_params(bare, dataset__path=path)
     said = refused(bare)
-    assert said.startswith(f"{path} is neither in git nor in DVC: commit it, or run `dvc add {quoted}` and commit ")
+    assert said == (
+        f"{path} is neither in git nor in DVC: commit it, or run `dvc add {quoted}` and commit what that writes, or, if "
+        "nothing needs it, take it out of dvc.yaml"
+    )
 
 
 def test_data_whose_files_a_stage_makes_one_by_one_are_no_error(bare: Path, answers: Answers) -> None:

@@ -1,9 +1,11 @@
 """The ladder shows the fine-tuned model above the baselines, and says so where it is not."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from clones import change_params
 from conftest import Call, Refused
@@ -36,14 +38,21 @@ def write(tfidf: float, mean: float, other_rows: str | None = None) -> None:
     Path("metrics/baselines.json").write_text(json.dumps(baselines), encoding="utf-8")
     Path("metrics/metrics.json").write_text(json.dumps(METRICS | {"loss": 1.0}), encoding="utf-8")
     Path(paths.PLOTS).mkdir()
+    Path("data/predictions").mkdir(parents=True)
     score_labels({"joy": (0.5, 7), "fear": (0.1, 3)})
     count_tokens()
     find_leaks()
     record(other_rows)
 
 
-def score_labels(scores: dict[str, tuple[float, int]]) -> None:
-    """Write the recall of each label, and how many test rows have it."""
+def score_labels(scores: dict[str, tuple[float, int]], absent: Collection[int] = ()) -> None:
+    """Write each label's recall, and how many test rows have it; validation has all labels but those ``absent``."""
+    labels = {
+        "validation": set(range(len(scores))) - set(absent),
+        "test": [number for number, (_, support) in enumerate(scores.values()) if support],
+    }
+    for split, numbers in labels.items():
+        pd.DataFrame({"label": list(numbers)}).to_parquet(paths.predictions(split))
     lines = [f'"{label}",0.5,{recall},0.5,{support}' for label, (recall, support) in scores.items()]
     text = "\n".join(['"label","precision","recall","f1","support"', *lines])
     Path(results.PER_CLASS).write_text(text, encoding="utf-8")
@@ -55,9 +64,12 @@ def count_tokens(**dropped: int) -> None:
     Path(paths.TOKENS).write_text(json.dumps(counts), encoding="utf-8")
 
 
-def find_leaks(skipped: dict[str, dict[str, int]] | None = None, **rows: int) -> None:
+def find_leaks(
+    skipped: dict[str, dict[str, int]] | None = None, delivered: Collection[str] = paths.SPLITS, **rows: int
+) -> None:
     """Write the audit's figures."""
     figures: dict[str, Any] = {
+        "splits": {split: {} for split in delivered},
         "leaked_rows": {split: {"rows": rows.get(split, 0)} for split in paths.EVALUATED},
         "skipped_rows": {split: {} for split in paths.SPLITS} | (skipped or {}),
     }
@@ -142,6 +154,15 @@ def test_bad_rows_that_were_left_out_are_a_finding_where_they_are_evaluated() ->
     assert ladder.findings(ladder.rungs()) == [f"{said}: the scores on test do not cover them"]
 
 
+def test_bad_rows_that_were_left_out_are_a_finding_of_each_split_that_was_carved_from_the_rest() -> None:
+    write(tfidf=0.6, mean=0.5)
+    find_leaks(skipped={"train": {"no text": 9}}, delivered=["train", "validation"])
+    record()
+    assert ladder.findings(ladder.rungs()) == [
+        "bad train rows were left out (9 with no text) before test was carved: the scores on test do not cover them"
+    ]
+
+
 def test_labels_of_which_no_test_row_is_predicted_right_are_a_finding() -> None:
     write(tfidf=0.6, mean=0.5)
     score_labels({"joy": (0.5, 7), "NA": (0.0, 1), "1": (0.0, 2), "fear": (0.1, 3)})
@@ -155,6 +176,15 @@ def test_labels_that_no_test_row_has_are_a_finding() -> None:
     record()
     assert ladder.findings(ladder.rungs()) == [
         "no test row has these labels: `NA`, `fear`: the scores on test do not cover them"
+    ]
+
+
+def test_labels_that_no_validation_row_has_are_a_finding() -> None:
+    write(tfidf=0.6, mean=0.5)
+    score_labels({"joy": (0.5, 7), "NA": (0.5, 1), "fear": (0.5, 1)}, absent=[1])
+    record()
+    assert ladder.findings(ladder.rungs()) == [
+        "no validation row has these labels: `NA`: the scores on validation do not cover them"
     ]
 
 
@@ -215,6 +245,7 @@ def test_figures_that_are_not_such_as_the_pipeline_writes_are_named(baselines: s
         (paths.AUDIT, "dvc pull"),
         (paths.TOKENS, "dvc pull"),
         (results.PER_CLASS, "dvc pull"),
+        ("data/predictions/validation.parquet", "dvc pull"),
         (paths.BASELINES, "dvc pull"),
         (paths.METRICS, "git checkout metrics/metrics.json"),
     ],
@@ -233,7 +264,7 @@ def test_a_metric_that_is_no_figure_is_named() -> None:
         ladder.rungs()
 
 
-@pytest.mark.parametrize("path", [paths.AUDIT, paths.TOKENS, results.PER_CLASS])
+@pytest.mark.parametrize("path", [paths.AUDIT, paths.TOKENS, results.PER_CLASS, paths.predictions("test")])
 def test_figures_behind_the_findings_that_are_not_such_as_a_stage_writes_are_named(path: str) -> None:
     write(tfidf=0.6, mean=0.5)
     Path(path).write_text("{}", encoding="utf-8")

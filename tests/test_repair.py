@@ -122,6 +122,21 @@ def test_a_lock_file_with_the_conflicts_of_a_merge_is_left_to_a_person(folder: P
     assert (folder / "dvc.lock").read_text(encoding="utf-8") == conflict
 
 
+def test_a_dvc_file_with_the_conflicts_of_a_merge_is_left_to_a_person(folder: Path) -> None:
+    file = folder / "data/my own.dvc"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("outs:\n<<<<<<< HEAD\n=======\n>>>>>>> other\n", encoding="utf-8")
+    git("add", "--force", "data/my own.dvc", cwd=folder)
+    with pytest.raises(InputError) as refused:
+        repair.repair()
+    assert str(refused.value) == (
+        "data/my own.dvc has merge conflicts: take one side (`git checkout --ours 'data/my own.dvc'`, or, where they "
+        "are committed, `git checkout HEAD^ 'data/my own.dvc'`) and run again"
+    )
+    file.unlink()
+    repair.repair()
+
+
 def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:
     git("rm", "--quiet", "--cached", "dvc.lock", cwd=folder)
     git("commit", "--quiet", "--message", "gone", cwd=folder)
@@ -263,14 +278,6 @@ def test_outputs_of_which_the_cache_lacks_a_file_are_stored_anew_and_nothing_run
     shutil.rmtree(inside / ".dvc/cache")
     change_params(inside, train__seed=5)
     assert repair.unstored() == [stage for stage in STAGES if stage != "train"]  # whose inputs are others now
-
-
-@pytest.mark.usefixtures("inside")
-def test_a_stage_that_dvc_yaml_has_no_more_is_not_unstored() -> None:
-    with modify_yaml("dvc.yaml") as definition:
-        del definition["stages"]["baselines"]
-    Path(paths.provenance("baselines")).unlink()
-    assert repair.unstored() == []
 
 
 @pytest.mark.usefixtures("inside")

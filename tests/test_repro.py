@@ -16,7 +16,8 @@ from dvc.lock import Lock
 from edits import append, substitute
 from rich.console import Console
 
-from tools import ladder, repair, repro
+from stages.errors import InputError
+from tools import changes, ladder, repair, repro
 
 
 @pytest.fixture
@@ -191,17 +192,20 @@ def test_a_frozen_stage_is_warned_of(played: Call) -> None:
     assert said.endswith("warning: train is frozen, so that DVC never runs it: run `dvc unfreeze train`\n")
 
 
-def test_a_dvc_file_that_was_overwritten_is_warned_of(copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(repro, "reproduce", Runs(*[(0, {"data/own.dvc": "recorded anew"})] * 2))
+@pytest.mark.parametrize("code", [0, 255])
+def test_a_dvc_file_that_was_written_anew_is_told_of(
+    copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    monkeypatch.setattr(repro, "reproduce", Runs(*[(code, {"data/own.dvc": "recorded anew"})] * 2))
+    monkeypatch.setattr(changes, "check_data", lambda: None)
+    monkeypatch.setattr(repair, "unstored", list)
     (copy / "data/own.dvc").write_text("outs: []\n", encoding="utf-8")
-    git("add", "data/own.dvc", cwd=copy)
-    git("commit", "--quiet", "--message", "data", cwd=copy)
-    assert "data/own.dvc differed" not in call(repro.main, copy)[1]  # the cache alone lacked the data
+    commit_all(copy, "data")
+    _, said, error = call(repro.main, copy)
+    assert "data/own.dvc names" not in said + error  # the cache alone lacked the data
     append(copy / "data/own.dvc", "# other data\n")
-    assert call(repro.main, copy)[1].endswith(
-        "warning: data/own.dvc differed from its data and was overwritten: commit it, or, if the data are out of date, "
-        "run `git checkout data/own.dvc`, `dvc checkout data/own.dvc`, and this again\n"
-    )
+    _, said, error = call(repro.main, copy)
+    assert (error if code else said).endswith("data/own.dvc names the data as they are now: commit it\n")
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -243,9 +247,7 @@ def test_a_frozen_stage_is_called_frozen(inside: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["add", "import-url"])
-def test_a_dvc_file_whose_data_differ_is_recorded_anew_after_a_warning(
-    inside: Path, capfd: pytest.CaptureFixture[str], command: str
-) -> None:
+def test_data_that_were_edited_are_recorded_anew(inside: Path, command: str) -> None:
     keep_data_in_dvc(inside)
     if command == "import-url":
         shutil.rmtree(inside / "data/kept")
@@ -254,25 +256,58 @@ def test_a_dvc_file_whose_data_differ_is_recorded_anew_after_a_warning(
         git("add", "data/kept.dvc", cwd=inside)
     commit(inside, "data")
     runs = [repro.reproduce("audit")[1]]
+    for _ in range(2):
+        append(next((inside / "data/kept").glob("train.*")), "\n")
+        changes.check_data()
+        runs.append(repro.reproduce("audit")[1])
+    assert [stages.get("data/kept.dvc") for stages in runs] == [None, "recorded anew", "recorded anew"]
+
+
+def test_data_that_git_alone_has_given_another_version_are_an_error_before_any_run(
+    inside: Path, refused: Refused
+) -> None:
+    keep_data_in_dvc(inside)
+    commit(inside, "data")
+    git("switch", "--quiet", "--create", "other", cwd=inside)
     append(next((inside / "data/kept").glob("train.*")), "\n")
-    capfd.readouterr()
-    runs.append(repro.reproduce("audit")[1])
-    assert [stages.get("data/kept.dvc") for stages in runs] == [None, "recorded anew"]
-    said = "warning: data/kept.dvc differs from its data and will be overwritten: if the data are out of date, run "
-    assert capfd.readouterr().out.startswith(said)  # before download says a word
+    run("dvc", "add", "data/kept", cwd=inside)
+    commit(inside, "other data")
+    git("checkout", "--quiet", "HEAD^", "data/kept.dvc", cwd=inside)  # as a merge, too, stages it
+    named = (inside / "data/kept.dvc").read_bytes()
+    assert refused(repro.main, inside) == (
+        "data/kept.dvc names other data than data/kept, a version that was there before: run `dvc checkout "
+        "data/kept.dvc` (`dvc pull data/kept.dvc` if DVC's cache lacks them), or, if data/kept is right as it is, "
+        "`dvc commit --force data/kept.dvc`"
+    )
+    assert (inside / "data/kept.dvc").read_bytes() == named
+    run("dvc", "checkout", "data/kept.dvc", cwd=inside)
+    changes.check_data()
+
+
+def test_data_that_are_to_stay_as_they_are_can_be_kept(inside: Path) -> None:
+    keep_data_in_dvc(inside)
+    commit(inside, "data")
+    before = (inside / "data/kept.dvc").read_bytes()
+    append(next((inside / "data/kept").glob("train.*")), "\n")
+    run("dvc", "add", "data/kept", cwd=inside)
+    now = (inside / "data/kept.dvc").read_bytes()
+    (inside / "data/kept.dvc").write_bytes(before)
+    with pytest.raises(InputError, match=r"`dvc commit --force data/kept\.dvc`$"):
+        changes.check_data()
+    run("dvc", "commit", "--force", "data/kept.dvc", cwd=inside)
+    changes.check_data()
+    assert (inside / "data/kept.dvc").read_bytes() == now != before
 
 
 @pytest.mark.parametrize("lost", [[".dvc/cache"], [".dvc/cache", "data/kept"]], ids=["cache", "all"])
-def test_data_that_are_missing_are_not_warned_of(
-    inside: Path, capfd: pytest.CaptureFixture[str], lost: list[str]
-) -> None:
+def test_data_that_are_missing_are_no_other_version(inside: Path, lost: list[str]) -> None:
     keep_data_in_dvc(inside)
     commit(inside, "data")
     for folder in lost:
         shutil.rmtree(inside / folder)
+    changes.check_data()
     code, stages = repro.reproduce("audit")
     assert (bool(code), stages["data/kept.dvc"]) == (len(lost) > 1, "recorded anew")
-    assert "overwritten" not in capfd.readouterr().out
 
 
 @pytest.mark.usefixtures("inside")
@@ -295,10 +330,3 @@ def test_a_second_run_in_this_process_changes_nothing_of_what_became_of_the_firs
     change_params(inside, audit__max_leaked_rows=99)
     runs = [repro.reproduce()[1] for _ in range(2)]
     assert [stages["audit"] for stages in runs] == ["ran", "unchanged"]
-
-
-def test_a_path_with_a_space_is_quoted_in_what_to_run() -> None:
-    quoted = "'data/my own.dvc'"
-    assert repro.advice("data/my own.dvc") == (
-        f"if the data are out of date, run `git checkout {quoted}`, `dvc checkout {quoted}`, and this again"
-    )

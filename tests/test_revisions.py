@@ -66,7 +66,8 @@ def test_a_definition_that_is_wrong_is_named_with_its_revision(copy: Path, refus
     with modify_yaml(copy / "dvc.yaml") as definition:
         definition["stages"]["train"]["params"].append({"own.yaml": ["x"]})
     commit(copy, "params of another file")
-    assert refused_side("HEAD") == "HEAD: dvc.yaml: train: params of own.yaml: list such a file under deps"
+    there = "there (check it out, or `dvc exp apply` an experiment), and commit or save it anew"
+    assert refused_side("HEAD") == f"HEAD: dvc.yaml: train: params of own.yaml: list such a file under deps {there}"
 
 
 def test_params_and_code_that_were_committed_without_a_run_are_named(copy: Path, refused_side: Refused) -> None:
@@ -195,15 +196,35 @@ def test_a_param_that_params_yaml_lacks_is_named(copy: Path, refused_side: Refus
     assert refused_side("HEAD") == f"HEAD: params.yaml: tokenize.max_length is missing: undo its last edit {there}"
 
 
-def test_a_stage_that_dvc_yaml_lacks_is_named_if_it_is_behind_the_predictions(inside: Path) -> None:
-    append(inside / "stages/baselines.py", "# more\n")  # nothing of which is in the predictions
-    with modify_yaml("dvc.yaml") as definition:
-        del definition["stages"]["baselines"]
+def test_a_stage_that_is_not_behind_the_predictions_is_not_looked_at(inside: Path) -> None:
+    append(inside / "stages/baselines.py", "# more\n")
     assert revisions.read("workspace").test_file
+
+
+@pytest.mark.usefixtures("inside")
+def test_a_stage_that_dvc_yaml_lacks_is_named() -> None:
     with modify_yaml("dvc.yaml") as definition:
         del definition["stages"]["audit"]
     with pytest.raises(InputError, match=r"^workspace: dvc\.yaml: audit is missing: undo its last edit$"):
         revisions.read("workspace")
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("dvc.lock", "dvc.lock has merge conflicts: take one side (`git checkout --ours "),
+        ("dvc.yaml", "dvc.yaml or params.yaml cannot be read (ScannerError: "),
+    ],
+)
+def test_conflicts_that_are_committed_are_to_be_solved_where_they_are(
+    copy: Path, refused_side: Refused, file: str, said: str
+) -> None:
+    (copy / file).write_text("a: 1\n<<<<<<< HEAD\nb: 2\n=======\n", encoding="utf-8")
+    commit(copy, "conflicts")
+    there = " there (check it out, or `dvc exp apply` an experiment), and commit or save it anew"
+    error = refused_side("HEAD")
+    assert error.startswith(f"HEAD: {said}")
+    assert error.endswith(there)
 
 
 def test_a_stage_of_the_users_own_is_not_looked_at(inside: Path) -> None:

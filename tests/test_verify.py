@@ -76,6 +76,12 @@ def test_edited_metrics_are_named(copy: Path, verify: Verify) -> None:
     )
 
 
+def test_edited_metrics_that_are_committed_are_not_to_be_taken_from_git(copy: Path, verify: Verify) -> None:
+    edit_json(copy / "metrics/metrics.json", accuracy=0.99)
+    commit(copy, "edited metrics")
+    assert verify(copy) == "error: metrics/metrics.json does not match dvc.lock (evaluate): run `dvc repro`\n"
+
+
 def test_params_other_than_those_that_ran_are_named(copy: Path, verify: Verify) -> None:
     change_params(copy, train__seed=5)
     assert verify(copy) == "error: params.yaml: train.seed is 5, but train ran with 42: run `dvc repro`\n"
@@ -139,14 +145,6 @@ def test_stages_that_a_user_has_added_are_no_mismatch(copy: Path, verify: Verify
     (copy / "own.yaml").write_text("a: 1\n", encoding="utf-8")
     run("dvc", "repro", cwd=copy)
     assert verify(copy, "--cache") == ""
-
-
-def test_baselines_that_a_user_has_removed_are_no_mismatch(copy: Path, verify: Verify) -> None:
-    with modify_yaml(copy / "dvc.yaml") as definition:
-        del definition["stages"]["baselines"]
-    with modify_yaml(copy / "dvc.lock") as lock:  # which keeps it, and the other stages have run again since
-        lock["stages"]["baselines"]["deps"][0]["md5"] = "0" * 32
-    assert verify(copy) == ""
 
 
 def test_a_swapped_model_file_is_named(copy: Path, verify: Verify) -> None:

@@ -7,6 +7,7 @@ and what neither git nor DVC has is an error.
 import os
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,7 +50,8 @@ def changes(*targets: str) -> list[Change]:
                 stage.frozen = False  # else DVC would not look at its deps
                 status |= stage.status()
             tracked = {out.fs_path: out for out in repo.index.outs if not pipeline.defines(out.stage)}
-            status |= _changed_data(stages, tracked)
+            # the status of the .dvc file's own stage would only say that the cache lacks them
+            status |= {out.stage.addressing: [{"changed outs": what}] for out, what in _changed_data(repo, stages)}
             restorable = _restorable(stages, tracked)
             lost = _nowhere(repo, stages)
     except LockError:
@@ -62,7 +64,7 @@ def changes(*targets: str) -> list[Change]:
     if lost:
         raise InputError(
             f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {shlex.quote(lost[0])}` and commit "
-            "what that writes"
+            "what that writes, or, if nothing needs it, take it out of dvc.yaml"
         )
     found = sorted(_changes(status, restorable))
     for change in found:
@@ -77,15 +79,34 @@ def _collected(repo: Any, targets: tuple[str, ...]) -> list[Any]:
     return [stage for stage in dict.fromkeys(found) if pipeline.defines(stage)]
 
 
-def _changed_data(stages: list[Any], tracked: dict[str, Any]) -> dict[str, Any]:
-    """The data that a stage reads and that are not what their .dvc file says, as after a pull without `dvc checkout`.
+def check_data() -> None:
+    """Look for data under `dvc add` that are another version than their .dvc file names, which DVC would write anew.
 
-    The status of the .dvc file's own stage would only say that the cache lacks them.
+    They are where git alone has changed that file, by a checkout or a merge. Data that DVC's cache lacks are an edit.
+
+    Raises:
+        InputError: there are some.
     """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    with suppress(DvcException), Repo() as repo:  # where DVC cannot read the pipeline, it will say so
+        for out, _ in _changed_data(repo, _collected(repo, ())):
+            if out.is_in_repo and out.cache.exists(out.get_hash().value):
+                file = shlex.quote(out.stage.addressing)
+                raise InputError(
+                    f"{out.stage.addressing} names other data than {out}, a version that was there before: run "
+                    f"`dvc checkout {file}` (`dvc pull {file}` if DVC's cache lacks them), or, if {out} is right as it "
+                    f"is, `dvc commit --force {file}`"
+                )
+
+
+def _changed_data(repo: Any, stages: list[Any]) -> list[tuple[Any, dict[str, str]]]:
+    """The data that a stage reads and that are not what their .dvc file says, and their status."""
     read = {dep.fs_path for stage in stages for dep in stage.deps}
-    data = [out for path, out in tracked.items() if any(pipeline.overlap(path, dep) for dep in read)]
-    changed = [(out, what) for out in data if "modified" in (what := out.workspace_status()).values()]
-    return {out.stage.addressing: [{"changed outs": what}] for out, what in changed}
+    tracked = [out for out in repo.index.outs if not pipeline.defines(out.stage)]
+    data = [out for out in tracked if any(pipeline.overlap(out.fs_path, dep) for dep in read)]
+    return [(out, what) for out in data if "modified" in (what := out.workspace_status()).values()]
 
 
 def _restorable(stages: list[Any], tracked: dict[str, Any]) -> set[tuple[str, str]]:

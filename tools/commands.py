@@ -22,10 +22,10 @@ def changed(*more: str) -> list[str]:
 
 
 def _differs(name: str) -> bool:
-    """Whether a file that git was told to take for unchanged differs from HEAD's."""
+    """Whether a file that git was told to take for unchanged differs from the index's."""
     if not Path(name).is_file() or Path(name).is_symlink():
         return not os.path.lexists(name)
-    return output("git", "hash-object", "--", name) != output("git", "rev-parse", f"HEAD:./{name}")
+    return output("git", "hash-object", "--", name) != output("git", "rev-parse", f":./{name}")
 
 
 def check_committed(since: str, *more: str) -> None:
@@ -44,12 +44,15 @@ def committed(path: Path) -> bytes | None:
     Raises:
         InputError: git does not trust the clone, so that nobody knows.
     """
-    command = ("git", "show", f"HEAD:./{path}")
-    done = subprocess.run(command, capture_output=True, check=False, env=os.environ | {"LC_ALL": "C"})
-    if b"dubious ownership" in done.stderr:
-        allow = os.fsdecode(done.stderr).splitlines()[-1].strip()  # git's own advice, the path quoted
-        raise InputError(f"git does not read a clone that another user owns: run `{allow}`")
+    done = subprocess.run(("git", "show", f"HEAD:./{path}"), capture_output=True, check=False)
+    _check_trusted(os.fsdecode(done.stderr))
     return None if done.returncode else done.stdout
+
+
+def _check_trusted(said: str) -> None:
+    if "safe.directory" in said:  # in git's own advice, in whatever language the rest is
+        allow = said.splitlines()[-1].strip()  # the path quoted
+        raise InputError(f"git does not read a clone that another user owns: run `{allow}`")
 
 
 def commit(revision: str = "HEAD", *options: str, advice: str = AT_THE_TOP) -> str:
@@ -74,6 +77,7 @@ def output(*command: str, advice: str = AT_THE_TOP) -> str:
     """
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False)
     if done.returncode:
+        _check_trusted(done.stderr)
         said = textwrap.shorten(done.stderr, 300, placeholder=" ...") or f"exit code {done.returncode}"
         raise InputError(f"`{' '.join(command)}`: {said}: {advice}")
     return done.stdout

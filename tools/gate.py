@@ -31,7 +31,7 @@ def commits(revision: str) -> tuple[str, str]:
 
 
 def _at_the_top(definition: dict[str, Any] | None) -> bool:
-    """Whether dvc.yaml has a stage (it may be removed), and DVC runs it here, so that its paths begin here."""
+    """Whether dvc.yaml has a stage (it may have been removed), and DVC runs it here, so that its paths begin here."""
     return definition is not None and "wdir" not in definition | definition.get("do", {})
 
 
@@ -46,7 +46,7 @@ def main() -> None:
     lock = {name: locked for name, locked in lock.items() if _at_the_top(stages.get(name.partition("@")[0]))}
     changed = changes()
     run = {change.stage for change in changed}
-    left = {name: stages[name] for name in pipeline.STAGES if name in stages and name not in run}
+    left = {name: stages[name] for name in pipeline.STAGES if name not in run}
     if lost := list(outdated.dropped(left, yaml12.read(PARAMS), lock)):
         raise errors.InputError(*lost)
     why = [*lockfile.against_itself(lock), *map(str, changed)]

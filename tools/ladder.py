@@ -41,16 +41,16 @@ def rungs() -> list[Rung]:
     """
     baselines, metrics = (results.read(path) for path in (paths.BASELINES, paths.METRICS))
     with results.as_written(paths.BASELINES):
-        steps = [
+        found = [
             # in the order of Rung's fields
             Rung(NAMES[name], *(float(report[split][score]) for split in paths.EVALUATED for score in SCORES))
             for name, report in baselines.items()
         ]
     with results.as_written(paths.METRICS):
         tuned = Rung("fine-tuned", *(float(metrics[name]) for name in Rung._fields[1:]))  # metrics.json's keys, too
-    if not steps:
+    if not found:
         raise errors.InputError(f"{paths.BASELINES}: no baselines in it: run `dvc repro`")
-    return [*sorted(steps, key=lambda rung: rung.validation_f1), tuned]
+    return [*sorted(found, key=lambda rung: rung.validation_f1), tuned]
 
 
 def findings(ladder: list[Rung]) -> list[str]:
@@ -64,24 +64,28 @@ def findings(ladder: list[Rung]) -> list[str]:
     found = _of_other_runs()
     with results.as_written(paths.AUDIT):
         leaked = {split: int(audit["leaked_rows"][split]["rows"]) for split in paths.EVALUATED}
-        skipped = {split: dict(audit["skipped_rows"][split]) for split in paths.EVALUATED}
+        delivered_as = {split: split if split in audit["splits"] else "train" for split in paths.EVALUATED}
+        skipped = {split: dict(audit["skipped_rows"][delivered_as[split]]) for split in paths.EVALUATED}
     for split in paths.EVALUATED:
         if leaked[split]:
             said = f"{leaked[split]} {split} rows are near-duplicates of train rows (listed in {paths.FINDINGS})"
             found.append(f"{said}: the scores on {split} are optimistic")
         if skipped[split]:
             reasons = ", ".join(f"{rows} with {problem}" for problem, rows in skipped[split].items())
-            found.append(f"bad {split} rows were left out ({reasons}): the scores on {split} do not cover them")
+            of = f"{delivered_as[split]} rows were left out ({reasons})"
+            carved = "" if delivered_as[split] == split else f" before {split} was carved"
+            found.append(f"bad {of}{carved}: the scores on {split} do not cover them")
     for split, score in zip(paths.EVALUATED, ("validation_f1", "f1"), strict=True):
         best = max(baselines, key=lambda rung: getattr(rung, score))
         ours, theirs = getattr(tuned, score), getattr(best, score)
         if ours <= theirs:
             than = f"only equals {best.model}" if ours == theirs else f"does not beat {best.model}"
             found.append(f"the fine-tuned model {than} on {split}: F1 {ours:.4f} against {theirs:.4f}")
-    if absent := by_label["label"][by_label["support"] == 0].tolist():
-        found.append(
-            f"no test row has these labels: {codes(absent, errors.MAX_NAMES)}: the scores on test do not cover them"
-        )
+    for split in paths.EVALUATED:
+        present = results.labels(split)
+        if absent := [name for number, name in enumerate(by_label["label"]) if number not in present]:
+            of = codes(absent, errors.MAX_NAMES)
+            found.append(f"no {split} row has these labels: {of}: the scores on {split} do not cover them")
     if missed := by_label["label"][(by_label["recall"] == 0) & (by_label["support"] > 0)].tolist():
         found.append(f"no test row of these labels is predicted right: {codes(missed, errors.MAX_NAMES)}")
     with results.as_written(paths.TOKENS):

@@ -1,6 +1,7 @@
 """dvc.lock, parsed by DVC's schema; and whether it agrees with itself."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def parse(content: bytes) -> Stages:
     Raises:
         InputError: a merge left conflicts in it, or DVC cannot have written it. (A truncated one may be valid YAML.)
     """
-    check_merged(content)
+    check_merged(PATH, content)
     try:
         stages = dict(COMPILED_LOCKFILE_SCHEMA(yaml12.parse(content)).get("stages", {}))
     except (yaml.YAMLError, Invalid) as error:
@@ -33,15 +34,18 @@ def parse(content: bytes) -> Stages:
     return {stage: locked for stage, locked in stages.items() if locked.keys() != {"cmd"}}
 
 
-def check_merged(content: bytes) -> None:
-    """Look for the conflicts of a merge.
+def check_merged(file: Path, content: bytes) -> None:
+    """Look for the conflicts of a merge in dvc.lock or a .dvc file.
 
     Raises:
         InputError: there are some.
     """
     if re.search(b"^<<<<<<< ", content, re.MULTILINE):
-        take = f"git checkout --ours {PATH} {paths.METRICS}"  # the two conflict together
-        raise InputError(f"{PATH} has merge conflicts: take one side (`{take}`) and run again")
+        take = f"{PATH} {paths.METRICS}" if file == PATH else shlex.quote(str(file))  # these two conflict together
+        raise InputError(
+            f"{file} has merge conflicts: take one side (`git checkout --ours {take}`, or, where they are committed, "
+            f"`git checkout HEAD^ {take}`) and run again"
+        )
 
 
 def _unreadable(why: str) -> InputError:

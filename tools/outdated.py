@@ -21,7 +21,7 @@ def reasons(definition: Stages, values: Any, lock: Stages, changed: Changed) -> 
         lock: the stages of dvc.lock that are behind the predictions.
         changed: says whether a file or folder that no stage makes is known to have another MD5 than the one given.
     """
-    definition = {stage: definition[stage] for stage in pipeline.BEHIND_PREDICTIONS if stage in definition}
+    definition = {stage: definition[stage] for stage in pipeline.BEHIND_PREDICTIONS}
     yield from against_definition(definition, values, lock)
     yield from against_params(definition, values, lock)
     made = lockfile.makers(lock)
@@ -32,10 +32,7 @@ def reasons(definition: Stages, values: Any, lock: Stages, changed: Changed) -> 
 
 
 def against_definition(definition: Stages, values: Any, lock: Stages) -> Iterator[str]:
-    """A line for each stage that dvc.yaml lacks, or whose command, files or param keys are not those that ran."""
-    for stage in pipeline.BEHIND_PREDICTIONS:
-        if stage not in definition:
-            yield f"dvc.yaml: {stage} is missing: undo its last edit"
+    """A line for each stage whose command, files or param keys are not those that ran."""
     for stage, wanted in definition.items():
         if stage not in lock:
             yield f"dvc.lock: it has no run of {stage}: {RERUN}"

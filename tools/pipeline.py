@@ -19,7 +19,7 @@ def stages() -> Stages:
     """The stages in dvc.yaml.
 
     Raises:
-        InputError: it cannot be read, has none, or DVC would not take it.
+        InputError: it cannot be read, DVC would not take it, or one of the pipeline's own is missing or split.
     """
     return defined(yaml12.read(Path("dvc.yaml")))
 
@@ -28,7 +28,7 @@ def defined(definition: Any) -> Stages:
     """The stages in the content of dvc.yaml.
 
     Raises:
-        InputError: it has none, or DVC would not take it.
+        InputError: DVC would not take it, or one of the pipeline's own is missing or split into several.
     """
     if not isinstance(definition, dict) or not isinstance(definition.get("stages"), dict):
         raise InputError("dvc.yaml: it has no stages: undo its last edit")
@@ -37,7 +37,9 @@ def defined(definition: Any) -> Stages:
     except Invalid as error:
         raise InputError(f"dvc.yaml: DVC does not take it ({reason(error)}): undo its last edit") from None
     for stage in STAGES:
-        if {"foreach", "matrix"} & definition["stages"].get(stage, {}).keys():
+        if stage not in definition["stages"]:
+            raise InputError(f"dvc.yaml: {stage} is missing: undo its last edit")
+        if {"foreach", "matrix"} & definition["stages"][stage].keys():
             raise InputError(f"dvc.yaml: {stage}: foreach and matrix are for stages of your own: undo its last edit")
     return dict(definition["stages"])
 

@@ -35,8 +35,8 @@ def repair() -> list[str]:
     Another DVC command is waited for, as `make repro` does anyway.
 
     Raises:
-        InputError: DVC runs stages here, a merge left conflicts in dvc.lock, or DVC's own lock is taken and may stay
-            so: with DVC's core.hardlink_lock it outlives its process.
+        InputError: DVC runs stages here, a merge left conflicts in dvc.lock or a .dvc file, or DVC's own lock is taken
+            and may stay so: with DVC's core.hardlink_lock it outlives its process.
     """
     REPO_LOCK.parent.mkdir(parents=True, exist_ok=True)
     by_links = Config.from_cwd()["core"].get("hardlink_lock", False)
@@ -56,6 +56,9 @@ def _repair() -> list[str]:
     if rwlock.PATH.exists() and rwlock.users() != set():
         rwlock.PATH.unlink()
         said.append(f"{rwlock.PATH} was left behind when DVC was killed: removed")
+    for name in filter(None, output("git", "ls-files", "-z", "*.dvc").split("\0")):
+        if Path(name).is_file():
+            lockfile.check_merged(Path(name), Path(name).read_bytes())
     said += _repair_lock() if LOCK.exists() else []
     for path in (path for folder in OUTPUTS for path in Path(folder).rglob(".*.tmp")):
         if COPY.fullmatch(path.name):
@@ -66,7 +69,7 @@ def _repair() -> list[str]:
 
 def _repair_lock() -> list[str]:
     content = LOCK.read_bytes()
-    lockfile.check_merged(content)  # before the except clause below, which would undo the merge
+    lockfile.check_merged(LOCK, content)  # before the except clause below, which would undo the merge
     try:
         mixed = lockfile.mixed(lockfile.parse(content))
     except InputError:
@@ -101,7 +104,7 @@ def unstored() -> list[str]:
     definition, made, lost = pipeline.stages(), lockfile.makers(stages), _lost()
     found: list[str] = []
     for stage in pipeline.STAGES:
-        outs = dvcfile.declared(definition.get(stage, {}), *dvcfile.WRITTEN)
+        outs = dvcfile.declared(definition[stage], *dvcfile.WRITTEN)
         file = paths.provenance(stage)
         if file not in outs or not all(Path(out).exists() for out in outs):
             continue

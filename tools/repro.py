@@ -10,17 +10,15 @@ for tools.report.
 import json
 import logging
 import re
-import shlex
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from rich.table import Column, Table
 
-from stages import entry, errors, paths, yaml12
+from stages import entry, errors, paths
 from stages.params import PARAMS
-from tools import ladder, lockfile, params, pipeline, repair, results, trees
+from tools import changes, ladder, params, pipeline, repair, results
 from tools.commands import committed
 from tools.formatting import console, number
 
@@ -51,27 +49,6 @@ class StageLog(logging.Handler):
         for pattern, outcome in self.PATTERNS:
             if (match := pattern.search(message)) and self.stages.get(match[1]) != "frozen":  # nor did it change
                 self.stages[match[1]] = outcome
-                if outcome == RECORDED and out_of_step(match[1]):  # said before stages run on these data
-                    said = f"{match[1]} differs from its data and will be overwritten: {advice(match[1])}"
-                    print(f"warning: {said}", flush=True)
-
-
-def out_of_step(file: str) -> bool:
-    """Whether data are not what their .dvc file says, which is as it was committed; false where that is not known."""
-    with suppress(errors.InputError, OSError):  # told elsewhere, and no reason to end DVC's run
-        content = Path(file).read_bytes()
-        if content == committed(Path(file)):
-            said = yaml12.parse(content)
-            folder = Path(file).parent / said.get("wdir", "")
-            files = lockfile.files(said, "outs").items()
-            return any(trees.workspace_digest(str(folder / path)) not in {None, md5} for path, md5 in files)
-    return False
-
-
-def advice(file: str) -> str:
-    """What to do about a .dvc file that DVC writes anew."""
-    quoted = shlex.quote(file)
-    return f"if the data are out of date, run `git checkout {quoted}`, `dvc checkout {quoted}`, and this again"
 
 
 def use_recipe(name: str, *, present: bool) -> None:
@@ -130,6 +107,15 @@ def summary(stages: dict[str, str], seconds: float) -> Table:
     return table
 
 
+def _recorded(stages: dict[str, str]) -> str:
+    """A line for each .dvc file that DVC has written anew, since its data were edited."""
+    files = [file for file, became in stages.items() if became == RECORDED]
+    changed = [
+        file for file in files if Path(file).read_bytes() != committed(Path(file))
+    ]  # not if only DVC's cache was
+    return "".join(f"{file} names the data as they are now: commit it\n" for file in changed)
+
+
 def main() -> None:
     """Check the params, run, summarize."""
     parser = entry.parser("tools.repro", __doc__)
@@ -145,6 +131,7 @@ def main() -> None:
         use_recipe(arguments.recipe, present=not arguments.pull)
     else:
         params.check(present=not arguments.pull)
+    changes.check_data()
     store_finished()
     start = time.monotonic()
     code, stages = reproduce(*(["--pull"] if arguments.pull else []))
@@ -153,6 +140,7 @@ def main() -> None:
         code, more = reproduce()
         stages |= {stage: became for stage, became in more.items() if became != "unchanged"}
     if code:
+        print(_recorded(stages), end="", file=sys.stderr)
         for stage in repair.unstored():
             print(
                 f"{stage} has finished, but DVC did not store it: fix what it reports above and, before you edit "
@@ -163,16 +151,12 @@ def main() -> None:
     seconds = time.monotonic() - start
     if arguments.record:
         arguments.record.write_text(json.dumps({"seconds": round(seconds), "stages": stages}), encoding="utf-8")
-    steps = ladder.rungs()
-    console().print(ladder.table(steps), "", summary(stages, seconds), sep="\n")
+    rungs = ladder.rungs()
+    console().print(ladder.table(rungs), "", summary(stages, seconds), sep="\n")
     frozen = [pipeline.frozen(stage) for stage, became in stages.items() if became == "frozen"]
-    recorded = [
-        f"{file} differed from its data and was overwritten: commit it, or, {advice(file)}"
-        for file, became in stages.items()
-        if became == RECORDED and Path(file).read_bytes() != committed(Path(file))
-    ]
-    for finding in (*ladder.findings(steps), *frozen, *recorded):
+    for finding in (*ladder.findings(rungs), *frozen):
         print(f"warning: {finding}")
+    print(_recorded(stages), end="")
 
 
 if __name__ == "__main__":

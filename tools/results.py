@@ -38,6 +38,19 @@ def per_class() -> "pd.DataFrame":
         return scores[["label", "precision", "recall", "f1", "support"]]
 
 
+def labels(split: str) -> set[int]:
+    """The numbers of the labels that the rows of a split have.
+
+    Raises:
+        InputError: its predictions are missing or cannot be read.
+    """
+    import pandas as pd
+
+    path = paths.predictions(split)
+    with _present(path):
+        return set(pd.read_parquet(path, columns=["label"])["label"])
+
+
 @contextmanager
 def _present(path: str) -> Iterator[None]:
     """As `as_written`; that the file is missing is an error, too."""
@@ -49,7 +62,7 @@ def _present(path: str) -> Iterator[None]:
 
 
 @contextmanager
-def as_written(path: str, by: str = "dvc repro") -> Iterator[None]:
+def as_written(path: str, advice: str = "run `dvc repro`") -> Iterator[None]:
     """Take figures from a file that a command wrote, and that somebody or a merge may have changed since.
 
     Raises:
@@ -58,4 +71,4 @@ def as_written(path: str, by: str = "dvc repro") -> Iterator[None]:
     try:
         yield
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise errors.InputError(f"{path}: damaged ({errors.reason(error)}): run `{by}`") from None
+        raise errors.InputError(f"{path}: damaged ({errors.reason(error)}): {advice}") from None

@@ -89,19 +89,24 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise errors.InputError(f"has no dvc.lock: run `dvc repro` there and commit {RESULTS}") from None
     try:
-        lock = {
-            stage: locked for stage, locked in lockfile.parse(content).items() if stage in pipeline.BEHIND_PREDICTIONS
-        }
+        return _checked(files, revision, content)
+    except errors.InputError as error:
+        there = " there (check it out, or `dvc exp apply` an experiment), and commit or save it anew"
+        raise errors.InputError(f"{error}{there if revision != WORKSPACE else ''}") from None
+
+
+def _checked(files: Any, revision: str, content: bytes) -> dict[str, Any]:
+    """The stages in dvc.lock that are behind the predictions, if they are of the pipeline as it is at the revision."""
+    lock = {stage: locked for stage, locked in lockfile.parse(content).items() if stage in pipeline.BEHIND_PREDICTIONS}
+    try:
         definition, values = (yaml12.parse(files.read_bytes(name)) for name in ("dvc.yaml", "params.yaml"))
-        stages = pipeline.defined(definition)
     except (FileNotFoundError, yaml.YAMLError, DvcException) as error:
         said = errors.reason(error)
         raise errors.InputError(f"dvc.yaml or params.yaml cannot be read ({said}): undo its last edit") from None
+    stages = pipeline.defined(definition)
     changed = partial(trees.changed_here, files) if revision == WORKSPACE else trees.changed_in_git(files, lock)
-    problems = [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, changed)]
-    if problems:
-        there = " there (check it out, or `dvc exp apply` an experiment), and commit or save it anew"
-        raise errors.InputError(problems[0] + (there if revision != WORKSPACE else ""))
+    if problems := [*lockfile.against_itself(lock), *outdated.reasons(stages, values, lock, changed)]:
+        raise errors.InputError(problems[0])
     return lock
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from stages import entry, errors, evaluate, hashing, paths, tables, yaml12
 from tools import lockfile, params, pipeline, run_cache, rwlock
 from tools.changes import Change, changes
+from tools.commands import committed
 from tools.outdated import RERUN, against_definition, against_params
 from tools.pipeline import Stages
 from tools.results import METRICS_FROM_GIT
@@ -70,8 +71,8 @@ def _pipeline() -> tuple[Stages, Any, Stages]:
     if not lockfile.PATH.exists():
         raise errors.InputError(f"{lockfile.PATH} does not exist: {RERUN}")
     lock = lockfile.parse(lockfile.PATH.read_bytes())
-    own = [name for name in pipeline.STAGES if name in stages]  # dvc.lock keeps those that were removed
-    return {name: stages[name] for name in own}, values, {name: lock[name] for name in own if name in lock}
+    own = {name: lock[name] for name in pipeline.STAGES if name in lock}
+    return {name: stages[name] for name in pipeline.STAGES}, values, own
 
 
 def check_classifier() -> None:
@@ -107,7 +108,9 @@ def _lock_against_files(lock: Stages) -> Iterator[str]:
             reported.add(path)
             if path == paths.METRICS:
                 what = "is missing" if digest is None else f"does not match dvc.lock ({stage})"
-                yield f"{path} {what}: run `{METRICS_FROM_GIT}` or `dvc repro`"
+                content = committed(Path(path))
+                helps = content is not None and hashing.md5_of(content) == recorded
+                yield f"{path} {what}: run {f'`{METRICS_FROM_GIT}` or ' if helps else ''}`dvc repro`"
             elif digest is None:
                 yield f"{path} is missing: {_how_to_get(path, made=path in made)}"
             elif path in made:
