@@ -1,4 +1,4 @@
-"""Validation accuracy, and the steps and seconds of training to one, over seeds: params.yaml's or the book's settings.
+"""Validation accuracy, and when training reaches one, over seeds: with the settings of params.yaml or of the book.
 
 Run: python -m benchmarks.accuracy {ours,book} [...] [--set KEY=VALUE ...] [--seeds N ...]
 

@@ -67,12 +67,10 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN).
 """
 INFER = """
 import time
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
-from stages import inference, machine, paths, tables
+from stages import classifier, inference, paths, tables
 from stages.batching import TokenizedRows
 rows = TokenizedRows(tables.read(paths.tokenized("validation")))
-model = AutoModelForSequenceClassification.from_pretrained("models/classifier", dtype="float32").to(machine.device())
-tokenizer = AutoTokenizer.from_pretrained("models/classifier")
+model, tokenizer = classifier.load_fine_tuned()
 read = lambda output, mask: output.logits
 inference.infer(model, tokenizer, rows, "warm-up", read)
 start = time.perf_counter()
@@ -195,7 +193,7 @@ def main() -> None:
         "seconds",
         alternate({stage: printed(START, stage) for stage in STAGES}),
     )
-    ways = {"stages/inference.py, used by evaluate and predict": printed(INFER)} | {
+    ways = {"stages/inference.py, logits alone": printed(INFER)} | {
         f"pipeline(), batch size {size}": printed(PIPELINE, str(size)) for size in (1, 64)
     }
     show("inference on the validation split, float32", "texts/s", alternate(ways))

@@ -77,7 +77,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=EPOCH, help=f"of 64 rows; {EPOCH}, an epoch of the emotion data")
     parser.add_argument("--size", choices=("checkpoint", "distilbert"), default="checkpoint", help="of the model")
     parser.add_argument(
-        "--ways", nargs="+", choices=WAYS, help="(a) to (f) of the table, packed for BERT only; default: all"
+        "--ways",
+        nargs="+",
+        choices=WAYS,
+        help="(a), (b), (c), (c'), (d), (e), (f), which is for BERT only; default: all",
     )
     arguments = parser.parse_args()
     every = [way for way in WAYS if way != "packed" or arguments.size == "checkpoint"]

@@ -89,7 +89,8 @@ def test_a_confusion_matrix_has_the_labels_of_both_sides_in_the_order_of_their_n
 
 def side(title: str, names: list[str], pairs: list[tuple[str, str]]) -> pictures.Side:
     rows = [{"label": label, "prediction": prediction} for label, prediction in pairs]
-    return pictures.Side(title, {pictures.CONFUSION: rows, results.PER_CLASS: [{"label": name} for name in names]})
+    tables = {pictures.CONFUSION: rows, results.PER_CLASS: [{"label": name} for name in names]}
+    return pictures.Side(title, tables, "do this")
 
 
 def shares(axes: Any) -> Any:
@@ -100,7 +101,7 @@ def test_curves_are_of_the_columns_they_are_named_for() -> None:
     validation = [{"epoch": "1", "loss": "0.5", "accuracy": "0.6", "f1": "0.7", "f1_macro": "0.8"}]
     training = [{"epoch": "0.5", "loss": "0.9"}]
     found = {paths.TRAINING_CURVE: training, paths.VALIDATION_CURVE: validation}
-    figure = pictures.curves([pictures.Side("one", found)])
+    figure = pictures.curves([pictures.Side("one", found, "do this")])
     lines = {line.get_label(): np.asarray(line.get_xydata()).tolist() for axes in figure.axes for line in axes.lines}
     assert lines == {
         "training": [[0.5, 0.9]],
@@ -161,7 +162,8 @@ def test_tables_that_cannot_be_fetched_are_an_error(monkeypatch: pytest.MonkeyPa
 def test_a_curve_that_lacks_a_column_is_named() -> None:
     broken = trained("head: two")
     del broken.tables[paths.VALIDATION_CURVE][0]["accuracy"]
-    with pytest.raises(InputError, match=rf"^head: two: {paths.VALIDATION_CURVE}: damaged \(KeyError: 'accuracy'\)"):
+    said = rf"^head: two: {paths.VALIDATION_CURVE}: damaged \(KeyError: 'accuracy'\): do this$"
+    with pytest.raises(InputError, match=said):
         pictures.curves([trained("base: one"), broken])
 
 
@@ -172,7 +174,7 @@ def test_a_curve_that_lacks_a_column_is_named() -> None:
 def test_a_matrix_that_lacks_a_column_is_named(table: str, column: str) -> None:
     broken = side("head: two", ["a", "b"], [("a", "a"), ("b", "a")])
     del broken.tables[table][0][column]
-    with pytest.raises(InputError, match=rf"^head: two: {table}: damaged \(KeyError: '{column}'\)"):
+    with pytest.raises(InputError, match=rf"^head: two: {table}: damaged \(KeyError: '{column}'\): do this$"):
         pictures.confusion([broken])
 
 
@@ -181,7 +183,7 @@ def trained(title: str, last: int = 1, loss: float = 0.5) -> pictures.Side:
     names = ("loss", "accuracy", "f1", "f1_macro")
     row = {"epoch": str(last)} | {name: str(loss / part) for part, name in enumerate(names, 1)}
     curves = {paths.TRAINING_CURVE: [row], paths.VALIDATION_CURVE: [row]}
-    return pictures.Side(title, side(title, ["a", "b"], [("a", "a"), ("b", "a")]).tables | curves)
+    return pictures.Side(title, side(title, ["a", "b"], [("a", "a"), ("b", "a")]).tables | curves, "do this")
 
 
 def test_the_curves_of_both_sides_have_their_names_one_scale_and_a_legend() -> None:

@@ -31,6 +31,7 @@ class Side(NamedTuple):
 
     title: str
     tables: dict[str, Rows]
+    advice: str  # where one is not as it was written
 
 
 def read(revision: str, title: str) -> Side | None:
@@ -53,21 +54,21 @@ def read(revision: str, title: str) -> Side | None:
             raise errors.InputError(
                 f"{revision}: cannot be fetched ({errors.reason(cause)}): {revisions.how_to_get(revision)}"
             ) from None
-    return Side(title, tables)
+    return Side(title, tables, revisions.how_to_get(revision))
 
 
 def confusion(sides: list[Side]) -> Figure:
     """The confusion matrices, each row in shares of its label, the labels in the order of their numbers."""
     found: dict[str, None] = {}
     for side in sides:
-        with results.as_written(f"{side.title}: {results.PER_CLASS}"):
+        with results.as_written(f"{side.title}: {results.PER_CLASS}", side.advice):
             found |= dict.fromkeys(row["label"] for row in side.tables[results.PER_CLASS])
     names = list(found)
     size = plots.confusion_size(len(names))
     figure = Figure(figsize=(size * len(sides), size), dpi=120, layout="constrained")
     panels = figure.subplots(1, len(sides), sharex=True, sharey=True, squeeze=False)[0]
     for axes, side in zip(panels, sides, strict=True):
-        with results.as_written(f"{side.title}: {CONFUSION}"):
+        with results.as_written(f"{side.title}: {CONFUSION}", side.advice):
             labels, predictions = ([row[key] for row in side.tables[CONFUSION]] for key in ("label", "prediction"))
             shares = confusion_matrix(labels, predictions, labels=names, normalize="true")
             accuracy = accuracy_score(labels, predictions)
@@ -95,7 +96,7 @@ def curves(sides: list[Side]) -> Figure:
 
 
 def _plot(axes: Any, side: Side, file: str, column: str, label: str, **style: Any) -> None:
-    with results.as_written(f"{side.title}: {file}"):
+    with results.as_written(f"{side.title}: {file}", side.advice):
         epochs, figures = ([float(row[key]) for row in side.tables[file]] for key in ("epoch", column))
     axes.plot(epochs, figures, label=label, **style)
 

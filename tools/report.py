@@ -70,7 +70,7 @@ def run_section() -> str:
     """What ran, what came from the cache, and how many minutes that took."""
     if not RUN.exists():
         return "No run is recorded: dvc.lock has all results."
-    with results.as_written(str(RUN), f"python -m tools.repro --record {RUN}"):
+    with results.as_written(str(RUN), f"run `python -m tools.repro --record {RUN}`"):
         run = json.loads(RUN.read_bytes())
         rows = [(code(stage), outcome) for stage, outcome in run["stages"].items()]
         return f"{markdown_table(('stage', ''), rows, names=2)}\n\nThe run took {run['seconds'] / 60:.1f} minutes."

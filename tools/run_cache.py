@@ -41,5 +41,5 @@ def stages_of(content: bytes) -> Stages:
         locked = COMPILED_LOCK_FILE_STAGE_SCHEMA(yaml12.parse(content))
     except (yaml.YAMLError, Invalid):
         return {}  # DVC passes over it, too
-    folder = Path(paths.provenance("")).parent
-    return {Path(path).stem: locked for path in lockfile.files(locked, "outs") if Path(path).parent == folder}
+    stages = [(Path(path).stem, path) for path in lockfile.files(locked, "outs")]
+    return {stage: locked for stage, path in stages if path == paths.provenance(stage)}
