@@ -229,8 +229,8 @@ def test_data_that_neither_git_nor_dvc_has_fails_on_the_cheap_machine(
     change_params(bare, dataset__path=path)
     said = refused(bare)
     assert said == (
-        f"{path} is neither in git nor in DVC: commit it, or run `dvc add {quoted}` and commit what that writes, or, if "
-        "nothing needs it, take it out of dvc.yaml"
+        f"{path} is neither in git nor in DVC: commit it, or run `dvc add {quoted}` and commit what that writes, or, "
+        "if nothing needs it, take it out of dvc.yaml"
     )
 
 
