@@ -206,3 +206,11 @@ def test_names_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> No
     rendering.show(comparison.compare([run], [other]))
     said = capsys.readouterr().out
     assert all(said.count(name) == 2 for name in run.names)  # as a label and as a value of a param
+
+
+def test_a_verdict_is_one_line_however_long_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    run, other = (replace(stand_in_run("one", 3, {}, {}), names=[*"abcde", last * 80]) for last in ("f", "g"))
+    rendering.show(comparison.compare([run], [other]))
+    verdict = capsys.readouterr().out.splitlines()[0]
+    assert verdict.startswith("not comparable: the label sets differ: only `one` has")
+    assert verdict.count("`") == 8

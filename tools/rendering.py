@@ -47,16 +47,15 @@ def notes(comparison: Comparison) -> Iterator[str]:
 
 def show(comparison: Comparison) -> None:
     """Print a comparison on the terminal."""
-    terminal = console()
-    terminal.print(f"{comparison.verdict}: {comparison.reason}")
-    terminal.print(f"base: {','.join(comparison.base)}\nhead: {','.join(comparison.head)}")
+    print(f"{comparison.verdict}: {comparison.reason}")
+    print(f"base: {','.join(comparison.base)}\nhead: {','.join(comparison.head)}")
     for section in sections(comparison):
         columns = [column.replace("\n", ", ") for column in section.columns]
         rows = [[cell.replace("\n", "  ") for cell in row] for row in section.rows]
-        terminal.print("", text_table(columns, rows, section.names), sep="\n")
-    terminal.print()
+        console().print("", text_table(columns, rows, section.names), sep="\n")
+    print()
     for note in notes(comparison):
-        terminal.print(note)
+        print(note)
 
 
 def markdown(comparison: Comparison) -> str:
