@@ -65,10 +65,10 @@ def test_an_empty_address_of_the_hub_is_none(workspace: Workspace, monkeypatch: 
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is set, as torchrun or mpirun does: "),
-        ({"OMPI_COMM_WORLD_SIZE": "2"}, "OMPI_COMM_WORLD_SIZE is set, as torchrun or mpirun does: "),
-        ({"PMI_SIZE": "2"}, "PMI_SIZE is set, as torchrun or mpirun does: "),
-        ({"MV2_COMM_WORLD_SIZE": "2"}, "MV2_COMM_WORLD_SIZE is set, as torchrun or mpirun does: "),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE is set, as by torchrun or mpirun, but one process "),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, "OMPI_COMM_WORLD_SIZE is set, as by torchrun or mpirun, but one process "),
+        ({"PMI_SIZE": "2"}, "PMI_SIZE is set, as by torchrun or mpirun, but one process "),
+        ({"MV2_COMM_WORLD_SIZE": "2"}, "MV2_COMM_WORLD_SIZE is set, as by torchrun or mpirun, but one process "),
         ({"OMP_THREAD_LIMIT": "1"}, "OMP_THREAD_LIMIT is set: PyTorch may compute wrong results: set OMP_NUM_THREADS "),
         ({"HF_ENDPOINT": "http://me:pass/word@hub"}, "HF_ENDPOINT: it is not an address: correct it, or unset it"),
         ({"https_proxy": "http://me:pass/word@proxy:1"}, "https_proxy: it is not an address: correct it, or unset it"),

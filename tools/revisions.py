@@ -90,6 +90,8 @@ def _lock(files: Any, revision: str) -> dict[str, Any]:
         raise errors.InputError(f"has no dvc.lock: run `dvc repro` there and commit {RESULTS}") from None
     try:
         return _checked(files, revision, content)
+    except trees.ShallowError:
+        raise
     except errors.InputError as error:
         there = " there (check it out, or `dvc exp apply` an experiment), and commit or save it anew"
         raise errors.InputError(f"{error}{there if revision != WORKSPACE else ''}") from None

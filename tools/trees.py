@@ -25,6 +25,10 @@ MAX_LINKS = 40  # one after the other, as Linux has it
 MAX_FILES = 1000  # of a folder, to be hashed one by one
 
 
+class ShallowError(errors.InputError):
+    """A shallow clone lacks the history that would tell."""
+
+
 @contextmanager
 def files_at(revision: str) -> Iterator[Any]:
     """The files of a revision, or of the workspace, as a file system: git's, and DVC's from its cache or remote.
@@ -168,7 +172,7 @@ def behind(path: Path, names: set[Path], linked: dict[Path, str]) -> list[str]:
 def _changed_since_run(commit: str, paths: list[str], md5: str) -> bool:
     """Whether git has other ``paths`` in ``commit`` than where dvc.lock first got ``md5``, or was last committed."""
     if shallow():
-        raise errors.InputError(f"{paths[0]}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
+        raise ShallowError(f"{paths[0]}: a shallow clone cannot tell if it changed: run `git fetch --unshallow`")
     log = ("git", "log", "--no-show-signature", "--format=%H", commit)
     # the oldest commit to bring the hash into dvc.lock, since a later one may be a revert; where none did, as when a
     # merge brought it, or dvc.lock spells it otherwise, the last to touch dvc.lock
