@@ -109,10 +109,8 @@ def summary(stages: dict[str, str], seconds: float) -> Table:
 
 def _recorded(stages: dict[str, str]) -> str:
     """A line for each .dvc file that DVC has written anew, since its data were edited."""
-    files = [file for file, became in stages.items() if became == RECORDED]
-    changed = [
-        file for file in files if Path(file).read_bytes() != committed(Path(file))
-    ]  # not if only DVC's cache was
+    files = [Path(file) for file, became in stages.items() if became == RECORDED]
+    changed = [file for file in files if file.read_bytes() != committed(file)]  # else only DVC's cache lacked the data
     return "".join(f"{file} names the data as they are now: commit it\n" for file in changed)
 
 
