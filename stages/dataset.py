@@ -60,7 +60,7 @@ def build_splits(
         names = _sorted(set(labels))
     number = {_name(name): position for position, name in enumerate(names)}
     if positions:
-        _check_positions({_label(row.label) for split_rows in rows.values() for row in split_rows}, len(names))
+        _check_positions((row for own in rows.values() if not all(map(_unlabelled, own)) for row in own), len(names))
         number |= {str(position): position for position in range(len(names))}
     splits = {}
     for split, split_rows in rows.items():
@@ -89,13 +89,14 @@ def _check_repeated(labels: Counter[str]) -> None:
         )
 
 
-def _check_positions(labels: set[str | None], names: int) -> None:
-    for first, absent in ((1, 0), (-1, names - 1)):
+def _check_positions(rows: Iterable[Row], names: int) -> None:
+    labels = {_label(row.label) for row in rows}
+    for first, absent, otherwise in ((1, 0, ""), (-1, names - 1, ", or remove the rows of -1 if that means no label")):
         last = first + names - 1
         if {str(first), str(last)} <= labels and str(absent) not in labels:
             raise InputError(
                 f"params.yaml: dataset.labels: integer labels count from 0, those of the rows go from {first} to "
-                f"{last}: set it to null (the numbers are the names then), or count from 0 in the files"
+                f"{last}: set it to null (the numbers are the names then), or count from 0 in the files{otherwise}"
             )
 
 

@@ -127,7 +127,7 @@ def _position(path: Path, column: str | int, header: list[str] | None) -> int:
     if isinstance(column, int) and column < len(header):
         return column  # two columns may have one name
     names = [name.strip() for name in header]
-    if len(names) == 1 and not re.fullmatch(r"\w*", names[0]):
+    if len(names) == 1 and re.search(r"[,;|\t]", names[0]):
         raise ColumnError(
             f"{path}, line 1: a single column, {names[0][:200]!r}", "set dataset.delimiter, or dataset.header"
         )

@@ -231,6 +231,10 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": "text;label\nx;a\n"}, {},
         "own/train.csv, line 1: a single column, 'text;label': set dataset.delimiter, or dataset.header",
     ),
+    "a single column": (
+        {"train.csv": "review-text\nx\n"}, {"dataset__text_column": "review-text"},
+        f"own/train.csv, line 1: no column 'label', there are: review-text: {COLUMNS}",
+    ),
     "no such column in parquet": (
         {"train.parquet": parquet(tweet=["x"], label=["a"])}, {},
         f"own/train.parquet: no column 'text', there are: tweet, label: {NAMES}",

@@ -172,7 +172,7 @@ def test_integers_from_0_of_which_one_is_too_large_are_not_said_to_be_counted_fr
 @pytest.mark.parametrize("skip", [False, True])
 def test_integers_that_are_counted_from_minus_1_are_an_error_even_where_bad_rows_are_skipped(*, skip: bool) -> None:
     rows = [Row("here", "a text", str(number)) for number in (-1, 0, 1)]
-    said = "count from 0, those of the rows go from -1 to 1: set it to null .*, or count from 0 in the files$"
+    said = "count from 0, those of the rows go from -1 to 1: set it to null .*, or remove the rows of -1 if "
     with pytest.raises(InputError, match=said):
         build_splits({"train": rows}, ["negative", "neutral", "positive"], skip=skip)
 
@@ -181,6 +181,12 @@ def test_a_row_of_minus_1_beside_all_positions_has_no_label() -> None:
     rows = [Row("here", "a text", str(number)) for number in (-1, 0, 1, 2)]
     found, _ = build_splits({"train": rows}, ["low", "middle", "high"], skip=True)
     assert found["train"].labels == [0, 1, 2]
+
+
+def test_a_split_of_minus_1_alone_has_no_labels_though_the_last_label_has_no_rows() -> None:
+    train, test = ([Row("here", "a text", str(number)) for number in numbers] for numbers in ((0, 1), (-1, -1)))
+    with pytest.raises(InputError, match="the test split has no labels: "):
+        build_splits({"train": train, "test": test}, ["low", "middle", "high"], skip=False)
 
 
 def test_splits_come_in_the_pipelines_order() -> None:

@@ -20,7 +20,8 @@ from tools.formatting import text_table
 METRICS = {"accuracy": 0.8, "f1": 0.79, "validation_accuracy": 0.82, "validation_f1": 0.81}
 
 
-FIGURES = (paths.AUDIT, paths.TOKENS, paths.BASELINES, paths.METRICS, paths.PLOTS)
+PREDICTIONS = tuple(map(paths.predictions, paths.EVALUATED))
+FIGURES = (paths.AUDIT, paths.TOKENS, paths.BASELINES, paths.METRICS, paths.PLOTS, *PREDICTIONS)
 
 
 @pytest.fixture(autouse=True)
@@ -119,6 +120,15 @@ def test_figures_that_git_or_dvc_has_changed_alone_are_a_finding(file: str, path
     Path(file).write_text(Path(file).read_text(encoding="utf-8") + "\n", encoding="utf-8")
     assert ladder.findings(ladder.rungs()) == [
         f"{path} is not of the run whose outputs are here: run `{command}`, or `dvc repro`"
+    ]
+
+
+@pytest.mark.parametrize("path", PREDICTIONS)
+def test_predictions_that_dvc_has_changed_alone_are_a_finding(path: str) -> None:
+    write(tfidf=0.6, mean=0.5)
+    pd.DataFrame({"label": [1, 0]}).to_parquet(path)
+    assert ladder.findings(ladder.rungs()) == [
+        f"{path} is not of the run whose outputs are here: run `dvc checkout`, or `dvc repro`"
     ]
 
 

@@ -48,7 +48,7 @@ def test_conflicts_are_known_whatever_git_calls_the_sides(side: str) -> None:
         lockfile.parse(f"schema: '2.0'\n<<<<<<< {side}\n=======\n>>>>>>> other\n".encode())
     assert str(error.value) == (
         "dvc.lock has merge conflicts: take one side (`git checkout --ours dvc.lock metrics/metrics.json`, or, where "
-        "they are committed, `git checkout HEAD^ dvc.lock metrics/metrics.json`) and run again"
+        "they are committed, `git checkout COMMIT dvc.lock metrics/metrics.json`, with one from before) and run again"
     )
 
 

@@ -131,10 +131,16 @@ def test_a_dvc_file_with_the_conflicts_of_a_merge_is_left_to_a_person(folder: Pa
         repair.repair()
     assert str(refused.value) == (
         "data/my own.dvc has merge conflicts: take one side (`git checkout --ours 'data/my own.dvc'`, or, where they "
-        "are committed, `git checkout HEAD^ 'data/my own.dvc'`) and run again"
+        "are committed, `git checkout COMMIT 'data/my own.dvc'`, with one from before) and run again"
     )
     file.unlink()
     repair.repair()
+
+
+def test_without_git_there_is_nothing_to_merge(folder: Path) -> None:
+    shutil.rmtree(folder / ".git")
+    run("dvc", "config", "--local", "core.no_scm", "true", cwd=folder)
+    assert repair.repair() == []
 
 
 def test_a_lock_file_that_was_never_committed_is_removed(folder: Path) -> None:

@@ -263,6 +263,21 @@ def test_data_that_were_edited_are_recorded_anew(inside: Path, command: str) -> 
     assert [stages.get("data/kept.dvc") for stages in runs] == [None, "recorded anew", "recorded anew"]
 
 
+def test_data_under_a_frozen_dvc_file_are_recorded_anew_too(inside: Path) -> None:
+    keep_data_in_dvc(inside)
+    run("dvc", "freeze", "data/kept.dvc", cwd=inside)
+    commit(inside, "data")
+    assert repro.reproduce("audit")[1]["data/kept.dvc"] == "frozen"
+    append(next((inside / "data/kept").glob("train.*")), "\n")
+    assert repro.reproduce("audit")[1]["data/kept.dvc"] == "recorded anew"
+
+
+def test_a_file_name_that_dvc_cannot_store_is_left_to_dvc(inside: Path) -> None:
+    keep_data_in_dvc(inside)
+    Path(os.fsdecode(b"data/kept/bad\xff.csv")).touch()
+    changes.check_data()
+
+
 def test_data_that_git_alone_has_given_another_version_are_an_error_before_any_run(
     inside: Path, refused: Refused
 ) -> None:
@@ -275,9 +290,9 @@ def test_data_that_git_alone_has_given_another_version_are_an_error_before_any_r
     git("checkout", "--quiet", "HEAD^", "data/kept.dvc", cwd=inside)  # as a merge, too, stages it
     named = (inside / "data/kept.dvc").read_bytes()
     assert refused(repro.main, inside) == (
-        "data/kept.dvc names other data than data/kept, a version that was there before: run `dvc checkout "
-        "data/kept.dvc` (`dvc pull data/kept.dvc` if DVC's cache lacks them), or, if data/kept is right as it is, "
-        "`dvc commit --force data/kept.dvc`"
+        "data/kept.dvc names another version of data/kept than the one here: if this is right, as after an edit, run "
+        "`dvc commit --force data/kept.dvc`; to go to the other, as after a merge, `dvc checkout data/kept.dvc` (`dvc "
+        "pull data/kept.dvc` if DVC's cache lacks it)"
     )
     assert (inside / "data/kept.dvc").read_bytes() == named
     run("dvc", "checkout", "data/kept.dvc", cwd=inside)
@@ -292,7 +307,7 @@ def test_data_that_are_to_stay_as_they_are_can_be_kept(inside: Path) -> None:
     run("dvc", "add", "data/kept", cwd=inside)
     now = (inside / "data/kept.dvc").read_bytes()
     (inside / "data/kept.dvc").write_bytes(before)
-    with pytest.raises(InputError, match=r"`dvc commit --force data/kept\.dvc`$"):
+    with pytest.raises(InputError, match=r"`dvc commit --force data/kept\.dvc`"):
         changes.check_data()
     run("dvc", "commit", "--force", "data/kept.dvc", cwd=inside)
     changes.check_data()

@@ -82,7 +82,8 @@ def _collected(repo: Any, targets: tuple[str, ...]) -> list[Any]:
 def check_data() -> None:
     """Look for data under `dvc add` that are another version than their .dvc file names, which DVC would write anew.
 
-    They are where git alone has changed that file, by a checkout or a merge. Data that DVC's cache lacks are an edit.
+    They are where git alone has changed that file, by a checkout or a merge. Data that DVC's cache lacks are an edit;
+    it has an edit, too, if an experiment took it along.
 
     Raises:
         InputError: there are some.
@@ -90,14 +91,14 @@ def check_data() -> None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    with suppress(DvcException), Repo() as repo:  # where DVC cannot read the pipeline, it will say so
+    with suppress(DvcException, UnicodeError), Repo() as repo:  # what DVC cannot read, it will name
         for out, _ in _changed_data(repo, _collected(repo, ())):
             if out.is_in_repo and out.cache.exists(out.get_hash().value):
                 file = shlex.quote(out.stage.addressing)
                 raise InputError(
-                    f"{out.stage.addressing} names other data than {out}, a version that was there before: run "
-                    f"`dvc checkout {file}` (`dvc pull {file}` if DVC's cache lacks them), or, if {out} is right as it "
-                    f"is, `dvc commit --force {file}`"
+                    f"{out.stage.addressing} names another version of {out} than the one here: if this is right, as "
+                    f"after an edit, run `dvc commit --force {file}`; to go to the other, as after a merge, `dvc "
+                    f"checkout {file}` (`dvc pull {file}` if DVC's cache lacks it)"
                 )
 
 

@@ -61,6 +61,7 @@ def findings(ladder: list[Rung]) -> list[str]:
     """
     *baselines, tuned = ladder
     audit, tokens, by_label = results.read(paths.AUDIT), results.read(paths.TOKENS), results.per_class()
+    present = {split: results.labels(split) for split in paths.EVALUATED}
     found = _of_other_runs()
     with results.as_written(paths.AUDIT):
         leaked = {split: int(audit["leaked_rows"][split]["rows"]) for split in paths.EVALUATED}
@@ -82,8 +83,7 @@ def findings(ladder: list[Rung]) -> list[str]:
             than = f"only equals {best.model}" if ours == theirs else f"does not beat {best.model}"
             found.append(f"the fine-tuned model {than} on {split}: F1 {ours:.4f} against {theirs:.4f}")
     for split in paths.EVALUATED:
-        present = results.labels(split)
-        if absent := [name for number, name in enumerate(by_label["label"]) if number not in present]:
+        if absent := [name for number, name in enumerate(by_label["label"]) if number not in present[split]]:
             of = codes(absent, errors.MAX_NAMES)
             found.append(f"no {split} row has these labels: {of}: the scores on {split} do not cover them")
     if missed := by_label["label"][(by_label["recall"] == 0) & (by_label["support"] > 0)].tolist():
@@ -124,6 +124,7 @@ def _of_other_runs() -> list[str]:
         (paths.BASELINES, "baselines"),
         (paths.METRICS, "evaluate"),
         (paths.PLOTS, "evaluate"),
+        *((paths.predictions(split), "evaluate") for split in paths.EVALUATED),
     ):
         if made[stage].get("outs", {}).get(path) != hashing.md5(Path(path)):
             restore = f"`{results.METRICS_FROM_GIT}` and `dvc checkout`" if path == paths.METRICS else "`dvc checkout`"

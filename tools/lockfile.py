@@ -44,7 +44,7 @@ def check_merged(file: Path, content: bytes) -> None:
         take = f"{PATH} {paths.METRICS}" if file == PATH else shlex.quote(str(file))  # these two conflict together
         raise InputError(
             f"{file} has merge conflicts: take one side (`git checkout --ours {take}`, or, where they are committed, "
-            f"`git checkout HEAD^ {take}`) and run again"
+            f"`git checkout COMMIT {take}`, with one from before) and run again"
         )
 
 

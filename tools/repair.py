@@ -56,9 +56,12 @@ def _repair() -> list[str]:
     if rwlock.PATH.exists() and rwlock.users() != set():
         rwlock.PATH.unlink()
         said.append(f"{rwlock.PATH} was left behind when DVC was killed: removed")
-    for name in filter(None, output("git", "ls-files", "-z", "*.dvc").split("\0")):
-        if Path(name).is_file():
-            lockfile.check_merged(Path(name), Path(name).read_bytes())
+    names = ""
+    with suppress(InputError):  # without git there is no merge
+        names = output("git", "ls-files", "-z", "*.dvc")
+    for file in map(Path, filter(None, names.split("\0"))):
+        if file.is_file():
+            lockfile.check_merged(file, file.read_bytes())
     said += _repair_lock() if LOCK.exists() else []
     for path in (path for folder in OUTPUTS for path in Path(folder).rglob(".*.tmp")):
         if COPY.fullmatch(path.name):

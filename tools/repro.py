@@ -47,7 +47,9 @@ class StageLog(logging.Handler):
         """Note what the record says of a stage."""
         message = record.getMessage()
         for pattern, outcome in self.PATTERNS:
-            if (match := pattern.search(message)) and self.stages.get(match[1]) != "frozen":  # nor did it change
+            if match := pattern.search(message):
+                if outcome != RECORDED and self.stages.get(match[1]) == "frozen":  # nor did it change
+                    continue
                 self.stages[match[1]] = outcome
 
 
