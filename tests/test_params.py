@@ -32,6 +32,13 @@ def test_the_keys_are_explained_before_the_data_is_there(workspace: Workspace, c
     assert err.startswith("error: params.yaml: dataset.path: data/own does not exist: ")
 
 
+def test_keys_that_are_wrong_are_named_without_an_explanation_of_the_others(workspace: Workspace, call: Call) -> None:
+    code, out, err = call(params.main, workspace(train__epochs=0, tokenize__max_length="long"))
+    assert (code, out) == (1, "")
+    for key in ("tokenize.max_length", "train.epochs"):
+        assert f": {key}: should be " in err
+
+
 @pytest.mark.parametrize("path", ["data", ".", "data/raw/train.parquet", "models/pretrained", "models/classifier/own"])
 def test_data_where_a_stage_writes_are_an_error(workspace: Workspace, path: str) -> None:
     (workspace(dataset__path=path) / path).mkdir(parents=True, exist_ok=True)
