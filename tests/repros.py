@@ -27,7 +27,8 @@ class Repro:
     def __init__(self, clone: Path, *command: str, **environment: str) -> None:
         python = Path(sys.executable).parent
         self.process = subprocess.Popen(
-            command or ("dvc", "repro"),
+            # as in a terminal, wherever the tests run: nohup ignores SIGHUP, a script's background SIGINT
+            ("env", "--default-signal=HUP,INT", *(command or ("dvc", "repro"))),
             cwd=clone,
             env=os.environ | {"PATH": f"{python}:{os.environ['PATH']}"} | environment,
             stdout=subprocess.PIPE,
