@@ -175,7 +175,10 @@ def test_integers_from_0_of_which_one_is_too_large_are_not_said_to_be_counted_fr
 @pytest.mark.parametrize("skip", [False, True])
 def test_integers_that_are_counted_from_minus_1_are_an_error_even_where_bad_rows_are_skipped(*, skip: bool) -> None:
     rows = [Row("here", "a text", str(number)) for number in (-1, 0, 1)]
-    said = "count from 0, those of the rows go from -1 to 1: set it to null .*, or remove the rows of -1 if "
+    said = (
+        "count from 0, those of the rows go from -1 to 1: set it to null .*, or count from 0 in the files, "
+        "or remove the rows of -1 if that means no label$"
+    )
     with pytest.raises(InputError, match=said):
         build_splits({"train": rows}, ["negative", "neutral", "positive"], skip=skip)
 

@@ -307,7 +307,7 @@ def test_data_that_are_to_stay_as_they_are_can_be_kept(inside: Path) -> None:
     run("dvc", "add", "data/kept", cwd=inside)
     now = (inside / "data/kept.dvc").read_bytes()
     (inside / "data/kept.dvc").write_bytes(before)
-    with pytest.raises(InputError, match=r"`dvc commit --force data/kept\.dvc`"):
+    with pytest.raises(InputError, match=r"run `dvc commit --force data/kept\.dvc`; to go to the other, "):
         changes.check_data()
     run("dvc", "commit", "--force", "data/kept.dvc", cwd=inside)
     changes.check_data()

@@ -47,9 +47,8 @@ class StageLog(logging.Handler):
         """Note what the record says of a stage."""
         message = record.getMessage()
         for pattern, outcome in self.PATTERNS:
-            if match := pattern.search(message):
-                if outcome != RECORDED and self.stages.get(match[1]) == "frozen":  # nor did it change
-                    continue
+            match = pattern.search(message)
+            if match and (outcome == RECORDED or self.stages.get(match[1]) != "frozen"):  # frozen, it does not run
                 self.stages[match[1]] = outcome
 
 
