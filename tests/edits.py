@@ -80,3 +80,14 @@ def instead(path: Path, make: Callable[[Path], object]) -> None:
 
 def link_to_nowhere(path: Path) -> None:
     path.symlink_to("nowhere")
+
+
+def used_by(folder: Path, pid: int, *kinds: str) -> Path:
+    """DVC's list of who uses which file, with a single process in it, which reads, writes or does both."""
+    list_of_users = folder / ".dvc/tmp/rwlock"
+    list_of_users.parent.mkdir(parents=True, exist_ok=True)
+    user = {"pid": pid, "cmd": "dvc repro"}
+    content = {"write": {str(folder / "models"): user}, "read": {str(folder / "data"): [user]}}
+    kept = {kind: content[kind] for kind in kinds or content}
+    list_of_users.write_text(json.dumps(kept), encoding="utf-8")
+    return list_of_users

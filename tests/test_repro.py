@@ -13,7 +13,7 @@ import pytest
 from clones import TREE, change_params, commit, commit_all, git, keep_data_in_dvc, run
 from conftest import Call, Refused
 from dvc.lock import Lock
-from edits import append, substitute
+from edits import append, substitute, used_by
 from rich.console import Console
 
 from stages.errors import InputError
@@ -56,9 +56,8 @@ def test_a_recipe_never_overwrites_uncommitted_edits(folder: Path, refused: Refu
 
 @pytest.mark.parametrize("recipe", [(), ("emotion-files",)])
 def test_nothing_starts_beside_another_run(folder: Path, refused: Refused, recipe: tuple[str, ...]) -> None:
-    before, users = (folder / "params.yaml").read_bytes(), folder / ".dvc/tmp/rwlock"
-    users.parent.mkdir(parents=True)
-    users.write_text(json.dumps({"write": {"models": {"pid": os.getpid(), "cmd": "dvc repro"}}}), encoding="utf-8")
+    before = (folder / "params.yaml").read_bytes()
+    used_by(folder, os.getpid(), "write")
     said = refused(repro.main, folder, *recipe)
     assert said.startswith("DVC is running stages here: wait until it has finished")
     assert (folder / "params.yaml").read_bytes() == before
