@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Report = dict[str, Any]
 DIGITS = 4
 TFIDF_C = (1, 10, 100, 1000, 10_000)  # the last is next to no regularization
-HIDDEN_STATES_C = (0.001, 0.01, 0.1, 1)
+HIDDEN_STATES_C = (0.001, 0.01, 0.1, 1, 10, 100)
 TOLERANCE, MAX_ITERATIONS = 1e-6, 1000
 MAX_COEFFICIENTS = 30_000_000  # labels times features, of which the solver holds a dozen copies in float64
 

@@ -19,6 +19,7 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 SHARD = re.compile(r"-[0-9]{5}-of-([0-9]{5})$")  # as the datasets library and the hub name them
+NUMBERED = re.compile(rf"({'|'.join(SPLIT_NAMES)})[\W_]*[0-9]")  # train-2, test_1, dev (1)
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": None}
 ENDINGS = (*DELIMITERS, ".jsonl", ".parquet")
 
@@ -29,8 +30,8 @@ def split_files(path: Path) -> dict[str, list[Path]]:
     What could hold rows and is named for no split is listed.
 
     Raises:
-        InputError: there is no such path, no train file, two files for one split that are no shards of it, a shard is
-            missing, or there is a file that DVC does not see.
+        InputError: there is no such path, no train file, two files for one split that are no shards of it, a file
+            numbered otherwise than a shard, a shard is missing, or there is a file that DVC does not see.
     """
     if path.is_file():
         ending(path)
@@ -44,20 +45,17 @@ def split_files(path: Path) -> dict[str, list[Path]]:
     for file in sorted(path.iterdir()):
         split = SPLIT_NAMES.get(SHARD.sub("", _stem(file)))
         if split is None or file.suffix == ".dvc":
-            could = file.is_dir() or _unzipped(file).endswith(ENDINGS)
-            unread += [file.name] if could and not file.name.startswith(".") else []
+            unread += [file] if _could_hold_rows(file) else []
             continue
         if not file.is_file():
             raise InputError(f"{file}: named for the {split} split, but no file: put a file there, or rename it")
         ending(file)
         files[split].append(file)
+    _check_not_numbered(unread)
     if unread:
-        print(f"warning: {path}: ignored, since not named for a split: {listed(unread)}")
+        print(f"warning: {path}: ignored, since not named for a split: {listed([file.name for file in unread])}")
     if "train" not in files:
-        advice = f"name it train with one of the endings {', '.join(ENDINGS)} (or .gz)"
-        if not files and len(unread) == 1 and (only := path / unread[0]).is_file():
-            advice += f", or set dataset.path to {only}"
-        raise InputError(f"{path}: no train file: {advice}")
+        raise InputError(f"{path}: no train file: {_advice([] if files else unread)}")
     for split, found in files.items():
         _check_whole(split, found)
     hashing.check_not_hidden(path, chain.from_iterable(files.values()))
@@ -72,6 +70,32 @@ def _stem(file: Path) -> str:
 
 def _unzipped(file: Path) -> str:
     return file.name.lower().removesuffix(".gz")
+
+
+def _could_hold_rows(file: Path) -> bool:
+    return (file.is_dir() or _unzipped(file).endswith(ENDINGS)) and not file.name.startswith(".")
+
+
+def _check_not_numbered(unread: list[Path]) -> None:
+    """Make sure that what is not read has no split's name with a number: it may well be a part of the split."""
+    for file in unread:
+        if numbered := NUMBERED.match(_stem(file)):
+            split = SPLIT_NAMES[numbered[1]]
+            raise InputError(
+                f"{file}: not read under this name: if it is all of {split}, name it {split}; if a part of it, "
+                f"{split}-00000-of-00002 and so on, where the second number is how many there are; if neither, take it "
+                "out of there"
+            )
+
+
+def _advice(unread: list[Path]) -> str:
+    """How to have a train file, where ``unread`` is there instead."""
+    advice = f"name it train with one of the endings {', '.join(ENDINGS)} (or .gz)"
+    if len(unread) == 1 and unread[0].is_file():
+        advice += f", or set dataset.path to {unread[0]}"
+    if len(unread) > 1:
+        advice += ", or its parts train-00000-of-00002 and so on"
+    return advice
 
 
 def _check_whole(split: str, files: list[Path]) -> None:

@@ -282,6 +282,12 @@ FILES: dict[str, tuple[dict[str, str | bytes], dict[str, Any], str]] = {
         {"train.csv": b"", "train-00001-of-00003.csv": GOOD}, {},
         "own: no train-00000-of-00003, one of the 3 files of train: add it",
     ),
+    "a part under a name of its own": (
+        {"train-2.jsonl": '{"text": "w", "label": "a"}'}, {},
+        ("own/train-2.jsonl: not read under this name: if it is all of train, name it train; if a part of it, "
+        "train-00000-of-00002 and so on, where the second number is how many there are; if neither, take it out of "
+        "there"),
+    ),
     "missing path": (
         {}, {"dataset__path": "elsewhere"},
         "params.yaml: dataset.path: elsewhere does not exist: set it to a file or to a folder with a train file",
@@ -317,12 +323,22 @@ def test_a_folder_without_a_train_file_is_an_error(workspace: Workspace, fail: F
     assert fail() == f"own: no train file: name it train with one of the endings {ENDINGS} (or .gz)"
 
 
-def test_the_only_file_of_a_folder_without_a_train_file_is_named(workspace: Workspace, fail: Fail) -> None:
+@pytest.mark.parametrize(
+    ("names", "advice"),
+    [
+        (["posts.csv"], "set dataset.path to own/posts.csv"),
+        (["part-1.csv", "part-2.csv"], "its parts train-00000-of-00002 and so on"),
+    ],
+)
+def test_the_files_of_a_folder_with_none_named_for_a_split_may_be_what_is_meant(
+    workspace: Workspace, fail: Fail, names: list[str], advice: str
+) -> None:
     folder = own_dataset(workspace, {})
     for path in (folder / "own").iterdir():
         path.unlink()
-    (folder / "own/posts.csv").write_text(GOOD, encoding="utf-8")
-    assert fail().endswith(" (or .gz), or set dataset.path to own/posts.csv")
+    for name in names:
+        (folder / "own" / name).write_text(GOOD, encoding="utf-8")
+    assert fail().endswith(f" (or .gz), or {advice}")
 
 
 def test_a_split_that_is_no_file_is_an_error(workspace: Workspace, fail: Fail) -> None:

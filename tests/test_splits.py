@@ -1,12 +1,14 @@
 """Which files of a folder hold which split."""
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 from own_data import LAYOUT, Workspace
 
 from stages import download, paths, tables
+from stages.errors import InputError
 from stages.files import read_rows
 from stages.splits import SPLIT_NAMES, split_files
 
@@ -19,8 +21,7 @@ def test_files_are_found_by_the_names_of_splits_and_others_are_named(
     (tmp_path / "train.tsv").touch()
     for other in ("README.md", "labels.csv", ".gitignore", "trainer.csv", "test.csv.dvc", "words.JSONL.GZ"):
         (tmp_path / other).touch()
-    for other in ("test.old.csv", "train.2024.parquet"):  # whose names are not a split's and an ending
-        (tmp_path / other).touch()
+    (tmp_path / "test.old.csv").touch()  # whose name is not a split's and an ending
     (tmp_path / "tests").mkdir()
     split = SPLIT_NAMES[name.lower()]
     if split == "train":
@@ -28,8 +29,26 @@ def test_files_are_found_by_the_names_of_splits_and_others_are_named(
     file = tmp_path / f"{name}.{ending}"
     file.touch()
     assert split_files(tmp_path) == {"train": [tmp_path / "train.tsv"]} | {split: [file]}
-    unread = "labels.csv, test.old.csv, tests, train.2024.parquet, trainer.csv, words.JSONL.GZ"
+    unread = "labels.csv, test.old.csv, tests, trainer.csv, words.JSONL.GZ"
     assert capsys.readouterr().out == f"warning: {tmp_path}: ignored, since not named for a split: {unread}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train-1.csv.gz", "train"),
+        ("train.2024.parquet", "train"),
+        ("Training (1).csv", "train"),
+        ("dev_00.txt", "validation"),
+        ("test2.jsonl", "test"),
+        ("train-0-of-2", "train"),
+    ],
+)
+def test_a_split_s_name_with_a_number_that_is_no_shard_s_is_an_error(tmp_path: Path, name: str, split: str) -> None:
+    (tmp_path / "train.csv").touch()
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=f"^{re.escape(str(tmp_path / name))}: not read under this name: .* {split}-0"):
+        split_files(tmp_path)
 
 
 def test_a_single_file_is_train_whatever_its_name(tmp_path: Path) -> None:
