@@ -10,8 +10,8 @@ from pathlib import Path
 
 from stages import entry, errors
 from stages.audit import AuditParams
-from stages.download import DatasetParams, ModelParams
 from stages.params import PARAMS, Section, load
+from stages.sources import DatasetParams, ModelParams
 from stages.tokenize import TokenizeParams
 from stages.train import TrainParams
 from tools import pipeline
