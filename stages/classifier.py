@@ -60,11 +60,13 @@ def load_pretrained(names: list[str]) -> PreTrainedModel:
 
 
 def _check_order(own: list[str], names: list[str]) -> None:
-    """Compare the labels of the checkpoint's head, if it has any, with those of the data."""
-    if own != names and sorted(own) == sorted(names):  # under other names its head would start from errors
+    """Compare the labels of the checkpoint's head, if it has any, with those of the data, in whatever case."""
+    spelt = {name.casefold(): name for name in names} | {name: name for name in names}
+    order = [spelt.get(label, spelt.get(label.casefold(), label)) for label in own]
+    if order != names and sorted(order) == sorted(names):  # under other names its head would start from errors
         raise InputError(
             f"params.yaml: dataset.labels: {paths.PRETRAINED} has these labels in another order: set it to "
-            f"{json.dumps(own, ensure_ascii=False)}, and renumber the rows' labels where they are integers"
+            f"{json.dumps(order, ensure_ascii=False)}, and renumber the rows' labels where they are integers"
         )
 
 
@@ -104,17 +106,14 @@ def load_tokenizer(path: str) -> PreTrainedTokenizerBase:
         return AutoTokenizer.from_pretrained(path, trust_remote_code=False)
 
 
-def load_fine_tuned(**config: Any) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load_fine_tuned() -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load the fine-tuned classifier, in float32 and on this machine's device, and its tokenizer.
-
-    Args:
-        **config: settings in place of those in its config.json.
 
     Raises:
         InputError: one of them is missing or damaged.
     """
     with paths.reading(paths.CLASSIFIER):
         model = AutoModelForSequenceClassification.from_pretrained(
-            paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False, **config
+            paths.CLASSIFIER, dtype="float32", use_safetensors=True, trust_remote_code=False
         )
     return model.to(machine.device()), load_tokenizer(paths.CLASSIFIER)

@@ -29,7 +29,7 @@ def check_fit(
     _check_vocabulary(model, max(tokenizer.pad_token_id, *(int(rows.ids.max(initial=0)) for rows in splits)))
     _check_positions(model, tokenizer.pad_token_id, max(int(rows.lengths.max()) for rows in splits))
     short, _ = _extremes(splits[0])
-    _compute(model, PadToLongest(tokenizer)([short]), bf16=bf16)
+    _compute(model, tokenizer, [short], bf16=bf16)
 
 
 def check_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TokenizedRows) -> None:
@@ -41,18 +41,19 @@ def check_checkpoint(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase,
     short, long = _extremes(rows)
     if len(short["input_ids"]) == len(long["input_ids"]):  # such as texts that were all cut at tokenize.max_length
         short = short | {"input_ids": short["input_ids"][: max(1, len(short["input_ids"]) // 2)]}
-    collate = PadToLongest(tokenizer)
-    alone, padded = (_compute(model, collate(texts), output_hidden_states=True) for texts in ([short], [short, long]))
+    alone, padded = (_compute(model, tokenizer, texts, output_hidden_states=True) for texts in ([short], [short, long]))
     if alone.hidden_states[-1].shape[1] != len(short["input_ids"]):
         raise InputError(
             f"{model.name_or_path}: {type(model).__name__} does not give a hidden state for each token: choose another "
             "model"
         )
     if (alone.logits[0] - padded.logits[0]).abs().max() > PADDING_TOLERANCE * alone.logits[0].abs().max():
+        advice = "set padding_side in tokenizer_config.json to the other side"
+        if _pad_token_id(model) != tokenizer.pad_token_id:  # by which some models find where a text ends
+            advice = f"set pad_token_id in its config.json to {tokenizer.pad_token_id}"
         raise InputError(
             f"{model.name_or_path}: {type(model).__name__} gives a text other logits where it is padded on the "
-            f"{tokenizer.padding_side}, as {paths.TOKENIZER} wants: set padding_side in tokenizer_config.json to the "
-            "other side, or choose another model"
+            f"{tokenizer.padding_side}, as {paths.TOKENIZER} wants: {advice}, or choose another model"
         )
 
 
@@ -92,9 +93,21 @@ def _check_positions(model: PreTrainedModel, pad_token_id: int, longest: int) ->
         )
 
 
-def _compute(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bool = False, **more: Any) -> ModelOutput:
+def _pad_token_id(model: PreTrainedModel) -> int | None:
+    """The padding token by the model's config."""
+    return getattr(model.config.get_text_config(), "pad_token_id", None)
+
+
+def _compute(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    rows: list[dict[str, Any]],
+    *,
+    bf16: bool = False,
+    **more: Any,
+) -> ModelOutput:
     """The model's output for a batch, without dropout: the model is left in evaluation mode."""
-    inputs = {name: tensor.to(model.device) for name, tensor in batch.items()}
+    inputs = {name: tensor.to(model.device) for name, tensor in PadToLongest(tokenizer)(rows).items()}
     try:
         with torch.no_grad(), torch.autocast(model.device.type, torch.bfloat16, enabled=bf16):
             return model.eval()(**inputs, **more)
@@ -102,8 +115,8 @@ def _compute(model: PreTrainedModel, batch: dict[str, torch.Tensor], *, bf16: bo
         if of_machine(error):  # which is tried again with fewer texts
             raise
         advice = "choose another model"
-        if getattr(model.config, "pad_token_id", 0) is None:  # which some decoders need
-            advice = f"set pad_token_id in its config.json, or {advice}"
+        if _pad_token_id(model) is None:  # which some decoders need
+            advice = f"set pad_token_id in its config.json to {tokenizer.pad_token_id}, or {advice}"
         raise InputError(
             f"{model.name_or_path}: {type(model).__name__} does not compute {'in bfloat16 ' if bf16 else ''}"
             f"({reason(error)}): {advice}"

@@ -47,6 +47,7 @@ def predict_split(
     from stages.compatibility import check_fit
 
     rows = TokenizedRows(tables.read(paths.tokenized(split)))
+    model.config.get_text_config().output_hidden_states = True  # of a model of texts and images, the part for texts
     check_fit(model, tokenizer, rows)
 
     def pool(output: Any, mask: torch.Tensor) -> torch.Tensor:
@@ -103,7 +104,7 @@ def main() -> None:
     from stages import classifier, hardest, machine, plots, tables
 
     made = stamp | {"machine": machine.description(bf16=False)}
-    model, tokenizer = classifier.load_fine_tuned(output_hidden_states=True)
+    model, tokenizer = classifier.load_fine_tuned()
     names = [model.config.id2label[number] for number in range(model.config.num_labels)]
     outputs = (*map(paths.predictions, paths.EVALUATED), paths.METRICS, paths.HARDEST, paths.PLOTS)
     with staged(stamp, *outputs) as (*predictions, metrics_file, hardest_rows, plots_folder):

@@ -131,6 +131,7 @@ def training_arguments(
         seed=params.seed,
         train_sampling_strategy="group_by_length",
         remove_unused_columns=False,
+        label_names=["labels"],  # else those that the model's forward names, which may name none
         eval_strategy="epoch",
         save_strategy="epoch",
         restore_callback_states_from_checkpoint=True,  # early stopping's patience

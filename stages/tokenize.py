@@ -36,30 +36,6 @@ class TokenizeParams(Section):
     )
 
 
-def checked_tokenizer(max_length: int) -> "PreTrainedTokenizerBase":
-    """Load the checkpoint's tokenizer.
-
-    Raises:
-        InputError: it does not load, or does not allow ``max_length`` tokens.
-    """
-    from transformers import AutoTokenizer
-
-    paths.require(paths.TOKENIZER)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(paths.TOKENIZER, trust_remote_code=False)
-        most = int(tokenizer.model_max_length)
-    except Exception as error:  # whatever a broken file makes the tokenizer library raise
-        raise errors.InputError(
-            f"{paths.TOKENIZER}: not a tokenizer that loads ({errors.reason(error)}): choose another checkpoint"
-        ) from error
-    if max_length > most:
-        raise errors.InputError(
-            f"params.yaml: tokenize.max_length: {max_length} is more than the {most} tokens that the checkpoint takes: "
-            "lower it, or choose another checkpoint"
-        )
-    return tokenizer
-
-
 def tokenize_texts(
     tokenizer: "PreTrainedTokenizerBase", texts: list[str], max_length: int
 ) -> tuple[list[list[int]], int, int]:
@@ -150,6 +126,9 @@ def main() -> None:
     """Tokenize the three splits."""
     stamp = provenance.inputs("tokenize")
     params = load("tokenize", TokenizeParams)
+
+    from stages.tokenizer import checked_tokenizer
+
     tokenizer = checked_tokenizer(params.max_length)
     with staged(stamp, *map(paths.tokenized, paths.SPLITS), paths.TOKENS) as (*partials, figures):
         counts = {}

@@ -193,62 +193,6 @@ def test_the_hash_of_weights_in_several_files_is_refused(
     assert fail() == "model.weights_sha256: own-model has 2 weight files: set it to null"
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("tokenizer.json", b"{nope"),
-        ("tokenizer.json", b"{}"),
-        ("tokenizer.json", b"\xff\xfe"),
-        ("tokenizer.json", b""),
-        ("tokenizer.json", b"[" * 100_000),
-        ("tokenizer.json", b'{"version": "1.0", "model": {"type": "WordPiece", "vocab": []}}'),
-        ("tokenizer_config.json", b"[1]"),
-        ("config.json", b'{"model_type": "bert", "hidden_size": "wide"}'),
-        ("tokenizer_config.json", b'{"tokenizer_class": "BertTokenizer", "model_max_length": "long"}'),
-    ],
-)
-def test_a_broken_tokenizer_is_found_at_tokenize(
-    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path, name: str, content: bytes
-) -> None:
-    replace(name, content)(own_checkpoint(workspace, tiny_random_checkpoint))
-    download.main()
-    error = fail(tokenize.main)
-    assert error.startswith("models/pretrained/tokenizer: not a tokenizer that loads (")
-    assert error.endswith("): choose another checkpoint")
-    assert "\n" not in error
-
-
-def test_a_head_whose_labels_are_of_several_types_is_replaced(
-    workspace: Workspace, tiny_random_checkpoint: Path
-) -> None:
-    edit_json(own_checkpoint(workspace, tiny_random_checkpoint) / "config.json", id2label={"0": "a", "1": None})
-    download.main()
-    assert load_pretrained(["a", "b"]).config.id2label == {0: "a", 1: "b"}
-
-
-def test_a_head_whose_labels_are_integers_in_another_order_is_refused(
-    workspace: Workspace, tiny_random_checkpoint: Path
-) -> None:
-    edit_json(own_checkpoint(workspace, tiny_random_checkpoint) / "config.json", id2label={"0": 1, "1": 0})
-    download.main()
-    said = r'^params\.yaml: dataset\.labels: models/pretrained/model has these labels in .*: set it to \["1", "0"\]'
-    with pytest.raises(errors.InputError, match=said):
-        load_pretrained(["0", "1"])
-
-
-def test_a_head_with_the_labels_in_another_order_is_refused(
-    workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path
-) -> None:
-    checkpoint = own_checkpoint(workspace, tiny_random_checkpoint)
-    edit_json(checkpoint / "config.json", id2label={"0": "b", "1": "a"}, label2id={"b": 0, "a": 1})
-    download.main()
-    tokenize.main()
-    assert fail(train.main) == (
-        "params.yaml: dataset.labels: models/pretrained/model has these labels in another order: set it to "
-        '["b", "a"], and renumber the rows\' labels where they are integers'
-    )
-
-
 def test_a_text_that_is_no_token_is_named(workspace: Workspace, fail: Fail, tiny_random_checkpoint: Path) -> None:
     checkpoint = own_checkpoint(workspace, tiny_random_checkpoint)
     edit_json(checkpoint / "tokenizer.json", post_processor=None)  # it puts special tokens around a text

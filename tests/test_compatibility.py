@@ -88,9 +88,15 @@ def test_a_model_without_embeddings_of_tokens_is_refused(architecture: str, conf
 
 
 def test_a_decoder_that_is_told_no_padding_token_is_refused() -> None:
-    said = r"GPT2ForSequenceClassification does not compute .*: set pad_token_id in its config\.json, or choose another"
+    said = r"GPT2ForSequenceClassification does not compute .*: set pad_token_id in its config\.json to 0, or choose"
     with pytest.raises(errors.InputError, match=said):
         check_checkpoint(small_model("gpt2", pad_token_id=None), TOKENIZER, ROWS)
+
+
+def test_a_decoder_that_is_told_another_padding_token_is_refused() -> None:
+    said = r"is padded on the right, as \S+ wants: set pad_token_id in its config\.json to 0, or choose another model$"
+    with pytest.raises(errors.InputError, match=said):
+        check_checkpoint(small_model("gpt2", pad_token_id=2), TOKENIZER, ROWS)
 
 
 def test_a_model_that_needs_to_be_told_more_is_refused() -> None:

@@ -132,7 +132,7 @@ def test_the_hidden_states_of_the_picture_are_the_last_layers_mean_pooled(
     pipeline: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pipeline)
-    model, tokenizer = load_fine_tuned(output_hidden_states=True)
+    model, tokenizer = load_fine_tuned()
     assert {weights.dtype for weights in model.parameters()} == {torch.float32}
     _, _, hidden = evaluate.predict_split(model, tokenizer, "test")
     table = tables.read(paths.tokenized("test"))

@@ -1,7 +1,6 @@
 """How many tokens a text has, how many of them are dropped or unknown, and what is said of that."""
 
 import json
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from own_data import Fail, Workspace, own_dataset
 from trainings import Prepare
 
 from stages import download, paths, tables, tokenize
-from stages.errors import InputError
 
 
 def test_a_text_of_just_the_most_tokens_is_not_truncated(tiny_random_checkpoint: Path) -> None:
@@ -70,17 +68,6 @@ def test_how_many_rows_are_tokenized_at_a_time_changes_nothing(
         found.append((tokenized, capsys.readouterr().out))
     assert found[0] == found[1]
     assert "truncated to 8: 72 rows" in found[0][1]
-
-
-def test_as_many_tokens_as_the_checkpoint_takes_may_be_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_random_checkpoint: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(tiny_random_checkpoint, paths.TOKENIZER)
-    assert tokenize.checked_tokenizer(256).model_max_length == 256
-    said = r"^params\.yaml: tokenize\.max_length: 257 is more than the 256 tokens that the checkpoint takes: lower it"
-    with pytest.raises(InputError, match=said):
-        tokenize.checked_tokenizer(257)
 
 
 def test_tokens_that_are_known_in_the_first_rows_of_train_alone_or_not_in_test_are_enough(
