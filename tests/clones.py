@@ -70,11 +70,19 @@ def commit_all(folder: Path, branch: str = "main") -> None:
 
 
 def make_clone(folder: Path) -> Path:
-    """A repository of this tree as it stands, edits and new files included, all in one commit on main."""
+    """A repository of this tree as it stands, edits and new files included, all in one commit on main.
+
+    What makes it a project of one's own is left out: params, a DVC remote, and what is under `dvc add`.
+    """
     for name in git("ls-files", "--cached", "--others", "--exclude-standard", cwd=TREE).splitlines():
-        if (TREE / name).is_file():
+        if (TREE / name).is_file() and not name.endswith(".dvc"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(TREE / name, folder / name)
+    shutil.copyfile(folder / "recipes/default.yaml", folder / "params.yaml")
+    config = folder / ".dvc/config"
+    sections = re.split(r"^(?=\[)", config.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    kept = "".join(section for section in sections if not section.startswith("['remote "))
+    config.write_text(re.sub(r"(?m)^ *remote = .*\n", "", kept), encoding="utf-8")
     commit_all(folder)  # a new repository and no clone, since this may be shallow
     git("config", "user.name", "test", cwd=folder)  # which DVC's experiments need, and a new machine has not
     git("config", "user.email", "test@example.com", cwd=folder)

@@ -7,8 +7,29 @@ import os
 import re
 from pathlib import Path
 
+import clones
 import pytest
 from clones import git, make_clone, run
+
+
+def test_a_project_s_own_params_remote_and_data_are_not_what_is_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, own = make_clone(tmp_path / "plain"), make_clone(tmp_path / "own")
+    run("dvc", "remote", "add", "--default", "store", "s3://bucket/path", cwd=own)
+    run("dvc", "remote", "modify", "store", "verify", "true", cwd=own)
+    (own / "models/own/mine").mkdir()
+    run("dvc", "add", "models/own/mine", cwd=own)
+    clones.change_params(own, model__path="models/own/mine")
+    monkeypatch.setattr(clones, "TREE", own)
+    copy = make_clone(tmp_path / "copy")
+    files, expected = (set(git("ls-files", "--stage", cwd=clone).splitlines()) for clone in (copy, plain))
+    differ = {line.split("\t")[1] for line in files ^ expected}
+    assert differ == {".dvc/config"}  # which DVC writes in its own way
+    assert run("dvc", "config", "--list", "--project", cwd=copy).stdout.split() == [
+        "core.analytics=false",
+        "core.autostage=false",
+    ]
 
 
 @pytest.mark.long

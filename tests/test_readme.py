@@ -29,8 +29,6 @@ def commands() -> list[str]:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone whose .venv is the environment that runs the tests."""
     clone = make_clone(tmp_path_factory.mktemp("readme") / "clone")
-    (clone / "params.yaml").write_bytes((clone / "recipes/default.yaml").read_bytes())  # which a branch may have edited
-    git("commit", "--quiet", "--all", "--allow-empty", "--message", "the default recipe", cwd=clone)
     lay_environment(clone)
     return clone
 

@@ -26,7 +26,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(repro, "reproduce", lambda *_: pytest.fail("a run"))
     shutil.copytree(TREE / "recipes", tmp_path / "recipes")
-    for name in ("params.yaml", "dvc.yaml", "requirements.txt"):
+    shutil.copy(TREE / "recipes/default.yaml", tmp_path / "params.yaml")
+    for name in ("dvc.yaml", "requirements.txt"):
         shutil.copy(TREE / name, tmp_path)
     for name in ("data/sample", "models/own"):
         (tmp_path / name).mkdir(parents=True)
