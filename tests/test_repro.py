@@ -272,6 +272,16 @@ def test_data_under_a_frozen_dvc_file_are_recorded_anew_too(inside: Path) -> Non
     assert repro.reproduce("audit")[1]["data/kept.dvc"] == "recorded anew"
 
 
+def test_data_that_no_remote_has_are_named_with_what_to_do(inside: Path, tmp_path: Path, call: Call) -> None:
+    keep_data_in_dvc(inside)
+    run("dvc", "remote", "add", "--default", "store", str(tmp_path / "store"), cwd=inside)
+    commit(inside, "data that nobody has pushed")
+    git("clone", "--quiet", str(inside), "away", cwd=tmp_path)
+    code, _, said = call(repro.main, tmp_path / "away", "--pull")
+    advice = "data/kept is not here, and no remote has this version of it: run `dvc push` where it was added\n"
+    assert (code, said.partition("data/kept is")[1:]) == (1, ("data/kept is", advice.removeprefix("data/kept is")))
+
+
 def test_a_file_name_that_dvc_cannot_store_is_left_to_dvc(inside: Path) -> None:
     keep_data_in_dvc(inside)
     Path(os.fsdecode(b"data/kept/bad\xff.csv")).touch()

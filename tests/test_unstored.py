@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,23 @@ def test_a_finished_stage_that_dvc_could_not_store_is_named_and_stored_by_the_ne
     assert again.startswith("train had finished, and DVC did not have it: stored now\n")
     assert "Running stage 'train'" not in again
     assert "Running stage 'evaluate'" in again
+
+
+def without_root_s_rights(*command: str) -> tuple[str, ...]:
+    """The command, held by permissions even where root runs it."""
+    return ("setpriv", "--bounding-set=-dac_override,-dac_read_search", *command) if os.geteuid() == 0 else command
+
+
+@pytest.mark.parametrize("folder", [".dvc/cache/files/md5", ".dvc/cache/files/md5/??", ".dvc/cache/runs", ".dvc"])
+def test_nothing_runs_where_dvc_could_not_store_it(copy: Path, folder: str) -> None:
+    unwritable = min(copy.glob(folder))
+    if folder == ".dvc":  # where the cache is still to be made
+        shutil.rmtree(copy / ".dvc/cache")
+    unwritable.chmod(0o500)
+    repro = without_root_s_rights(sys.executable, "-m", "tools.repro")
+    if folder == ".dvc/cache/runs":
+        assert "Stage 'train' didn't change, skipping" in run(*repro, cwd=copy).stdout  # there is nothing to store
+    change_params(copy, train__seed=5)
+    done = run(*repro, cwd=copy, check=False)
+    said = f"error: {unwritable}: no permission to write to it, so that DVC could not store what is to run: change that"
+    assert (done.returncode, done.stdout, done.stderr.partition(", or take")[0]) == (1, "", said)

@@ -53,6 +53,7 @@ def changes(*targets: str) -> list[Change]:
             # the status of the .dvc file's own stage would only say that the cache lacks them
             status |= {out.stage.addressing: [{"changed outs": what}] for out, what in _changed_data(repo, stages)}
             restorable = _restorable(stages, tracked)
+            named = {str(out): out.stage.addressing for out in tracked.values()}
             lost = _nowhere(repo, stages)
     except LockError:
         raise InputError("another DVC command is running here: wait until it has finished") from None
@@ -66,7 +67,7 @@ def changes(*targets: str) -> list[Change]:
             f"{lost[0]} is neither in git nor in DVC: commit it, or run `dvc add {shlex.quote(lost[0])}` and commit "
             "what that writes, or, if nothing needs it, take it out of dvc.yaml"
         )
-    found = sorted(_changes(status, restorable))
+    found = sorted(_changes(status, restorable, named))
     for change in found:
         if change.kind == "changed deps" and change.stage in frozen:
             raise InputError(f"dvc.yaml: {change}: {pipeline.frozen(change.stage)}")
@@ -134,8 +135,11 @@ def _nowhere(repo: Any, stages: list[Any]) -> list[str]:
     ]
 
 
-def _changes(status: dict[str, Any], restorable: set[tuple[str, str]]) -> Iterator[Change]:
-    """The changes in `dvc status`, leaving out files that are merely absent here, since DVC stores them."""
+def _changes(status: dict[str, Any], restorable: set[tuple[str, str]], named: dict[str, str]) -> Iterator[Change]:
+    """The changes in `dvc status`, leaving out files that are merely absent here, since DVC stores them.
+
+    ``named`` has the .dvc file of what DVC tracks: of what is absent, it names another version than that of dvc.lock.
+    """
     for stage, changes in status.items():
         for change in changes:
             if isinstance(change, str):
@@ -144,6 +148,8 @@ def _changes(status: dict[str, Any], restorable: set[tuple[str, str]]) -> Iterat
             for kind, paths in change.items():
                 for path, what in paths.items():
                     absent = what == "not in cache" or (what == "deleted" and (stage, path) in restorable)
+                    if what == "deleted" and path in named:
+                        what = f"{named[path]} names another version"  # noqa: PLW2901
                     if not absent:
                         yield Change(stage, kind, path, what if isinstance(what, str) else _keys(what))
 

@@ -12,13 +12,14 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.table import Column, Table
 
-from stages import entry, errors, paths
+from stages import entry, errors, paths, yaml12
 from stages.params import PARAMS
-from tools import changes, ladder, params, pipeline, repair, results
+from tools import changes, ladder, params, pipeline, repair, results, run_cache
 from tools.commands import committed
 from tools.formatting import console, number
 
@@ -115,6 +116,14 @@ def _recorded(stages: dict[str, str]) -> str:
     return "".join(f"{file} names the data as they are now: commit it\n" for file in changed)
 
 
+def _not_pulled() -> Iterator[str]:
+    """A line for the data and for the checkpoint if they are under `dvc add` and not here."""
+    for section in ("dataset", "model"):
+        path = yaml12.read(PARAMS)[section]["path"]
+        if pipeline.in_dvc_add(path) and not Path(path).exists():
+            yield f"{path} is not here, and no remote has this version of it: run `dvc push` where it was added\n"
+
+
 def main() -> None:
     """Check the params, run, summarize."""
     parser = entry.parser("tools.repro", __doc__)
@@ -131,6 +140,7 @@ def main() -> None:
     else:
         params.check(present=not arguments.pull)
     changes.check_data()
+    run_cache.check_writable()
     store_finished()
     start = time.monotonic()
     code, stages = reproduce(*(["--pull"] if arguments.pull else []))
@@ -139,7 +149,7 @@ def main() -> None:
         code, more = reproduce()
         stages |= {stage: became for stage, became in more.items() if became != "unchanged"}
     if code:
-        print(_recorded(stages), end="", file=sys.stderr)
+        print(*_not_pulled(), _recorded(stages), sep="", end="", file=sys.stderr)
         for stage in repair.unstored():
             print(
                 f"{stage} has finished, but DVC did not store it: fix what it reports above and, before you edit "

@@ -1,5 +1,6 @@
-"""DVC's run cache: the runs in it whose outputs are not of their inputs."""
+"""DVC's cache: whether it can be written, and the runs in its run cache whose outputs are not of their inputs."""
 
+import os
 from pathlib import Path
 
 import yaml
@@ -7,9 +8,29 @@ from dvc.schema import COMPILED_LOCK_FILE_STAGE_SCHEMA
 from voluptuous import Invalid
 
 from stages import paths, yaml12
+from stages.errors import InputError
 from stages.outputs import remove
-from tools import lockfile
+from tools import changes, lockfile
 from tools.pipeline import Stages
+
+
+def check_writable() -> None:
+    """Make sure that DVC can store what the stages make: after hours of training would be late.
+
+    Raises:
+        InputError: a folder of its cache cannot be written, and there is something to run.
+    """
+    from dvc.repo import Repo
+
+    with Repo() as repo:
+        objects, runs = Path(repo.cache.local.path), Path(repo.stage_cache.cache_dir)
+    for folder in (objects, *objects.glob("*/"), runs, *runs.glob("*/")):
+        there = next(part for part in (folder, *folder.parents) if part.exists())
+        if not os.access(there, os.W_OK | os.X_OK) and changes.changes():
+            raise InputError(
+                f"{there}: no permission to write to it, so that DVC could not store what is to run: change that, or "
+                "take a cache of your own (`dvc cache dir --local .dvc/cache`)"
+            )
 
 
 def mixed() -> list[Path]:
