@@ -97,6 +97,11 @@ def test_it_opens_where_an_input_of_a_stage_is_another(bare: Path, change: str, 
     assert (found["run"], found["report"]) == ("true", "true")
 
 
+def test_where_there_is_no_lock_that_is_the_one_reason(bare: Path, gate: Gate) -> None:
+    CHANGES["no lock"](bare)
+    assert gate(bare)[2] == "dvc.lock has no stage: all have to run\n"
+
+
 def test_it_opens_where_a_stage_is_to_read_another_file_that_a_stage_makes(bare: Path, answers: Answers) -> None:
     with modify_yaml(bare / "dvc.yaml") as definition:
         definition["stages"]["evaluate"]["deps"].append("data/raw/validation.parquet")

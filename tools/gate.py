@@ -50,6 +50,8 @@ def main() -> None:
     if lost := list(outdated.dropped(left, yaml12.read(PARAMS), lock)):
         raise errors.InputError(*lost)
     why = [*lockfile.against_itself(lock), *map(str, changed)]
+    if not lock:  # a line for each of their inputs says no more
+        why = [f"{lockfile.PATH} has no stage: all have to run"]
     other = output("git", "diff", "--name-only", base, head, "--", "dvc.lock")
     answers = {"run": bool(why), "report": bool(why or other)}
     print("\n".join(f"{name}={str(answer).lower()}" for name, answer in answers.items()))
