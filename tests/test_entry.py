@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clones import TREE, run
+from clones import STAGES, TREE, run
 from conftest import Call, Refused
 from digests import OUTPUTS, digests
 from own_data import Fail, Workspace, own_dataset
@@ -159,7 +159,7 @@ def test_a_tools_help_says_all_that_its_docstring_does(call: Call) -> None:
     assert str(compare.__doc__).strip() in said
 
 
-@pytest.mark.parametrize("stage", ["download", "audit", "tokenize", "train"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_run_by_its_path_says_how_to_run_it(stage: str) -> None:
     done = run(sys.executable, f"stages/{stage}.py", cwd=TREE, check=False)
     assert (done.returncode, done.stdout) == (1, "")
