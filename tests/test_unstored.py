@@ -141,11 +141,13 @@ def test_a_finished_stage_that_dvc_could_not_store_is_named_and_stored_by_the_ne
     change_params(copy, train__seed=5)
     runs = copy / ".dvc/cache/runs"
     shutil.rmtree(runs)
-    runs.touch()  # so that no run can be stored
+    runs.mkdir()
+    for number in range(256):
+        (runs / f"{number:02x}").touch()  # in the place of a folder, so that no run can be stored
     failed = run("python", "-m", "tools.repro", cwd=copy, check=False)
     assert failed.returncode == 1
     assert "\ntrain has finished, but DVC did not store it: " in failed.stderr
-    runs.unlink()
+    shutil.rmtree(runs)
     again = run("python", "-m", "tools.repro", cwd=copy).stdout
     assert again.startswith("train had finished, and DVC did not have it: stored now\n")
     assert "Running stage 'train'" not in again
