@@ -126,7 +126,7 @@ def test_it_is_said_how_many_seeds_each_side_has() -> None:
 def test_a_small_p_of_mcnemars_test_is_not_written_as_0() -> None:
     base = stand_in_run("old", 6, {}, {})
     result = comparison.compare([base], [replace(base, revision="new", predictions=base.labels)])
-    assert "McNemar's exact test: p = 0.00049 (0 rows right only in base, 12 only in head)." in rendering.notes(result)
+    assert "McNemar's exact test: p = 0.000488 (0 rows right only in base, 12 only in head)." in rendering.notes(result)
 
 
 def test_nothing_is_said_of_intervals_where_the_sides_are_not_comparable() -> None:
@@ -149,8 +149,8 @@ def test_mcnemars_test_is_of_one_run_against_one(base: int, head: int) -> None:
 @pytest.mark.parametrize(
     ("gained", "verdict", "ending"),
     [
-        (4, "within noise", "is above 0, but McNemar's exact test does not confirm it: p = 0.12"),
-        (5, "within noise", "is above 0, but McNemar's exact test does not confirm it: p = 0.062"),
+        (4, "within noise", "is above 0, but McNemar's exact test does not confirm it: p = 0.125"),
+        (5, "within noise", "is above 0, but McNemar's exact test does not confirm it: p = 0.0625"),
         (6, "better", "is above 0"),
     ],
 )

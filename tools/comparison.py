@@ -139,7 +139,7 @@ def _verdict(difference: float, limits: tuple[float, float], test: paired.McNema
         return WITHIN_NOISE, f"{interval} includes 0"
     verdict, side = (BETTER, "above") if low > 0 else (WORSE, "below")
     if test is not None and test.p > 1 - paired.LEVEL:  # of very few rows that differ, a bootstrap is too sure
-        return WITHIN_NOISE, f"{interval} is {side} 0, but McNemar's exact test does not confirm it: p = {test.p:.2g}"
+        return WITHIN_NOISE, f"{interval} is {side} 0, but McNemar's exact test does not confirm it: p = {test.p:.3g}"
     return verdict, f"{interval} is {side} 0"
 
 

@@ -70,7 +70,7 @@ def findings(ladder: list[Rung]) -> list[str]:
     for split in paths.EVALUATED:
         if leaked[split]:
             said = f"{leaked[split]} {split} rows are near-duplicates of train rows (listed in {paths.FINDINGS})"
-            found.append(f"{said}: the scores on {split} are optimistic")
+            found.append(f"{said}: the scores on {split} may be optimistic")
         if skipped[split]:
             reasons = ", ".join(f"{rows} with {problem}" for problem, rows in skipped[split].items())
             of = f"{delivered_as[split]} rows were left out ({reasons})"

@@ -38,7 +38,7 @@ def notes(comparison: Comparison) -> Iterator[str]:
     """What to add to the tables, in sentences."""
     if test := comparison.mcnemar:
         yield (
-            f"McNemar's exact test: p = {test.p:.2g} ({test.only_base} rows right only in base, "
+            f"McNemar's exact test: p = {test.p:.3g} ({test.only_base} rows right only in base, "
             f"{test.only_head} only in head)."
         )
     if comparison.interval_covers:
