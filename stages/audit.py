@@ -1,6 +1,6 @@
 """Audit the data: what the splits hold as delivered, which texts are repeated, which leak, which look broken.
 
-In:  data/raw/*.parquet, the `audit` params
+In:  data/raw/, the `audit` params
 Out: metrics/data.json (figures), data/audit/findings.csv (the rows behind them)
 Run: python -m stages.audit
 
@@ -32,14 +32,14 @@ class AuditParams(Section):
     )
 
 
-def figures(rows: "pd.DataFrame", found: "pd.DataFrame") -> dict[str, Any]:
-    """The content of data.json."""
+def figures(rows: "pd.DataFrame", found: "pd.DataFrame", skipped: dict[str, dict[str, int]]) -> dict[str, Any]:
+    """The content of data.json; ``skipped`` counts the rows of each split that download left out."""
     from stages import findings
 
     leaked = {split: found[(found["finding"] == "leaked") & (found["split"] == split)] for split in paths.EVALUATED}
     return {
         "splits": {split: findings.describe(part) for split, part in rows.groupby("delivered", sort=False)},
-        "skipped_rows": findings.skipped_rows(),
+        "skipped_rows": skipped,
         "shared_texts": findings.shared_texts(rows),
         "leaked_rows": {
             split: {"rows": len(part), "equal": int((part["similarity"] == 1).sum())} for split, part in leaked.items()
@@ -89,11 +89,12 @@ def main() -> None:
     from stages import findings, tables
 
     with staged(stamp, paths.AUDIT, paths.FINDINGS) as (data, listing):
-        rows = findings.read_rows()
+        carved, skipped = findings.read_delivery()
+        rows = findings.read_rows(carved)
         found = findings.find(rows)
-        report = figures(rows, found)
+        report = figures(rows, found, skipped)
         print(table(report))
-        for split, reasons in report["skipped_rows"].items():
+        for split, reasons in skipped.items():
             for reason, count in reasons.items():
                 print(f"{split}: {count} rows left out: {reason}")
         for splits, shared in report["shared_texts"].items():

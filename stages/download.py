@@ -1,10 +1,12 @@
 """Fetch the labelled texts and the pretrained checkpoint, from wherever params.yaml says.
 
 In:  the `dataset` and `model` params, what `dataset.path` and `model.path` hold
-Out: data/raw/{train,validation,test}.parquet (text, label), models/pretrained/{model,tokenizer}/
+Out: data/raw/{train,validation,test}.parquet (text, label), data/raw/delivery.json (which of them were carved, how many
+     bad rows were left out), models/pretrained/{model,tokenizer}/
 Run: python -m stages.download
 """
 
+import json
 import unicodedata
 from collections import Counter
 from itertools import chain
@@ -21,8 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
+def download_dataset(params: DatasetParams, outputs: list[Path], delivery: Path) -> None:
     """Write the three splits, carving those that were not delivered, and say what they hold.
+
+    How they were delivered goes to ``delivery``: the files of the splits are the same bytes from the same rows.
 
     Raises:
         InputError: the data cannot be read, dvc.yaml does not list them, a row is bad, or a split cannot be carved.
@@ -33,22 +37,23 @@ def download_dataset(params: DatasetParams, outputs: list[Path]) -> None:
 
     found, names = delivered_rows(params)
     splits, names = build_splits(found, names, skip=params.on_bad_rows == "skip")
-    delivered = {split: split for split in splits}
+    carved = []
     for split, fraction in (("test", params.test_fraction), ("validation", params.validation_fraction)):
         if split not in splits:
             others = [splits[name] for name in splits if name != "train"]
             splits["train"], splits[split] = carve(splits["train"], fraction, params.seed, split, others)
-            delivered[split] = "train"
+            carved.append(split)
     for split, output in zip(paths.SPLITS, outputs, strict=True):
         rows = splits[split]
-        schema = tables.schema(tables.TEXTS, names, "label", delivered_as=delivered[split], skipped=rows.skipped)
-        tables.write(output, schema, text=rows.texts, label=rows.labels)
-        carved = ", carved from train" if delivered[split] != split else ""
+        tables.write(output, tables.schema(tables.TEXTS, names, "label"), text=rows.texts, label=rows.labels)
+        how = ", carved from train" if split in carved else ""
         skipped = "".join(f", {count} rows left out: {reason}" for reason, count in rows.skipped.items())
-        print(f"{split}: {len(rows.texts)} rows{carved}{skipped}")
+        print(f"{split}: {len(rows.texts)} rows{how}{skipped}")
         _warn_of_missing(split, names, set(rows.labels), given=params.labels is not None)
     print(f"{len(names)} labels: {errors.listed(names)}")
     _warn_of_alike(names)
+    said = {"carved": carved, "skipped_rows": {split: splits[split].skipped for split in paths.SPLITS}}
+    delivery.write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def delivered_rows(params: DatasetParams) -> "tuple[Mapping[str, Iterable[Row]], list[str] | None]":
@@ -131,9 +136,9 @@ def main() -> None:
     """Fetch both, or neither."""
     stamp = provenance.inputs("download")
     dataset, model = load("dataset", DatasetParams), load("model", ModelParams)
-    outputs = (*map(paths.raw, paths.SPLITS), paths.PRETRAINED, paths.TOKENIZER)
-    with staged(stamp, *outputs) as (*splits, pretrained, tokenizer):
-        download_dataset(dataset, splits)
+    outputs = (*map(paths.raw, paths.SPLITS), paths.DELIVERY, paths.PRETRAINED, paths.TOKENIZER)
+    with staged(stamp, *outputs) as (*splits, delivery, pretrained, tokenizer):
+        download_dataset(dataset, splits, delivery)
         download_checkpoint(model, pretrained, tokenizer)
 
 

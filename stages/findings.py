@@ -1,10 +1,12 @@
 """What an audit finds among labelled texts: repeated, conflicting, leaked, long and broken ones; and the figures."""
 
+import json
+from collections.abc import Collection
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow.parquet as pq
 from ftfy.badness import is_bad
 
 from stages import paths, tables
@@ -16,22 +18,32 @@ OTHER = ["other_split", "other_row", "other_text", "other_label"]
 COLUMNS = ["finding", "split", "row", "text", "label", *OTHER, "similarity"]
 
 
-def read_rows() -> pd.DataFrame:
-    """The rows of data/raw: split, row (from 0), text, label, delivered (a split), words (a count), broken (or not)."""
+def read_delivery() -> tuple[list[str], dict[str, dict[str, int]]]:
+    """Which splits download carved from train, and how many rows of each it left out, by what was wrong with them.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    with paths.reading(paths.DELIVERY):
+        said = json.loads(Path(paths.DELIVERY).read_text(encoding="utf-8"))
+        return list(said["carved"]), {split: dict(said["skipped_rows"][split]) for split in paths.SPLITS}
+
+
+def read_rows(carved: Collection[str]) -> pd.DataFrame:
+    """The rows of data/raw: split, row (from 0), text, label, delivered (a split), words (a count), broken (or not).
+
+    Args:
+        carved: the splits whose rows were delivered as train's.
+    """
     parts = []
     for split in paths.SPLITS:
         table = tables.read(paths.raw(split))
         labels = pd.Categorical.from_codes(table["label"].to_numpy(), tables.label_names(table.schema))
-        delivered = tables.metadata(table.schema)["delivered_as"]
+        delivered = "train" if split in carved else split
         columns = {"split": split, "row": range(len(table)), "text": table["text"].to_pandas(), "label": labels}
         parts.append(pd.DataFrame(columns | {"delivered": delivered}))
     rows = pd.concat(parts, ignore_index=True)
     return rows.assign(words=rows["text"].str.count(WORD), broken=rows["text"].map(_is_broken))
-
-
-def skipped_rows() -> dict[str, dict[str, int]]:
-    """How many rows of each split download left out, by what was wrong with them."""
-    return {split: tables.metadata(pq.read_schema(paths.raw(split)))["skipped"] for split in paths.SPLITS}
 
 
 def describe(rows: pd.DataFrame) -> dict[str, Any]:

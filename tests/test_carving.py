@@ -1,5 +1,6 @@
 """Splits that were not delivered are carved from train: stratified, by seed, no text on both sides."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -214,9 +215,19 @@ def test_a_delivered_test_split_is_left_alone(workspace: Workspace) -> None:
     texts = split_texts()
     assert texts["test"] == [text for text, _ in rows[:20]]
     assert {split: len(rows) for split, rows in texts.items()} == {"train": 360, "validation": 40, "test": 20}
-    schemas = {split: tables.read(f"data/raw/{split}.parquet").schema for split in texts}
-    delivered = {split: tables.metadata(schema)["delivered_as"] for split, schema in schemas.items()}
-    assert delivered == {"train": "train", "validation": "train", "test": "test"}
+    assert json.loads(Path(paths.DELIVERY).read_text(encoding="utf-8"))["carved"] == ["validation"]
+
+
+def test_the_files_of_data_raw_in_place_of_those_that_were_carved_give_the_same_bytes(workspace: Workspace) -> None:
+    folder = workspace(dataset__path="own", dataset__labels=None)
+    write(folder / "own/train.csv", balanced(4, 100))
+    download.main()
+    before = {file.name: file.read_bytes() for file in folder.glob("data/raw/*.parquet")}
+    (folder / "own/train.csv").unlink()
+    for name, content in before.items():
+        (folder / "own" / name).write_bytes(content)
+    download.main()
+    assert {file.name: file.read_bytes() for file in folder.glob("data/raw/*.parquet")} == before
 
 
 def test_the_carved_test_split_is_the_same_whether_validation_is_delivered_or_not(

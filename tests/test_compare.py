@@ -226,7 +226,7 @@ def test_another_test_file_is_not_comparable(copy: Path, compared: Call) -> None
     code, printed, _ = compared(copy, "HEAD")
     assert code == 0
     assert printed.startswith("not comparable: the test files differ: the MD5 of `data/raw/test.parquet` is ")
-    assert "to keep it, replace your files by those of data/raw, all three\n" in printed
+    assert "to keep it, put the three parquet files of data/raw in the place of yours\n" in printed
     assert "data/small  changed" in printed
     assert re.search(r"^accuracy( +\d\.\d{4}){2} +-$", printed, re.MULTILINE)
     code, printed, said = compared(copy, "HEAD", "--fail-if", "worse")

@@ -153,7 +153,7 @@ def test_any_data_file_gives_rows_or_an_error(data: st.DataObject, ending: str, 
 
 def between_stages() -> bytes:
     file = io.BytesIO()
-    schema = tables.schema(tables.TEXTS, ["a", "b"], "label", delivered_as="train", skipped={})
+    schema = tables.schema(tables.TEXTS, ["a", "b"], "label")
     texts, labels = zip(*ROWS, strict=True)
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         writer.write_table(pa.table({"text": texts, "label": ["ab".index(label) for label in labels]}, schema=schema))

@@ -56,7 +56,7 @@ def test_a_label_that_the_hub_names_and_no_train_row_has_is_warned_of(
     rows = [Row("here", text, label) for text in ("one", "two") for label in ("low", "high")]
     delivered = dict.fromkeys(paths.SPLITS, rows)
     monkeypatch.setattr(hub, "dataset_rows", lambda *_: (delivered, ["low", "middle", "high"]))
-    download.download_dataset(load("dataset", DatasetParams), list(map(Path, paths.SPLITS)))
+    download.download_dataset(load("dataset", DatasetParams), list(map(Path, paths.SPLITS)), Path("delivery.json"))
     advice = "if they are of no use, list the others in dataset.labels"
     assert f"warning: no train row has these labels: middle: {advice}\n" in capsys.readouterr().out
 

@@ -112,7 +112,7 @@ def test_differences_are_spread_as_those_of_a_naive_bootstrap() -> None:
     labels, base, head = judged(np.random.default_rng(0), 120, 0.7, 0.8)
     resamples = 400
     naive = naive_differences(labels, base, head, resamples)
-    given = paired.differences(labels, base[None], head[None], CLASSES)
+    given, _ = paired.differences(labels, base[None], head[None], CLASSES)
     spread = naive.std(axis=0)
     assert np.abs(given.mean(axis=0) - naive.mean(axis=0)) == pytest.approx(0, abs=5 * spread.max() / resamples**0.5)
     assert given.std(axis=0) / spread == pytest.approx(1, rel=5 / (2 * resamples) ** 0.5)
@@ -125,7 +125,7 @@ def test_differences_are_spread_as_those_of_a_naive_bootstrap() -> None:
 def test_differences_in_accuracy_are_spread_as_the_rows_that_differ_say() -> None:
     labels, base, head = judged(np.random.default_rng(0), 500, 0.8, 0.84)
     of_rows = (head == labels).astype(float) - (base == labels)
-    given = paired.differences(labels, base[None], head[None], CLASSES)[:, 0]
+    given = paired.differences(labels, base[None], head[None], CLASSES)[0][:, 0]
     assert given.mean() == pytest.approx(of_rows.mean(), abs=5 * of_rows.std() / (500 * paired.RESAMPLES) ** 0.5)
     assert given.std() == pytest.approx(of_rows.std() / 500**0.5, rel=5 / (2 * paired.RESAMPLES) ** 0.5)
 
@@ -145,7 +145,7 @@ def test_differences_of_several_seeds_are_spread_as_rows_and_the_seeds_own_part_
         from_rows = (side - side.mean(axis=0)).var(axis=1).sum() / (len(side) - 1) / rows  # with seeds all alike
         assert of_seeds > from_rows
         variance += (of_seeds - from_rows) / len(side)  # which is among the seeds already
-    given = paired.differences(labels, *sides, CLASSES)[:, 0]
+    given = paired.differences(labels, *sides, CLASSES)[0][:, 0]
     assert given.std() == pytest.approx(variance**0.5, rel=5 / (2 * paired.RESAMPLES) ** 0.5)
 
 
@@ -169,16 +169,16 @@ def test_three_seeds_that_differ_by_chance_alone_make_an_interval_narrower_than_
 def test_differences_are_the_same_twice_and_in_parts(monkeypatch: pytest.MonkeyPatch, seeds: int) -> None:
     labels, *several = judged(np.random.default_rng(0), 300, *(0.6, 0.7, 0.8, 0.9)[: 2 * seeds])
     base, head = np.stack(several[:seeds]), np.stack(several[seeds:])
-    whole = paired.differences(labels, base, head, CLASSES)
+    whole, _ = paired.differences(labels, base, head, CLASSES)
     monkeypatch.setattr(paired, "NUMBERS", 5_000)
-    assert np.array_equal(whole, paired.differences(labels, base, head, CLASSES))
+    assert np.array_equal(whole, paired.differences(labels, base, head, CLASSES)[0])
 
 
 @pytest.mark.parametrize(("base", "head"), [(1, 1), (3, 2), (1, 3)])
 def test_a_classifier_does_not_differ_from_itself_or_from_several_just_like_it(base: int, head: int) -> None:
     labels, one = judged(np.random.default_rng(0), 300, 0.7)  # a sum of thirds is not always the whole, in floats
     bases, heads = np.stack([one] * base), np.stack([one] * head)
-    assert not paired.differences(labels, bases, heads, CLASSES).any()
+    assert not paired.differences(labels, bases, heads, CLASSES)[0].any()
     assert not paired.intervals(labels, bases, heads, CLASSES).any()
 
 
@@ -202,9 +202,20 @@ def test_an_interval_over_seeds_that_scatter_lies_about_the_change() -> None:
 def test_degrees_of_freedom_are_welchs() -> None:
     draw = np.random.default_rng(0)
     base, head = draw.normal(0, 1, (3, 3)), draw.normal(0, 2, (3, 5))
-    variance = base.var(axis=1, ddof=1) / 3 + head.var(axis=1, ddof=1) / 5  # where the seeds' alone is to be seen
     expected = ttest_ind(base, head, axis=1, equal_var=False).df
-    assert paired._degrees_of_freedom(variance, base, head) == pytest.approx(expected)  # noqa: SLF001
+    assert paired._degrees_of_freedom(np.zeros(3), base, head) == pytest.approx(expected)  # noqa: SLF001
+
+
+def test_the_interval_of_two_seeds_a_side_that_scatter_hardly_depends_on_what_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels, *seeds = judged(np.random.default_rng(0), 300, 0.6, 0.9, 0.7, 0.9)
+    widths = []
+    for number in range(8):
+        monkeypatch.setattr(paired, "SEED", number)
+        low, high = paired.intervals(labels, np.stack(seeds[:2]), np.stack(seeds[2:]), CLASSES)
+        widths.append(high - low)
+    assert (np.ptp(widths, axis=0) / np.mean(widths, axis=0)).max() < 0.03
 
 
 def test_mcnemar_is_a_sign_test_on_the_rows_that_differ() -> None:
@@ -268,7 +279,7 @@ def test_an_interval_leaves_out_a_fortieth_of_the_resamples_on_either_side() -> 
     draw = np.random.default_rng(0)
     labels = draw.integers(0, 6, 200)
     base, head = (np.where(draw.random(200) < accuracy, labels, 0)[None] for accuracy in (0.7, 0.8))
-    drawn = paired.differences(labels, base, head, 6)
+    drawn, _ = paired.differences(labels, base, head, 6)
     low, high = paired.intervals(labels, base, head, 6)
     for share in ((drawn < low).mean(axis=0), (drawn > high).mean(axis=0)):
         assert (share <= 0.025).all()

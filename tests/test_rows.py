@@ -132,7 +132,7 @@ def test_every_form_of_a_data_set_gives_the_same_bytes(workspace: Workspace, for
     (folder / "own").mkdir()
     for split, rows in SPLITS.items():
         (folder / f"own/{split}.{form.ending}").write_bytes(form.write(rows))
-        schema = tables.schema(tables.TEXTS, LABELS, "label", delivered_as=split, skipped={})
+        schema = tables.schema(tables.TEXTS, LABELS, "label")
         texts, labels = zip(*rows, strict=True)
         tables.write(folder / f"{split}.parquet", schema, text=texts, label=[LABELS.index(label) for label in labels])
     download.main()
@@ -178,7 +178,7 @@ def test_integer_labels_give_the_same_bytes_however_they_are_stored(
         else:
             table = pa.table({"text": texts, "label": pa.array(NUMBERS).cast(kind)})
             pq.write_table(table, file.with_suffix(".parquet"))
-        schema = tables.schema(tables.TEXTS, ["0", "1", "2", "10"], "label", delivered_as=split, skipped={})
+        schema = tables.schema(tables.TEXTS, ["0", "1", "2", "10"], "label")
         tables.write(folder / f"{split}.parquet", schema, text=texts, label=[2, 0, 1, 3, 2, 0])
     download.main()
     assert raw_bytes() == {split: (folder / f"{split}.parquet").read_bytes() for split in SPLITS}

@@ -29,9 +29,9 @@ def model_card(repository: str, commit: str) -> str:
     """
     from huggingface_hub import ModelCard
 
-    params = results.read(paths.provenance("download"))["params"]
+    params, audit = results.read(paths.provenance("download"))["params"], results.read(paths.AUDIT)
     splits = {split: tables.read(paths.raw(split)) for split in paths.SPLITS}
-    carved = [split for split in paths.EVALUATED if tables.metadata(splits[split].schema)["delivered_as"] != split]
+    carved = [split for split in paths.EVALUATED if split not in audit["splits"]]
     metrics, trained = results.read(paths.METRICS), results.read(paths.CLASSIFIER_PROVENANCE)
     max_length = results.read(paths.provenance("tokenize"))["params"]["tokenize.max_length"]
     return str(
@@ -51,7 +51,7 @@ def model_card(repository: str, commit: str) -> str:
             per_class=_per_class(),
             dataset=_dataset(params),
             carved=carved,
-            rows=_rows(splits),
+            rows=_rows(splits, audit["skipped_rows"]),
             params=_params(trained["params"] | {"tokenize.max_length": max_length}),
             device=code(trained["machine"]["device"]),
             precision=trained["machine"]["precision"],
@@ -129,10 +129,10 @@ def _per_class() -> str:
     return markdown_table(list(frame), rows)
 
 
-def _rows(splits: dict[str, pa.Table]) -> str:
+def _rows(splits: dict[str, pa.Table], skipped: dict[str, dict[str, int]]) -> str:
     """How many rows of each label are in each split, and how many were left out as bad rows."""
     counts = [Counter(table["label"].to_pylist()) for table in splits.values()]
-    left_out = [sum(tables.metadata(table.schema)["skipped"].values()) for table in splits.values()]
+    left_out = [sum(skipped[split].values()) for split in splits]
     names = tables.label_names(splits["train"].schema)
     rows = [(code(name), *(str(count[label]) for count in counts)) for label, name in enumerate(names)]
     rows.append(("all", *(str(count.total()) for count in counts)))

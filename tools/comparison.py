@@ -107,7 +107,8 @@ def _why_not_comparable(runs: list[Run]) -> str:
             return (
                 f"the test files differ: the MD5 of `{TEST_FILE}` is {str(first.test_file)[:8]} at "
                 f"{code(first.revision)}, {run.test_file[:8]} at {code(run.revision)}; if the test split is carved "
-                "from train, it changes with train: to keep it, replace your files by those of data/raw, all three"
+                "from train, it changes with train: to keep it, put the three parquet files of data/raw in the place "
+                "of yours"
             )
     return ""
 

@@ -59,19 +59,19 @@ def intervals(labels: Numbers, base: Numbers, head: Numbers, classes: int) -> Fl
         head: those predicted by head's, ``[seeds of head, rows]``.
         classes: how many labels there are.
     """
-    drawn = differences(labels, base, head, classes)
+    drawn, freedom = differences(labels, base, head, classes)
     tail = (1 - LEVEL) / 2
     limits = np.quantile(drawn, (tail, 1 - tail), axis=0)
-    if seeds_are_resampled(base, head):
-        before, after = (scores(labels, side, classes) for side in (base, head))
-        observed = after.mean(axis=1) - before.mean(axis=1)
-        stretch = t.ppf(tail, _degrees_of_freedom(drawn.var(axis=0), before, after)) / norm.ppf(tail)
-        limits = (observed + (limits - observed) * stretch).round(DIGITS)
-    return np.asarray(limits)
+    before, after = (scores(labels, side, classes).mean(axis=1) for side in (base, head))
+    observed = after - before
+    stretch = t.ppf(tail, freedom) / norm.ppf(tail)
+    return np.asarray((observed + (limits - observed) * stretch).round(DIGITS))
 
 
-def differences(labels: Numbers, base: Numbers, head: Numbers, classes: int) -> Floats:
+def differences(labels: Numbers, base: Numbers, head: Numbers, classes: int) -> tuple[Floats, Floats]:
     """Head's scores minus base's on each resample, ``[resamples, metrics]``; for the arguments see ``intervals``.
+
+    With them the degrees of freedom ``[metrics]`` of what their spread is taken from, infinite where it is rows alone.
 
     All that the scores need of a resample is how often each combination of a label and its predictions was drawn. These
     counts are multinomial, and the entries of the confusion matrices are sums of them.
@@ -87,11 +87,12 @@ def differences(labels: Numbers, base: Numbers, head: Numbers, classes: int) -> 
         parts.append(_scores((sums @ drawn.T).reshape(-1, classes, len(drawn)), rows))
     of_sides = np.split(np.concatenate(parts, axis=-1), [len(base)], axis=1)
     difference = of_sides[1].mean(axis=1) - of_sides[0].mean(axis=1)
+    freedom = np.full(len(METRICS), np.inf)
     if seeds_are_resampled(base, head):
         observed = [scores(labels, side, classes) for side in sides]
-        difference = _with_seeds(generator, difference, of_sides, observed)
+        difference, freedom = _with_seeds(generator, difference, of_sides, observed)
     # Sums of floats that are equal on paper differ by a hair, and whether 0 lies in an interval must not hang on it.
-    return np.asarray(difference.T.round(DIGITS))
+    return difference.T.round(DIGITS), freedom
 
 
 def scores(labels: Numbers, side: Numbers, classes: int) -> Floats:
@@ -128,24 +129,25 @@ def _scores(sums: Numbers, rows: int) -> Floats:
     return np.stack([right.sum(axis=1) / rows, (f1 * support).sum(axis=1) / rows, f1.sum(axis=1) / present])
 
 
-def _degrees_of_freedom(variance: Floats, base: Floats, head: Floats) -> Floats:
+def _degrees_of_freedom(of_rows: Floats, base: Floats, head: Floats) -> Floats:
     """Welch's degrees of freedom ``[metrics]``.
 
     Args:
-        variance: of the difference of the sides' means, ``[metrics]``.
+        of_rows: the variance of the difference of the sides' means that is not of their seeds, ``[metrics]``.
         base: scores, ``[metrics, seeds of base]``.
         head: scores, ``[metrics, seeds of head]``.
     """
     of_means = [side.var(axis=1, ddof=1) / side.shape[1] for side in (base, head)]
     spread = of_means[0] ** 2 / (base.shape[1] - 1) + of_means[1] ** 2 / (head.shape[1] - 1)
+    variance = of_rows + of_means[0] + of_means[1]
     freedom: Floats = np.divide(variance**2, spread, out=np.full_like(variance, np.inf), where=spread > 0)
     return freedom
 
 
 def _with_seeds(
     generator: np.random.Generator, difference: Floats, drawn: list[Floats], observed: list[Floats]
-) -> Floats:
-    """``difference`` with the seeds resampled too, ``[metrics, resamples]``.
+) -> tuple[Floats, Floats]:
+    """``difference`` with the seeds resampled too, ``[metrics, resamples]``, and its degrees of freedom, ``[metrics]``.
 
     Each resample draws one seed fewer than a side has: only then is the spread of the drawn means that of the mean (Rao
     & Wu 1988), which among three seeds would else come out a third too small. Among these seeds is also what the rows
@@ -166,5 +168,6 @@ def _with_seeds(
         of_seeds += sign * (on_all @ weights.T)
     center = (observed[1].mean(axis=1) - observed[0].mean(axis=1))[:, None]
     variance = difference.var(axis=1)
-    shared = np.divide(np.maximum(variance - by_itself, 0), variance, out=np.zeros_like(variance), where=variance > 0)
-    return np.asarray((difference - center) * np.sqrt(shared)[:, None] + of_seeds)
+    of_rows = np.maximum(variance - by_itself, 0)
+    share = np.divide(of_rows, variance, out=np.zeros_like(variance), where=variance > 0)
+    return (difference - center) * np.sqrt(share)[:, None] + of_seeds, _degrees_of_freedom(of_rows, *observed)
